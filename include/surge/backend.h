@@ -1,0 +1,546 @@
+/* backend.h - the boundary: one table of operations, filled once a backend.
+ *
+ * An op covers the whole sequence: the loop over time is inside. Each takes its
+ * context and one struct of arguments, outputs first; the structs below are the
+ * contract, and this file is the only place where it stands. What holds for
+ * all of them:
+ *
+ *   shapes      T steps, N batch, H W C a map, K channels out, I O features,
+ *               M = N*H*W*C neurons, P = 1 or C (granularity). An activation
+ *               is [T,N] of a surge_map; a static one (the same image at every
+ *               step) is [1,N] of it and is read with a step stride of 0.
+ *   pointers    into memory of the context's device, 64-byte aligned at the
+ *               start of each tensor, except where "host" is said.
+ *   outputs     are overwritten; parameter gradients, metrics and statistics
+ *               are accumulated; the gradient of an activation has a mode.
+ *   memory      no op allocates: scratch is booked with the op's `_workspace`
+ *               slot and handed in.
+ *   time        an op is queued on the context's stream; `download` and `sync`
+ *               wait. All that changes by step lies in a surge_step on the
+ *               device, so that a captured step can be replayed.
+ *   exactness   fp32; reductions are cut by sizes alone and end in double, in a
+ *               fixed order: the bits depend neither on threads nor on the run.
+ *               Each |error| <= (depth of the reduction + 2) u sum |terms|.
+ *   errors      arguments are checked by src/backend/checks.c with the same
+ *               words on every backend, before anything is written. A failed
+ *               device call is SURGE_ERROR_DEVICE and names the op; outputs are
+ *               then undefined and the context may only be closed.
+ *
+ * The reference of op <x> is tests/ref64/<x>.c, in double, plain loops. */
+#ifndef SURGE_BACKEND_H
+#define SURGE_BACKEND_H
+
+#include <surge/neuron.h>
+#include <surge/status.h>
+#include <surge/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct surge_context surge_context; /* a device and its stream */
+
+/* How the gradient of an activation is delivered: a fan-out costs no pass. */
+typedef enum surge_mode { SURGE_WRITE, SURGE_ADD } surge_mode;
+
+/* Optimiser groups; a parameter arena is laid out in this order. */
+typedef enum surge_group {
+  SURGE_GROUP_WEIGHT, /* weights: decayed                                    */
+  SURGE_GROUP_NORM,   /* gamma, beta, tebn's k, biases: no decay             */
+  SURGE_GROUP_WIDTH,  /* rho = ln w: own Adam, no decay, outside clipping    */
+  SURGE_GROUP_DECAY,  /* p, d = sigmoid(p): own Adam, no decay, likewise     */
+  SURGE_GROUP_COUNT
+} surge_group;
+
+/* All that changes from step to step; on the device. */
+typedef struct surge_step {
+  uint64_t seed;                      /* Philox key, with epoch below        */
+  uint32_t epoch;                     /* 0 in the first epoch                */
+  uint32_t logged;                    /* 1: statistics are wanted            */
+  float learning_rate[SURGE_GROUP_COUNT];
+  float adam_scale1[SURGE_GROUP_COUNT]; /* 1/(1 - beta1^t), from double      */
+  float adam_scale2[SURGE_GROUP_COUNT]; /* 1/(1 - beta2^t), from double      */
+  float schedule;                     /* progress of the run in [0, 1]       */
+} surge_step;
+
+/* What a Philox stream is drawn for: never the same numbers twice. */
+typedef enum surge_random_use {
+  SURGE_RANDOM_ORDER = 1, /* shuffling: host                                 */
+  SURGE_RANDOM_INIT,      /* parameters: host                                */
+  SURGE_RANDOM_AUGMENT,
+  SURGE_RANDOM_POISSON,
+  SURGE_RANDOM_DROPOUT    /* + index of the dropout layer                    */
+} surge_random_use;
+
+/* Sums since they were last zeroed; on the device. */
+typedef struct surge_metrics {
+  double loss;          /* sum over samples of the task loss                 */
+  double pda;           /* sum over samples of sum over layers of D_l        */
+  uint64_t correct;     /* samples whose largest score is the label's        */
+  uint64_t samples;
+} surge_metrics;
+
+/* A step's fault on the device: 0, or 1 + the index of the first layer (in
+ * network order) that was not finite. Once set, optimisers change nothing. */
+typedef uint32_t surge_fault;
+
+/* ======================================================================== *
+ *  Convolution and linear layers: libraries do the arithmetic.
+ * ======================================================================== */
+
+typedef struct surge_conv2d_shape {
+  surge_map in, out;    /* out.h = (in.h + 2*pad - kernel)/stride + 1        */
+  int32_t kernel, stride, pad, groups;
+  bool bias;
+} surge_conv2d_shape;
+
+typedef struct surge_conv2d_plan surge_conv2d_plan; /* chosen algorithms */
+
+/* y = conv(x, w) + b over `images` images (T*N, or N for a static input).
+ * w is [K, kernel, kernel, C/groups], logical order on every backend. */
+typedef struct surge_conv2d_forward {
+  float *y;             /* [images] of out, overwritten                      */
+  const float *x;       /* [images] of in                                    */
+  const float *w;
+  const float *b;       /* [K], or NULL without bias                         */
+  size_t images;
+  void *workspace;
+} surge_conv2d_forward;
+
+/* dx = transposed convolution of dy: dx = (mode add: dx +) conv^T(dy, w). */
+typedef struct surge_conv2d_backward_data {
+  float *dx;            /* [images] of in, by mode                           */
+  const float *dy;      /* [images] of out                                   */
+  const float *w;
+  surge_mode mode;
+  size_t images;
+  void *workspace;
+} surge_conv2d_backward_data;
+
+/* dw += sum over images of dy x patches of x; db += sum of dy. */
+typedef struct surge_conv2d_backward_weights {
+  float *dw;            /* as w, accumulated                                 */
+  float *db;            /* [K] accumulated, or NULL without bias             */
+  const float *dy, *x;
+  size_t images;
+  void *workspace;
+} surge_conv2d_backward_weights;
+
+/* y = x w^T + b. The features of x are a map, I = H*W*C, in x's own layout;
+ * w is [O, H, W, C] in logical order. */
+typedef struct surge_linear {
+  float *y;             /* forward: [images, O] overwritten                  */
+  float *dx;            /* backward_data: [images] of in, by mode            */
+  float *dw, *db;       /* backward_weights: accumulated; db may be NULL     */
+  const float *x, *dy, *w, *b; /* as the direction needs; b may be NULL      */
+  surge_map in;
+  int32_t out;          /* O                                                 */
+  surge_mode mode;
+  size_t images;
+  void *workspace;
+} surge_linear;
+
+/* ======================================================================== *
+ *  Pooling
+ * ======================================================================== */
+
+/* Windows of kernel x kernel, no padding, rows and columns that do not fill a
+ * window are left out (floor), as PyTorch. kernel = H = W is global pooling.
+ *   average   y = mean of the window;       dx = dy / kernel^2 to each
+ *   maximum   y = max of the window;        dx = dy to the first maximum in
+ *             row-major order (found again from x: nothing is stored)        */
+typedef struct surge_pool {
+  float *y;             /* forward: [images] of out, overwritten             */
+  float *dx;            /* backward: [images] of in, by mode                 */
+  const float *x;       /* forward; backward of maximum                      */
+  const float *dy;      /* backward                                          */
+  surge_map in, out;    /* the same layout, the same C                       */
+  int32_t kernel, stride;
+  surge_mode mode;
+  size_t images;
+} surge_pool;
+
+/* ======================================================================== *
+ *  Normalisation: tdBN (Zheng 2021), BN, TEBN (Duan 2022)
+ * ======================================================================== */
+
+/* Turns channel statistics into the affine map that the neuron op applies:
+ *     a[t] = scale[k]*z + shift[k],  k = t with `step_scale`, else 0
+ *     scale = alpha_theta * gamma * rstd * p[t]
+ *     shift = (beta - alpha_theta * gamma * rstd * mean) * p[t]
+ * with mean and biased variance over (T, N, H, W) a channel when training,
+ * else the running ones; rstd = 1/sqrt(var + eps). Scalars go through double.
+ * Running estimates: r += momentum*(new - r), variance unbiased by the count
+ * T*N*H*W also where z is static (as PyTorch on the repeated input). A
+ * statistic that is not finite sets the fault.
+ * Moments: mean and M2 a block, combined in double (Chan); never E[x^2]-m^2.
+ * Bytes: reads z once. */
+typedef struct surge_norm_forward {
+  float *scale, *shift; /* [Tk, C], Tk = T with step_scale else 1            */
+  float *mean, *rstd;   /* [C], kept for backward                            */
+  float *running_mean, *running_var; /* [C], updated when training           */
+  const float *z;       /* [T or 1, N] of map; not read in evaluation        */
+  const float *gamma, *beta; /* [C]                                          */
+  const float *step_scale;   /* TEBN's p [T], or NULL                        */
+  surge_fault *fault;
+  surge_map map;
+  int32_t T, N;
+  uint32_t layer;       /* index that a fault reports                        */
+  bool is_static, training;
+  float alpha_theta, eps, momentum;
+  void *workspace;
+} surge_norm_forward;
+
+/* From da (gradient of the current) and the neuron's channel sums
+ * S0 = sum da, S1 = sum da*zhat, zhat = (z - mean)*rstd, [Tk, 2, C]:
+ *     dgamma += alpha_theta * sum_k p S1      dbeta += sum_k p S0
+ *     dp[t]  += sum_c alpha_theta gamma S1[t] + beta S0[t]
+ *     dz = alpha_theta gamma rstd (p[t] da - B0/n - zhat B1/n),
+ *     B = sum_k p[k] S[k], n = T*N*H*W
+ * For a static z, da already is the sum over t of p[t] da[t], [1, N] of map,
+ * and the mean terms count T times. dz may be da. Training statistics only. */
+typedef struct surge_norm_backward {
+  float *dz;            /* as z, overwritten; may alias da                   */
+  float *dgamma, *dbeta, *dstep_scale; /* accumulated; last NULL unless TEBN */
+  const float *da;      /* as z                                              */
+  const float *z, *mean, *rstd, *gamma, *beta, *step_scale;
+  const float *sums;    /* [Tk, 2, C] from neuron_backward                   */
+  surge_map map;
+  int32_t T, N;
+  bool is_static;
+  float alpha_theta;
+} surge_norm_backward;
+
+/* ======================================================================== *
+ *  The neuron: current -> LIF over all T -> spikes, one pass
+ * ======================================================================== */
+
+/* Scalars of a layer, on the device, computed once a step in double, rounded
+ * once (neuron_scalars), read by forward and backward:
+ *     scalars[SURGE_SCALAR_...]      width[2][P]: w at t = 0, w at t > 0      */
+enum {
+  SURGE_SCALAR_DECAY,   /* d                                                 */
+  SURGE_SCALAR_GAIN,    /* 1 - d with decay_input, else 1                    */
+  SURGE_SCALAR_PDA_MEAN, SURGE_SCALAR_PDA_STD, /* mu0, s0 of the target      */
+  SURGE_SCALAR_COUNT
+};
+
+typedef struct surge_neuron_scalars {
+  float *scalars;       /* [SURGE_SCALAR_COUNT] overwritten                  */
+  float *width;         /* [2, P] overwritten, P = C per channel else 1      */
+  const float *rho;     /* [P] ln w; NULL unless the width is learned        */
+  const float *decay_logit; /* [1] p; NULL unless the decay is learned       */
+  const float *gamma;   /* [C] of the norm; NULL unless SURGE_WIDTH_NORM     */
+  const surge_step *step;   /* `schedule`; NULL unless the width is scheduled */
+  surge_neuron_spec spec;
+  int32_t C;
+} surge_neuron_scalars;
+
+/* One current: a = scale[k]*z + shift[k] (two roundings), or z itself where
+ * scale is NULL. A second input is added to the first, then the gain of
+ * decay_input is applied: x = a0 + a1, current = gain*x. */
+typedef struct surge_neuron_input {
+  const float *z;       /* [T or 1, N] of map                                */
+  const float *scale, *shift; /* [Tk, C] or NULL                             */
+  const float *mean, *rstd;   /* [C]; backward only, NULL where plain        */
+  const float *step_scale;    /* TEBN's p [T]; backward only                 */
+  bool is_static;       /* z is [1, N]                                       */
+  bool per_step;        /* Tk = T                                            */
+} surge_neuron_input;
+
+/* Statistics of one step t of one layer; accumulated over calls. */
+typedef struct surge_neuron_statistics {
+  double count;         /* elements                                          */
+  double mean, m2;      /* of u: mean, sum of squared deviations             */
+  double window;        /* elements inside the surrogate's window: |x| < w/2 */
+                        /* rectangular, < w triangular, central half else    */
+  double spikes;
+  double quantization;  /* sum of (u - s)^2                                  */
+} surge_neuron_statistics;
+
+/* Histogram of u over all steps: SURGE_HISTOGRAM_BINS equal bins over
+ * [-4 theta, 4 theta), then below, then above; accumulated. */
+#define SURGE_HISTOGRAM_BINS 64
+typedef uint64_t surge_histogram[SURGE_HISTOGRAM_BINS + 2];
+
+/* PDA's result a layer (or channel): q[t] = dL/du = c0 + c1*(u - m) for the
+ * moment kind; for the quantization kind c0 = lambda/elements, c1 = m = 0. */
+typedef struct surge_pda_coefficients {
+  float m, c0, c1;
+} surge_pda_coefficients;
+
+/* What forward and backward share. */
+typedef struct surge_neuron {
+  surge_neuron_spec spec;
+  surge_map map;
+  int32_t T, N;
+  int32_t inputs;       /* 1 or 2                                            */
+  surge_neuron_input input[2];
+  const float *scalars, *width; /* from neuron_scalars                       */
+  const float *v_in;    /* [N] of map, or NULL: 0                            */
+  uint32_t layer;       /* index that a fault reports                        */
+  void *workspace;      /* neuron_workspace bytes                            */
+} surge_neuron;
+
+/* s = LIF(current). Writes nothing else unless asked: backward recomputes u
+ * from z. With pda: D (mean over P where per channel) times N is added to
+ * metrics->pda, and the coefficients carry lambda = pda_scale already.
+ * s is 0 or 1 (S_w(u - theta) with soft_forward; then the reset uses that).
+ * A membrane that is not finite sets the fault.
+ * Bytes: reads z and writes s once. */
+typedef struct surge_neuron_forward {
+  surge_neuron common;
+  float *s;             /* [T, N] of map, overwritten                        */
+  float *v_out;         /* [N] of map overwritten, or NULL                   */
+  float *current;       /* [T, N] of map overwritten, or NULL: gain*x        */
+  surge_pda_coefficients *pda; /* [P] overwritten; NULL where PDA is off     */
+  float pda_scale;      /* lambda / spiking layers with PDA (/ accumulation) */
+  surge_metrics *metrics;      /* NULL where PDA is off                      */
+  surge_neuron_statistics *statistics; /* [T] accumulated, or NULL           */
+  surge_histogram *histogram;  /* accumulated, or NULL                       */
+  surge_fault *fault;
+} surge_neuron_forward;
+
+/* The adjoint (method: delta, gu, gv; x = u - theta; h = h_w(x)):
+ *     delta = gs[t] + (detach ? 0 : hard ? gv*(v_reset - u) : -theta*gv)
+ *     gu    = delta*h + gv*(hard ? 1 - s : 1) + q[t]
+ *     gv    = d*gu
+ *     drho += w * sum delta*(-(x/w)*h)       ddecay_logit += d(1-d)*sum gu*v[t-1]
+ *             (with decay_input: gu*(v[t-1] - x_input))
+ *     da[t] = gain*(gu + g_current[t])
+ * With detach and soft_forward the reset keeps the forward's soft spike as a
+ * constant. u is rebuilt from z: exactly the forward's spikes. gs may alias
+ * da[0]. Where an input is static its da is [1,N]: the sum over t (weighted by
+ * TEBN's p). Channel sums for the norm of each normalised input:
+ * sums[k] = { sum da, sum da*zhat } over (N,H,W) and the steps of k.
+ * Bytes: reads z and gs, writes da. */
+typedef struct surge_neuron_backward {
+  surge_neuron common;
+  float *da[2];         /* a gradient an input, or NULL where not wanted.    */
+                        /* Both inputs normalised and neither or both        */
+                        /* static: da[1] may be NULL, da[0] serves both      */
+  surge_mode mode[2];
+  float *sums[2];       /* [Tk, 2, C] overwritten; NULL where input is plain */
+  float *dv_in;         /* [N] of map overwritten, or NULL                   */
+  float *drho;          /* [P] accumulated; NULL unless the width is learned */
+  float *ddecay_logit;  /* [1] accumulated; NULL unless the decay is         */
+  const float *gs;      /* [T, N] of map                                     */
+  const float *gv_out;  /* [N] of map, or NULL: 0                            */
+  const float *g_current;              /* [T, N] of map, or NULL             */
+  const surge_pda_coefficients *pda;   /* [P]; NULL where PDA is off         */
+} surge_neuron_backward;
+
+/* Membrane readout: u[t] = d*u[t-1] + x[t] without firing or reset; backward
+ * dx[t] = g[t] + d*dx[t+1]. The decay is the scalar of neuron_scalars. */
+typedef struct surge_integrator {
+  float *y;             /* forward [T, M], backward: dx [T, M]; overwritten  */
+  const float *x;       /* forward [T, M], backward: dy; may alias y         */
+  const float *scalars;
+  int32_t T;
+  size_t M;
+} surge_integrator;
+
+/* ======================================================================== *
+ *  Input, dropout, losses
+ * ======================================================================== */
+
+/* A batch of images as the loader has it -> the network's input:
+ *     x = (u8/255 - mean[c]) / std[c], zero where a crop leaves the image
+ *         (padding is applied before normalisation, as torchvision does)
+ * crop: shift by up to crop_pad pixels each way; flip: mirrored with p = .5;
+ * both drawn with Philox by (seed, epoch, sample). Only when `training`. */
+typedef struct surge_augment {
+  float *x;             /* [N] of map, overwritten                           */
+  const uint8_t *images;   /* [N, H, W, C] channels-last                     */
+  const uint32_t *sample;  /* [N] index of each in its data set              */
+  const surge_step *step;
+  surge_map map;
+  int32_t N;
+  const float *mean, *std; /* host [C]                                       */
+  int32_t crop_pad;
+  bool flip, training;
+} surge_augment;
+
+/* s[t] = 1 where a uniform number is below x (x in [0,1]), by (seed, epoch,
+ * sample, t, element). */
+typedef struct surge_poisson {
+  float *s;             /* [T, N] of map, overwritten                        */
+  const float *x;       /* [N] of map                                        */
+  const uint32_t *sample;
+  const surge_step *step;
+  surge_map map;
+  int32_t T, N;
+} surge_poisson;
+
+/* y = x * mask/(1-p), one mask for all T; the same call with y = dx, x = dy is
+ * the backward. Drawn by (seed, epoch, sample, layer); may be in place. */
+typedef struct surge_dropout {
+  float *y;
+  const float *x;       /* [T, N] of map                                     */
+  const uint32_t *sample;
+  const surge_step *step;
+  surge_map map;
+  int32_t T, N;
+  uint32_t index;       /* which dropout layer, from 0                       */
+  float p;              /* share dropped, 0 <= p < 1                         */
+} surge_dropout;
+
+typedef enum surge_loss_kind {
+  SURGE_LOSS_MEAN, /* cross entropy of the logits' mean over T               */
+  SURGE_LOSS_TET,  /* (1-l) mean_t CE(o_t) + l mean_t mean (o_t - theta)^2   */
+  SURGE_LOSS_MSE   /* mean over classes of (mean_t o_t - onehot)^2           */
+} surge_loss_kind;
+
+/* Loss and its gradient in one pass. `vote` output neurons speak for a class:
+ * logits are [T, N, classes*vote], averaged in groups. Label smoothing e:
+ * target = (1-e) onehot + e/classes. Adds to metrics: per-sample losses,
+ * correct (first maximum wins), samples. dlogits is scaled by
+ * gradient_scale/N. A loss that is not finite sets the fault. */
+typedef struct surge_loss {
+  float *dlogits;       /* [T, N, classes*vote] overwritten, NULL: evaluation */
+  float *scores;        /* [N, classes] mean over T and votes, overwritten    */
+  surge_metrics *metrics;
+  surge_fault *fault;
+  const float *logits;
+  const int32_t *labels;   /* [N] in 0..classes-1                             */
+  int32_t T, N, classes, vote;
+  surge_loss_kind kind;
+  float label_smoothing, tet_lambda, tet_target; /* l; theta                  */
+  float gradient_scale;    /* 1/accumulation                                  */
+  uint32_t layer;
+} surge_loss;
+
+/* ======================================================================== *
+ *  Optimisers: one call a group of a parameter arena
+ * ======================================================================== */
+
+/* *norm = sqrt(sum g^2), *clip = min(1, max_norm/(norm + 1e-6)) (max_norm 0:
+ * 1), as torch.nn.utils.clip_grad_norm_. A norm that is not finite sets the
+ * fault to `layer` + 1. */
+typedef struct surge_gradient_norm {
+  float *norm, *clip;   /* [1] each                                           */
+  surge_fault *fault;
+  const float *g;
+  size_t count;
+  float max_norm;
+  uint32_t layer;
+  void *workspace;      /* gradient_norm_workspace bytes                      */
+} surge_gradient_norm;
+
+/* g = clip*g + weight_decay*w; m = momentum*m + g (first step: m = g, as m
+ * starts at 0); w -= lr*(nesterov ? g + momentum*m : m). As torch.optim.SGD. */
+typedef struct surge_sgd {
+  float *w, *m;         /* [count] updated                                    */
+  const float *g, *clip;   /* clip [1] or NULL                                */
+  const surge_step *step;
+  const surge_fault *fault;
+  size_t count;
+  surge_group group;
+  float momentum, weight_decay;
+  bool nesterov;
+} surge_sgd;
+
+/* m += (1-b1)(g - m); v = b2 v + (1-b2) g^2; w -= lr*(m*scale1) /
+ * (sqrt(v*scale2) + eps), weight decay coupled (Adam: g += wd*w) or decoupled
+ * (AdamW: w -= lr*wd*w first). Then w is held in [w_min, w_max]. As
+ * torch.optim.Adam / AdamW. */
+typedef struct surge_adam {
+  float *w, *m, *v;
+  const float *g, *clip;
+  const surge_step *step;
+  const surge_fault *fault;
+  size_t count;
+  surge_group group;
+  float beta1, beta2, eps, weight_decay;
+  bool decoupled;
+  float w_min, w_max;   /* -INFINITY, INFINITY: no bounds                     */
+} surge_adam;
+
+/* *nonzero += elements of x that are not 0 (rates of a layer's inputs). */
+typedef struct surge_count_nonzero {
+  uint64_t *nonzero;
+  const float *x;
+  size_t count;
+} surge_count_nonzero;
+
+/* ======================================================================== *
+ *  The table
+ * ======================================================================== */
+
+typedef struct surge_backend {
+  const char *name; /* "cpu", "cuda" */
+
+  /* Context: a device, its stream, `threads` CPU threads (0: all). */
+  surge_status (*open)(surge_context **context, int threads);
+  void (*close)(surge_context *context);
+  /* One line of what it runs on, into text[size]. */
+  void (*describe)(surge_context *context, char *text, size_t size);
+
+  /* Memory of the device, 64-byte aligned; fails with the size asked for. */
+  surge_status (*allocate)(surge_context *context, void **memory, size_t bytes);
+  void (*release)(surge_context *context, void *memory);
+  surge_status (*upload)(surge_context *context, void *device, const void *host,
+                         size_t bytes);
+  surge_status (*download)(surge_context *context, void *host,
+                           const void *device, size_t bytes);
+  surge_status (*zero)(surge_context *context, void *device, size_t bytes);
+  surge_status (*sync)(surge_context *context);
+
+  /* The layout this backend prefers for maps of c channels. */
+  surge_layout (*layout)(int32_t c);
+
+  /* Plans choose algorithms and may allocate; ops only execute. A workspace
+   * serves any number of images up to `images`. */
+  surge_status (*conv2d_plan)(surge_context *, surge_conv2d_plan **plan,
+                              const surge_conv2d_shape *shape);
+  void (*conv2d_release)(surge_conv2d_plan *plan);
+  size_t (*conv2d_workspace)(const surge_conv2d_plan *plan, size_t images);
+  surge_status (*conv2d_forward)(surge_context *, const surge_conv2d_plan *,
+                                 const surge_conv2d_forward *);
+  surge_status (*conv2d_backward_data)(surge_context *,
+                                       const surge_conv2d_plan *,
+                                       const surge_conv2d_backward_data *);
+  surge_status (*conv2d_backward_weights)(surge_context *,
+                                          const surge_conv2d_plan *,
+                                          const surge_conv2d_backward_weights *);
+
+  size_t (*linear_workspace)(surge_context *, const surge_linear *);
+  surge_status (*linear_forward)(surge_context *, const surge_linear *);
+  surge_status (*linear_backward_data)(surge_context *, const surge_linear *);
+  surge_status (*linear_backward_weights)(surge_context *, const surge_linear *);
+
+  surge_status (*avgpool_forward)(surge_context *, const surge_pool *);
+  surge_status (*avgpool_backward)(surge_context *, const surge_pool *);
+  surge_status (*maxpool_forward)(surge_context *, const surge_pool *);
+  surge_status (*maxpool_backward)(surge_context *, const surge_pool *);
+
+  size_t (*norm_workspace)(surge_context *, const surge_norm_forward *);
+  surge_status (*norm_forward)(surge_context *, const surge_norm_forward *);
+  surge_status (*norm_backward)(surge_context *, const surge_norm_backward *);
+
+  surge_status (*neuron_scalars)(surge_context *, const surge_neuron_scalars *);
+  size_t (*neuron_workspace)(surge_context *, const surge_neuron *);
+  surge_status (*neuron_forward)(surge_context *, const surge_neuron_forward *);
+  surge_status (*neuron_backward)(surge_context *,
+                                  const surge_neuron_backward *);
+  surge_status (*integrator_forward)(surge_context *, const surge_integrator *);
+  surge_status (*integrator_backward)(surge_context *, const surge_integrator *);
+
+  surge_status (*augment)(surge_context *, const surge_augment *);
+  surge_status (*poisson)(surge_context *, const surge_poisson *);
+  surge_status (*dropout)(surge_context *, const surge_dropout *);
+  surge_status (*loss)(surge_context *, const surge_loss *);
+
+  size_t (*gradient_norm_workspace)(size_t count);
+  surge_status (*gradient_norm)(surge_context *, const surge_gradient_norm *);
+  surge_status (*sgd)(surge_context *, const surge_sgd *);
+  surge_status (*adam)(surge_context *, const surge_adam *);
+  surge_status (*count_nonzero)(surge_context *, const surge_count_nonzero *);
+} surge_backend;
+
+extern const surge_backend surge_cpu;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,178 @@
+/* recipe.h - one experiment as a YAML file describes it.
+ *
+ * One table (src/config/schema.c) gives every key its type, unit, range,
+ * default and a sentence; it reads recipes, prints `surge help recipe` and
+ * writes the effective recipe of a run. A recipe that this file's functions
+ * wrote reads back to the same struct. */
+#ifndef SURGE_RECIPE_H
+#define SURGE_RECIPE_H
+
+#include <stdio.h>
+#include <surge/backend.h>
+#include <surge/neuron.h>
+#include <surge/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SURGE_WORD 64    /* longest word of a recipe, with its final 0        */
+#define SURGE_PATH 1024  /* longest path, with its final 0                    */
+#define SURGE_MAX_WIDTHS 16 /* entries of model.channels and model.hidden     */
+
+typedef enum surge_norm_kind {
+  SURGE_NORM_TDBN, /* alpha*theta from the layer's neuron (Zheng 2021)        */
+  SURGE_NORM_BN,   /* alpha*theta = 1                                         */
+  SURGE_NORM_TEBN  /* tdbn with a learned scale a step (Duan 2022)            */
+} surge_norm_kind;
+
+typedef enum surge_layer_kind {
+  SURGE_LAYER_CONV,    /* {out, kernel, stride, pad, groups, bias}             */
+  SURGE_LAYER_LINEAR,  /* {out, bias}                                          */
+  SURGE_LAYER_NORM,    /* {kind, alpha}: directly before a neuron              */
+  SURGE_LAYER_NEURON,  /* overrides of `neuron`, `surrogate` and `pda`         */
+  SURGE_LAYER_AVGPOOL, /* {kernel, stride}; kernel 0: global                   */
+  SURGE_LAYER_MAXPOOL, /* {kernel, stride}                                     */
+  SURGE_LAYER_DROPOUT  /* {p}                                                  */
+} surge_layer_kind;
+
+/* One layer of a network, all defaults filled in. */
+typedef struct surge_layer_spec {
+  surge_layer_kind kind;
+  char name[SURGE_WORD];  /* unique; "conv1", "neuron1", ... where not given   */
+  int32_t line, column;   /* where it stands in the recipe; 0: from the zoo    */
+  int32_t out;            /* conv, linear                                      */
+  int32_t kernel, stride; /* conv, pools                                       */
+  int32_t pad, groups;    /* conv                                              */
+  bool bias;              /* conv, linear                                      */
+  surge_norm_kind norm;   /* norm                                              */
+  float alpha;            /* norm: alpha of alpha*theta                        */
+  float p;                /* dropout                                           */
+  surge_neuron_spec neuron; /* neuron                                          */
+  bool pda;               /* neuron: this layer takes part in PDA              */
+} surge_layer_spec;
+
+typedef enum surge_arch {
+  SURGE_ARCH_CONVNET, /* (conv-norm-neuron[-pool])... then linear              */
+  SURGE_ARCH_MLP,     /* (linear-norm-neuron)... then linear                   */
+  SURGE_ARCH_CIFARNET, /* six convolutions of Wu 2019 / TET code, two linear   */
+  SURGE_ARCH_LAYERS   /* model.layers                                          */
+} surge_arch;
+
+typedef enum surge_coding { SURGE_CODING_DIRECT, SURGE_CODING_POISSON } surge_coding;
+typedef enum surge_readout {
+  SURGE_READOUT_LOGITS,   /* last layer is linear                              */
+  SURGE_READOUT_MEMBRANE, /* its output through an integrator with neuron.decay */
+  SURGE_READOUT_SPIKES    /* its output through a neuron                       */
+} surge_readout;
+typedef enum surge_optimizer { SURGE_SGD, SURGE_ADAM, SURGE_ADAMW } surge_optimizer;
+typedef enum surge_schedule_kind {
+  SURGE_SCHEDULE_CONSTANT,
+  SURGE_SCHEDULE_COSINE,
+  SURGE_SCHEDULE_STEP
+} surge_schedule_kind;
+typedef enum surge_device { SURGE_DEVICE_AUTO, SURGE_DEVICE_CPU, SURGE_DEVICE_CUDA } surge_device;
+
+typedef struct surge_recipe {
+  char name[SURGE_WORD];
+  int64_t seed;
+  surge_device device;
+  int32_t threads;        /* 0: all cores                                      */
+  bool deterministic;
+  int32_t workspace_mb;   /* cap under which library algorithms are chosen     */
+  int32_t T;
+
+  struct surge_data_recipe {
+    char set[SURGE_WORD];   /* fashion_mnist, mnist, cifar10                   */
+    char path[SURGE_PATH];  /* folder; "": where the set's package puts it     */
+    int32_t limit;          /* training images used; 0: all                    */
+    int32_t test_limit;     /* test images used; 0: all                        */
+    int32_t validation;     /* training images held out for validation         */
+    bool normalize;         /* per-channel mean and deviation of the set       */
+    int32_t crop_pad;       /* random crop after padding by so many pixels     */
+    bool flip;              /* random horizontal flip                          */
+  } data;
+
+  struct surge_model_recipe {
+    surge_arch arch;
+    int32_t channels[SURGE_MAX_WIDTHS]; /* convnet: of each convolution        */
+    int32_t channel_count;
+    bool pool[SURGE_MAX_WIDTHS];  /* convnet: 2x2 pooling after each           */
+    int32_t pool_count;
+    int32_t hidden[SURGE_MAX_WIDTHS];   /* mlp: of each hidden layer           */
+    int32_t hidden_count;
+    surge_layer_kind pooling;     /* SURGE_LAYER_AVGPOOL or MAXPOOL            */
+    int32_t kernel;               /* convnet: of each convolution              */
+    bool norm_on;                 /* zoo: a norm before each neuron            */
+    surge_norm_kind norm;
+    float norm_alpha;
+    float dropout;                /* zoo: before the last linear layer; 0: none */
+    surge_coding coding;
+    surge_readout readout;
+    int32_t vote;                 /* output neurons a class                    */
+    surge_layer_spec *layers;     /* of SURGE_ARCH_LAYERS; owned               */
+    int32_t layer_count;
+  } model;
+
+  surge_neuron_spec neuron;       /* defaults of every spiking layer           */
+  float pda_weight;               /* lambda; pda kind is in `neuron.pda`,      */
+                                  /* SURGE_PDA_OFF where lambda is 0           */
+  surge_pda_kind pda_kind;        /* as the recipe has it                      */
+  char pda_layers[SURGE_PATH];    /* "all" or comma-separated layer names      */
+
+  struct surge_loss_recipe {
+    surge_loss_kind kind;
+    float label_smoothing, tet_lambda;
+  } loss;
+
+  struct surge_optim_recipe {
+    surge_optimizer kind;
+    float lr, momentum, weight_decay;
+    bool nesterov;
+    float beta1, beta2, eps;
+    float width_lr, decay_lr;     /* Adam of the widths and of the decays      */
+    float clip_norm;              /* of weights, norms and biases; 0: off      */
+    surge_schedule_kind schedule; /* keys schedule.*                           */
+    float warmup_epochs, lr_min, gamma;
+    int32_t milestones[SURGE_MAX_WIDTHS]; /* epochs, step schedule             */
+    int32_t milestone_count;
+  } optim;
+
+  struct surge_train_recipe {
+    int32_t epochs, batch;
+    int32_t accumulate;           /* batches a step                            */
+    int32_t log_every;            /* steps between logged statistics           */
+    int32_t eval_every;           /* epochs                                    */
+    int32_t checkpoint_every;     /* steps between saves within an epoch; 0: none */
+  } train;
+} surge_recipe;
+
+/* Reads a recipe and applies `overrides` ("a.b=value", NULL-terminated or
+ * NULL) in order. SURGE_ERROR_RECIPE names file, line, column, key, what was
+ * wanted and what was found; unknown keys come with the nearest known one. An
+ * override's place is "--set". The recipe must be freed in either case. */
+surge_status surge_recipe_read(surge_recipe *recipe, const char *path,
+                               const char *const *overrides);
+
+/* The same from text in memory; `name` stands where the file name would. */
+surge_status surge_recipe_parse(surge_recipe *recipe, const char *name,
+                                const char *text, size_t size,
+                                const char *const *overrides);
+
+/* All defaults, no file. */
+void surge_recipe_defaults(surge_recipe *recipe);
+
+/* Writes the effective recipe, every key, as YAML; `decay` and `tau` both are
+ * echoed (tau as a comment). */
+surge_status surge_recipe_write(const surge_recipe *recipe, FILE *file);
+
+/* The manual of `surge help recipe`: every key with type, unit, range, default
+ * and sentence. */
+void surge_recipe_help(FILE *file);
+
+void surge_recipe_free(surge_recipe *recipe);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,84 @@
+/* support.c - guarded buffers and the like (see support.h). */
+#include "tests/support/support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/shared/philox.h"
+
+#define CANARY_BYTES 64
+static const uint8_t canary = 0xA5;
+
+const surge_backend *test_backend(void) { return &surge_cpu; }
+
+surge_context *test_context(int threads) {
+  surge_context *context = NULL;
+  cr_assert_eq(test_backend()->open(&context, threads), SURGE_OK, "%s",
+               surge_last_error());
+  return context;
+}
+
+test_buffer test_copied(surge_context *context, const float *host,
+                        size_t count) {
+  const surge_backend *backend = test_backend();
+  size_t bytes = count * sizeof(float);
+  test_buffer buffer = {.count = count, .context = context};
+  uint8_t *image = malloc(bytes + 2 * CANARY_BYTES);
+  memset(image, canary, bytes + 2 * CANARY_BYTES);
+  memcpy(image + CANARY_BYTES, host, bytes);
+  cr_assert_eq(backend->allocate(context, &buffer.block, bytes + 2 * CANARY_BYTES),
+               SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(backend->upload(context, buffer.block, image,
+                               bytes + 2 * CANARY_BYTES), SURGE_OK);
+  free(image);
+  buffer.device = (float *)(void *)((uint8_t *)buffer.block + CANARY_BYTES);
+  return buffer;
+}
+
+test_buffer test_filled(surge_context *context, size_t count, float value) {
+  float *host = malloc(count * sizeof(float) + 1);
+  for (size_t i = 0; i < count; i++) host[i] = value;
+  test_buffer buffer = test_copied(context, host, count);
+  free(host);
+  return buffer;
+}
+
+test_buffer test_poisoned(surge_context *context, size_t count) {
+  return test_filled(context, count, NAN);
+}
+
+float *test_download(const test_buffer *buffer, const char *what) {
+  size_t bytes = buffer->count * sizeof(float);
+  uint8_t *image = malloc(bytes + 2 * CANARY_BYTES);
+  cr_assert_eq(test_backend()->download(buffer->context, image, buffer->block,
+                                        bytes + 2 * CANARY_BYTES), SURGE_OK);
+  for (size_t i = 0; i < CANARY_BYTES; i++) {
+    cr_assert_eq(image[i], canary, "%s: written before its start", what);
+    cr_assert_eq(image[CANARY_BYTES + bytes + i], canary,
+                 "%s: written behind its end", what);
+  }
+  memmove(image, image + CANARY_BYTES, bytes);
+  return (float *)(void *)image;
+}
+
+void test_release(test_buffer *buffer) {
+  test_backend()->release(buffer->context, buffer->block);
+  *buffer = (test_buffer){0};
+}
+
+float test_uniform(uint64_t seed, size_t i, float low, float high) {
+  surge_philox4 draw = surge_philox(seed, 0, 0, (uint32_t)(i >> 32), (uint32_t)i);
+  return low + (high - low) * surge_uniform(draw.x[0]);
+}
+
+float *test_random(uint64_t seed, size_t count, float low, float high) {
+  float *values = malloc(count * sizeof(float) + 1);
+  for (size_t i = 0; i < count; i++) values[i] = test_uniform(seed, i, low, high);
+  return values;
+}
+
+double test_bound(double depth, double sum_abs) {
+  return (depth + 2) * 0x1p-24 * sum_abs;
+}
