@@ -33,7 +33,8 @@ typedef enum surge_layer_kind {
   SURGE_LAYER_NEURON,  /* overrides of `neuron`, `surrogate` and `pda`         */
   SURGE_LAYER_AVGPOOL, /* {kernel, stride}; kernel 0: global                   */
   SURGE_LAYER_MAXPOOL, /* {kernel, stride}                                     */
-  SURGE_LAYER_DROPOUT  /* {p}                                                  */
+  SURGE_LAYER_DROPOUT, /* {p}                                                  */
+  SURGE_LAYER_INTEGRATOR /* not written in recipes: readout membrane adds it   */
 } surge_layer_kind;
 
 /* One layer of a network, all defaults filled in. */
@@ -55,7 +56,7 @@ typedef struct surge_layer_spec {
 typedef enum surge_arch {
   SURGE_ARCH_CONVNET, /* (conv-norm-neuron[-pool])... then linear              */
   SURGE_ARCH_MLP,     /* (linear-norm-neuron)... then linear                   */
-  SURGE_ARCH_CIFARNET, /* six convolutions of Wu 2019 / TET code, two linear   */
+  SURGE_ARCH_CIFARNET, /* Wu 2019: 128-256-P-512-P-1024-512 conv, 1024-512 fc  */
   SURGE_ARCH_LAYERS   /* model.layers                                          */
 } surge_arch;
 
@@ -95,11 +96,11 @@ typedef struct surge_recipe {
 
   struct surge_model_recipe {
     surge_arch arch;
-    int32_t channels[SURGE_MAX_WIDTHS]; /* convnet: of each convolution        */
+    int32_t channels[SURGE_MAX_WIDTHS]; /* convnet, cifarnet: a convolution   */
     int32_t channel_count;
     bool pool[SURGE_MAX_WIDTHS];  /* convnet: 2x2 pooling after each           */
     int32_t pool_count;
-    int32_t hidden[SURGE_MAX_WIDTHS];   /* mlp: of each hidden layer           */
+    int32_t hidden[SURGE_MAX_WIDTHS];   /* mlp, cifarnet: a hidden layer       */
     int32_t hidden_count;
     surge_layer_kind pooling;     /* SURGE_LAYER_AVGPOOL or MAXPOOL            */
     int32_t kernel;               /* convnet: of each convolution              */

@@ -35,6 +35,9 @@ const char *surge_last_error(void);
 /* What a status means, one phrase of the list above. */
 const char *surge_status_text(surge_status status);
 
+/* The exit code of a program that ends with this status. */
+int surge_exit_code(surge_status status);
+
 /* Records a failure with its place and returns `status`. Use SURGE_FAIL. */
 surge_status surge_fail_at(surge_status status, const char *file, int line,
                            const char *format, ...)

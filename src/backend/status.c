@@ -19,6 +19,17 @@ const char *surge_status_text(surge_status status) {
   return "an unknown status";
 }
 
+int surge_exit_code(surge_status status) {
+  switch (status) {
+#define CODE(name, code, text)                                                 \
+  case SURGE_##name:                                                           \
+    return code;
+    SURGE_STATUS_LIST(CODE)
+#undef CODE
+  }
+  return 1;
+}
+
 surge_status surge_fail_at(surge_status status, const char *file, int line,
                            const char *format, ...) {
   char text[sizeof last_error - 256];

@@ -1,0 +1,145 @@
+/* net.h - a network planned once, run many times.
+ *
+ *     surge_net_create     layers, shapes, every tensor and its place; no
+ *                          memory of the device is taken yet
+ *     surge_net_allocate   one allocation a role; parameters initialised
+ *     surge_net_load       a batch and the step's numbers go to the device
+ *     surge_net_forward    all layers over all T steps, then the loss
+ *     surge_net_backward   gradients accumulate
+ *     surge_net_update     clipping, optimisers; gradients are zeroed
+ *
+ * From the second step on nothing allocates, on host or device. */
+#ifndef SURGE_NET_H
+#define SURGE_NET_H
+
+#include <stdio.h>
+#include <surge/backend.h>
+#include <surge/checkpoint.h>
+#include <surge/data.h>
+#include <surge/recipe.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct surge_net surge_net;
+
+typedef struct surge_net_options {
+  int32_t T;              /* steps; 0: the recipe's                           */
+  int32_t N;              /* largest batch; 0: the recipe's                   */
+  bool training;          /* plan gradients and optimizer state               */
+  bool soft;              /* the smooth twin: soft_forward in every neuron    */
+  bool keep_currents;     /* each neuron's current is kept for a dump         */
+} surge_net_options;
+
+/* Plans a network. `recipe` and `data` must outlive it. SURGE_ERROR_RECIPE
+ * names the layer that does not fit. */
+surge_status surge_net_create(surge_net **net, const surge_backend *backend,
+                              surge_context *context,
+                              const surge_recipe *recipe,
+                              const surge_dataset_info *data,
+                              const surge_net_options *options);
+void surge_net_destroy(surge_net *net);
+
+/* Prints layers, shapes, parameters, and bytes by role (`--dry-run`). */
+void surge_net_describe(const surge_net *net, FILE *file);
+
+surge_status surge_net_allocate(surge_net *net);
+
+/* Uploads a batch (batch->n <= N) and the step's numbers. */
+surge_status surge_net_load(surge_net *net, const surge_batch *batch,
+                            const surge_step *step);
+
+/* What a forward pass does besides its outputs. */
+typedef enum surge_pass {
+  SURGE_PASS_EVALUATE,    /* running statistics, no dropout, no augmentation  */
+  SURGE_PASS_TRAIN
+} surge_pass;
+
+/* Runs the layers and the loss on the loaded batch. With `statistics` the
+ * neurons' statistics, histograms and input rates are accumulated too. */
+surge_status surge_net_forward(surge_net *net, surge_pass pass,
+                               bool statistics);
+surge_status surge_net_backward(surge_net *net);
+surge_status surge_net_update(surge_net *net);
+
+/* Convolutions and products of a training step alone, on what lies in the
+ * arenas: the floor that a step's time is compared with. */
+surge_status surge_net_library_only(surge_net *net);
+
+/* Sums since the last surge_net_reset_metrics. */
+surge_status surge_net_metrics(surge_net *net, surge_metrics *metrics);
+surge_status surge_net_reset_metrics(surge_net *net);
+
+/* Name of the first layer that was not finite, or NULL. */
+surge_status surge_net_fault(surge_net *net, const char **layer);
+
+/* Mean over T (and votes) of the loaded batch's logits, [n, classes]. */
+surge_status surge_net_scores(surge_net *net, float *scores);
+
+/* Norm of the gradient of the last update, before clipping. */
+surge_status surge_net_gradient_norm(surge_net *net, float *norm);
+
+/* Names of layers with spiking neurons, by number; NULL behind the last. */
+const char *surge_net_spiking_layer(const surge_net *net, int32_t number);
+
+/* State of one spiking layer. */
+typedef struct surge_layer_report {
+  const char *name;
+  int32_t T;
+  const surge_neuron_statistics *statistics; /* [T], valid until the next call */
+  const uint64_t *histogram;    /* [SURGE_HISTOGRAM_BINS + 2]                 */
+  float threshold, decay;
+  int32_t widths;
+  const float *width;           /* [widths] w (t = 0 for the norm rule)       */
+} surge_layer_report;
+surge_status surge_net_layer_report(surge_net *net, int32_t number,
+                                    surge_layer_report *report);
+surge_status surge_net_reset_statistics(surge_net *net);
+
+/* Input of one convolution or linear layer since the statistics were reset. */
+typedef struct surge_work_report {
+  const char *name;
+  double macs;                  /* multiply-accumulates, one image, one step  */
+  bool binary;                  /* inputs are spikes                          */
+  int32_t steps;                /* applications an image: 1 where static      */
+  double rate;                  /* share of inputs that were not zero         */
+} surge_work_report;
+/* SURGE_OK with report->name NULL behind the last. */
+surge_status surge_net_work_report(surge_net *net, int32_t number,
+                                   surge_work_report *report);
+
+/* Named tensors with memory of their own, as a file is written from. */
+typedef struct surge_tensor_list {
+  surge_named_tensor *tensors; /* names and data are owned                    */
+  size_t count, capacity;
+} surge_tensor_list;
+void surge_tensor_list_free(surge_tensor_list *list);
+
+/* All that a checkpoint holds of the network, downloaded: parameters and
+ * running statistics; with `state` (a training net) optimizer moments
+ * "optim.m.<parameter>", gradients accumulated so far "grad.<parameter>",
+ * metrics and statistics, so that training goes on bit for bit. */
+surge_status surge_net_save(surge_net *net, surge_tensor_list *list, bool state);
+
+/* Takes back what surge_net_save gave. Every parameter must be there, of the
+ * right shape: SURGE_ERROR_DATA names the first that is not. `path` is named
+ * in errors. With `state` the optimizer and the rest too. */
+surge_status surge_net_restore(surge_net *net, const surge_safetensors *file,
+                               const char *path, bool state);
+
+/* One step's tensors for `surge grad`, in logical order: input, labels,
+ * parameters, gradients "grad.<parameter>", each neuron's current and
+ * statistics, logits, loss, pda. Needs `keep_currents`. */
+surge_status surge_net_dump(surge_net *net, surge_tensor_list *list);
+
+/* The planned layers as a JSON list; the caller frees *text. */
+surge_status surge_net_layers_json(const surge_net *net, char **text);
+
+/* Number of trained values. */
+size_t surge_net_parameter_count(const surge_net *net);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,93 @@
+/* train.h - training, evaluation and one-step dumps of a recipe.
+ *
+ * The library prints nothing: whoever wants to see progress hands in an
+ * observer. A run's folder holds recipe.yaml, metrics.csv, layers.csv, a
+ * TensorBoard event file, checkpoint_last.safetensors,
+ * checkpoint_best.safetensors and log.txt. */
+#ifndef SURGE_TRAIN_H
+#define SURGE_TRAIN_H
+
+#include <signal.h>
+#include <surge/net.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where an epoch stands; a few times a second. */
+typedef struct surge_progress {
+  int32_t epoch, epochs;    /* epoch from 0                                   */
+  int32_t batch, batches;   /* batches done of the epoch                      */
+  double loss, accuracy;    /* of the epoch so far                            */
+  double samples_per_s;
+  double seconds_left;      /* of the whole run's training, estimated         */
+} surge_progress;
+
+/* Result over a set of images. */
+typedef struct surge_evaluation {
+  double loss, accuracy;    /* mean task loss; share of correct, 0 to 1       */
+  double pda;               /* mean over samples of sum over layers of D_l    */
+  uint64_t samples;         /* 0: not evaluated                               */
+  double seconds;
+} surge_evaluation;
+
+/* A row of metrics.csv. */
+typedef struct surge_epoch_result {
+  int32_t epoch, epochs;    /* epoch from 1: so many are done                 */
+  surge_evaluation train, validation, test;
+  double samples_per_s;     /* of training                                    */
+  double learning_rate, gradient_norm;
+  double wait_share;        /* share of training time spent on waiting for data */
+  bool best;                /* best so far, by validation or else by test     */
+} surge_epoch_result;
+
+typedef struct surge_observer {
+  void *user;
+  void (*progress)(void *user, const surge_progress *progress); /* or NULL    */
+  void (*epoch)(void *user, const surge_epoch_result *result);  /* or NULL    */
+  void (*message)(void *user, const char *line);                /* or NULL    */
+} surge_observer;
+
+typedef struct surge_train_options {
+  const char *folder;       /* of the run                                     */
+  bool resume;              /* go on from folder/checkpoint_last.safetensors  */
+  bool force;               /* an existing folder may be overwritten          */
+  surge_observer observer;
+  const volatile sig_atomic_t *interrupted; /* set: save and stop; or NULL    */
+} surge_train_options;
+
+/* Trains. SURGE_INTERRUPTED: saved, resumable. SURGE_ERROR_DIVERGED: names the
+ * layer and step; the last good checkpoint is kept. */
+surge_status surge_train(const surge_recipe *recipe,
+                         const surge_train_options *options);
+
+/* The backend that a recipe's `device` means in this build. */
+surge_status surge_backend_find(const surge_backend **backend,
+                                surge_device device);
+
+/* Evaluates `net` on `count` samples of a set, statistics included; metrics and
+ * statistics are reset first and keep the whole evaluation afterwards. */
+surge_status surge_evaluate(surge_net *net, surge_loader *loader,
+                            const surge_recipe *recipe,
+                            surge_evaluation *result);
+
+/* Reads a checkpoint's recipe ("--set" overrides applied on top). `path` may be
+ * a run folder or a safetensors file; the file that was found is written to
+ * file[size]. */
+surge_status surge_checkpoint_recipe(surge_recipe *recipe, const char *path,
+                                     const char *const *overrides, char *file,
+                                     size_t size);
+
+/* One forward and backward on the first batch, written to `out`; parameters
+ * from checkpoint `from` or, where NULL, as initialised. */
+surge_status surge_gradient_dump(const surge_recipe *recipe, const char *from,
+                                 bool soft, const char *out);
+
+/* Energy of one inference at 45 nm (Horowitz 2014), as the field quotes it. */
+#define SURGE_JOULE_MAC 4.6e-12 /* a multiply-accumulate: inputs not binary   */
+#define SURGE_JOULE_AC 0.9e-12  /* an accumulate: input spikes                */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,234 @@
+/* backward.c - gradients from the logits down to the first trained layer, and
+ * the update of every parameter group. */
+#include <math.h>
+
+#include "src/net/net.h"
+
+/* --- layers: grad_out -> parameter gradients, grad_in --------------------- */
+
+static surge_status backward_conv(surge_net *net, int32_t i) {
+  const surge_backend *b = net->backend;
+  const surge_layer_ids *ids = &net->ids[i];
+  size_t images = surge_images(net, net->model.layers[i].static_in);
+  void *workspace = net->arena[SURGE_ROLE_WORKSPACE];
+  surge_conv2d_backward_weights weights = {
+      .dw = surge_gradient_at(net, ids->weight),
+      .db = surge_gradient_at(net, ids->bias),
+      .dy = surge_at(net, ids->grad_out), .x = surge_layer_input(net, i),
+      .images = images, .workspace = workspace};
+  SURGE_TRY(b->conv2d_backward_weights(net->context, net->plans[i], &weights));
+  if (ids->grad_in < 0) return SURGE_OK;
+  surge_conv2d_backward_data data = {
+      .dx = surge_at(net, ids->grad_in), .dy = surge_at(net, ids->grad_out),
+      .w = surge_at(net, ids->weight), .mode = SURGE_WRITE, .images = images,
+      .workspace = workspace};
+  return b->conv2d_backward_data(net->context, net->plans[i], &data);
+}
+
+static surge_status backward_linear(surge_net *net, int32_t i) {
+  const surge_layer_ids *ids = &net->ids[i];
+  surge_linear linear = surge_net_linear(net, i);
+  linear.dy = surge_at(net, ids->grad_out);
+  linear.dw = surge_gradient_at(net, ids->weight);
+  linear.db = surge_gradient_at(net, ids->bias);
+  SURGE_TRY(net->backend->linear_backward_weights(net->context, &linear));
+  if (ids->grad_in < 0) return SURGE_OK;
+  linear.dx = surge_at(net, ids->grad_in);
+  linear.mode = SURGE_WRITE;
+  return net->backend->linear_backward_data(net->context, &linear);
+}
+
+static surge_status backward_norm(surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  const surge_layer_ids *ids = &net->ids[i];
+  surge_norm_backward norm = {
+      .dz = surge_at(net, ids->grad_in), .da = surge_at(net, ids->grad_in),
+      .dgamma = surge_gradient_at(net, ids->gamma),
+      .dbeta = surge_gradient_at(net, ids->beta),
+      .dstep_scale = surge_gradient_at(net, ids->step_scale),
+      .z = surge_layer_input(net, i),
+      .mean = surge_at(net, ids->mean), .rstd = surge_at(net, ids->rstd),
+      .gamma = surge_at(net, ids->gamma), .beta = surge_at(net, ids->beta),
+      .step_scale = surge_at(net, ids->step_scale),
+      .sums = surge_at(net, ids->sums),
+      .map = layer->in, .T = net->options.T, .N = net->n,
+      .is_static = layer->static_in,
+      .alpha_theta = surge_layer_alpha_theta(layer)};
+  return net->backend->norm_backward(net->context, &norm);
+}
+
+static surge_status backward_neuron(surge_net *net, int32_t i) {
+  const surge_layer_ids *ids = &net->ids[i];
+  surge_neuron_backward neuron = {
+      .common = surge_net_neuron(net, i),
+      .da = {surge_at(net, ids->grad_in)}, .mode = {SURGE_WRITE},
+      .sums = {surge_at(net, ids->sums)},
+      .drho = surge_gradient_at(net, ids->rho),
+      .ddecay_logit = surge_gradient_at(net, ids->decay_logit),
+      .gs = surge_at(net, ids->grad_out), .pda = surge_at(net, ids->pda)};
+  SURGE_TRY(net->backend->neuron_backward(net->context, &neuron));
+  return net->model.layers[i].has_norm ? backward_norm(net, i) : SURGE_OK;
+}
+
+static surge_status backward_pool(surge_net *net, int32_t i) {
+  const surge_backend *b = net->backend;
+  surge_pool pool = surge_net_pool(net, i);
+  pool.dy = surge_at(net, net->ids[i].grad_out);
+  pool.dx = surge_at(net, net->ids[i].grad_in);
+  pool.mode = SURGE_WRITE;
+  return net->model.layers[i].spec.kind == SURGE_LAYER_AVGPOOL
+             ? b->avgpool_backward(net->context, &pool)
+             : b->maxpool_backward(net->context, &pool);
+}
+
+static surge_status backward_dropout(surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  float *gradient = surge_at(net, net->ids[i].grad_out);
+  surge_dropout dropout = {.y = gradient, .x = gradient,
+                           .sample = surge_at(net, net->sample),
+                           .step = surge_at(net, net->step),
+                           .map = layer->in,
+                           .T = layer->static_in ? 1 : net->options.T,
+                           .N = net->n, .index = layer->dropout_index,
+                           .p = layer->spec.p};
+  return net->backend->dropout(net->context, &dropout);
+}
+
+static surge_status backward_integrator(surge_net *net, int32_t i) {
+  float *gradient = surge_at(net, net->ids[i].grad_out);
+  surge_integrator integrator = {
+      .y = gradient, .x = gradient,
+      .scalars = surge_at(net, net->ids[i].scalars), .T = net->options.T,
+      .M = surge_layer_in(&net->model.layers[i]) * (size_t)net->n};
+  return net->backend->integrator_backward(net->context, &integrator);
+}
+
+static surge_status backward_layer(surge_net *net, int32_t i) {
+  switch (net->model.layers[i].spec.kind) {
+    case SURGE_LAYER_CONV: return backward_conv(net, i);
+    case SURGE_LAYER_LINEAR: return backward_linear(net, i);
+    case SURGE_LAYER_NEURON: return backward_neuron(net, i);
+    case SURGE_LAYER_AVGPOOL:
+    case SURGE_LAYER_MAXPOOL: return backward_pool(net, i);
+    case SURGE_LAYER_DROPOUT: return backward_dropout(net, i);
+    case SURGE_LAYER_INTEGRATOR: return backward_integrator(net, i);
+    case SURGE_LAYER_NORM: break; /* lives in its neuron */
+  }
+  return SURGE_FAIL(SURGE_ERROR_INTERNAL, "a layer of no kind");
+}
+
+surge_status surge_net_backward(surge_net *net) {
+  for (int32_t i = net->model.count - 1; i >= net->first_trained; i--)
+    SURGE_TRY(backward_layer(net, i));
+  return SURGE_OK;
+}
+
+/* The same convolutions and products as a training step, and nothing else. */
+surge_status surge_net_library_only(surge_net *net) {
+  const surge_backend *b = net->backend;
+  for (int32_t i = 0; i < net->model.count; i++) {
+    const surge_layer *layer = &net->model.layers[i];
+    const surge_layer_ids *ids = &net->ids[i];
+    if (layer->spec.kind == SURGE_LAYER_LINEAR) {
+      surge_linear linear = surge_net_linear(net, i);
+      SURGE_TRY(b->linear_forward(net->context, &linear));
+      SURGE_TRY(backward_linear(net, i));
+    } else if (layer->spec.kind == SURGE_LAYER_CONV) {
+      surge_conv2d_forward conv = {
+          .y = surge_at(net, ids->out), .x = surge_layer_input(net, i),
+          .w = surge_at(net, ids->weight), .b = surge_at(net, ids->bias),
+          .images = surge_images(net, layer->static_in),
+          .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+      SURGE_TRY(b->conv2d_forward(net->context, net->plans[i], &conv));
+      SURGE_TRY(backward_conv(net, i));
+    }
+  }
+  return b->zero(net->context, net->arena[SURGE_ROLE_GRADIENT],
+                 net->table.bytes[SURGE_ROLE_GRADIENT]);
+}
+
+/* --- update --------------------------------------------------------------- */
+
+/* Start of a group in the parameter, gradient and first-moment arenas. */
+typedef struct group_range {
+  float *w, *g, *m, *v; /* v NULL where the group has no second moment */
+  size_t count;
+} group_range;
+
+static group_range range_of(const surge_net *net, surge_group group) {
+  size_t first = net->table.group_first[group];
+  float *moments = net->arena[SURGE_ROLE_OPTIMIZER];
+  size_t parameters = net->table.bytes[SURGE_ROLE_PARAMETER] / sizeof(float);
+  return (group_range){
+      .w = (float *)net->arena[SURGE_ROLE_PARAMETER] + first,
+      .g = (float *)net->arena[SURGE_ROLE_GRADIENT] + first,
+      .m = moments + first,
+      .v = first >= net->v_first ? moments + parameters + (first - net->v_first)
+                                 : NULL,
+      .count = net->table.group_count[group]};
+}
+
+static surge_status update_by_sgd(surge_net *net, surge_group group,
+                                  float weight_decay) {
+  const struct surge_optim_recipe *r = &net->recipe->optim;
+  group_range range = range_of(net, group);
+  surge_sgd sgd = {.w = range.w, .m = range.m, .g = range.g,
+                   .clip = surge_at(net, net->clip),
+                   .step = surge_at(net, net->step),
+                   .fault = surge_at(net, net->fault), .count = range.count,
+                   .group = group, .momentum = r->momentum,
+                   .weight_decay = weight_decay, .nesterov = r->nesterov};
+  return net->backend->sgd(net->context, &sgd);
+}
+
+static surge_adam adam_of(surge_net *net, surge_group group) {
+  const struct surge_optim_recipe *r = &net->recipe->optim;
+  group_range range = range_of(net, group);
+  return (surge_adam){.w = range.w, .m = range.m, .v = range.v, .g = range.g,
+                      .step = surge_at(net, net->step),
+                      .fault = surge_at(net, net->fault), .count = range.count,
+                      .group = group, .beta1 = r->beta1, .beta2 = r->beta2,
+                      .eps = r->eps, .w_min = -INFINITY, .w_max = INFINITY};
+}
+
+/* Weights, norms and biases: the recipe's optimizer, clipped together. */
+static surge_status update_main(surge_net *net, surge_group group,
+                                float weight_decay) {
+  if (net->table.group_count[group] == 0) return SURGE_OK;
+  if (net->recipe->optim.kind == SURGE_SGD)
+    return update_by_sgd(net, group, weight_decay);
+  surge_adam adam = adam_of(net, group);
+  adam.clip = surge_at(net, net->clip);
+  adam.weight_decay = weight_decay;
+  adam.decoupled = net->recipe->optim.kind == SURGE_ADAMW;
+  return net->backend->adam(net->context, &adam);
+}
+
+/* Widths and decays: an Adam of their own, no decay, no clipping. */
+static surge_status update_neurons(surge_net *net, surge_group group) {
+  if (net->table.group_count[group] == 0) return SURGE_OK;
+  surge_adam adam = adam_of(net, group);
+  if (group == SURGE_GROUP_WIDTH) {
+    adam.w_min = logf(net->recipe->neuron.width_min);
+    adam.w_max = logf(net->recipe->neuron.width_max);
+  }
+  return net->backend->adam(net->context, &adam);
+}
+
+surge_status surge_net_update(surge_net *net) {
+  const surge_backend *b = net->backend;
+  surge_gradient_norm norm = {
+      .norm = surge_at(net, net->norm), .clip = surge_at(net, net->clip),
+      .fault = surge_at(net, net->fault), .g = net->arena[SURGE_ROLE_GRADIENT],
+      .count = net->table.group_first[SURGE_GROUP_WIDTH],
+      .max_norm = net->recipe->optim.clip_norm,
+      .layer = (uint32_t)net->model.count,
+      .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+  SURGE_TRY(b->gradient_norm(net->context, &norm));
+  SURGE_TRY(update_main(net, SURGE_GROUP_WEIGHT, net->recipe->optim.weight_decay));
+  SURGE_TRY(update_main(net, SURGE_GROUP_NORM, 0.0f));
+  SURGE_TRY(update_neurons(net, SURGE_GROUP_WIDTH));
+  SURGE_TRY(update_neurons(net, SURGE_GROUP_DECAY));
+  return b->zero(net->context, net->arena[SURGE_ROLE_GRADIENT],
+                 net->table.bytes[SURGE_ROLE_GRADIENT]);
+}

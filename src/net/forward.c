@@ -1,0 +1,252 @@
+/* forward.c - the batch goes in, all layers run over all T steps, a loss comes
+ * out. Every op that a network can run is called here or in backward.c. */
+#include "src/net/net.h"
+
+/* --- argument structs that forward and backward share --------------------- */
+
+surge_linear surge_net_linear(const surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  const surge_layer_ids *ids = &net->ids[i];
+  return (surge_linear){.x = surge_layer_input(net, i),
+                        .y = surge_at(net, ids->out),
+                        .w = surge_at(net, ids->weight),
+                        .b = surge_at(net, ids->bias),
+                        .in = layer->in,
+                        .out = layer->out.c,
+                        .images = surge_images(net, layer->static_in),
+                        .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+}
+
+surge_pool surge_net_pool(const surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  return (surge_pool){.x = surge_layer_input(net, i),
+                      .y = surge_at(net, net->ids[i].out),
+                      .in = layer->in,
+                      .out = layer->out,
+                      .kernel = layer->spec.kernel,
+                      .stride = layer->spec.stride,
+                      .images = surge_images(net, layer->static_in)};
+}
+
+#define NORM_EPS 1e-5f      /* as PyTorch */
+#define NORM_MOMENTUM 0.1f
+
+surge_norm_forward surge_net_norm(const surge_net *net, int32_t i,
+                                  surge_pass pass) {
+  const surge_layer *layer = &net->model.layers[i];
+  const surge_layer_ids *ids = &net->ids[i];
+  return (surge_norm_forward){
+      .scale = surge_at(net, ids->scale), .shift = surge_at(net, ids->shift),
+      .mean = surge_at(net, ids->mean), .rstd = surge_at(net, ids->rstd),
+      .running_mean = surge_at(net, ids->running_mean),
+      .running_var = surge_at(net, ids->running_var),
+      .z = surge_layer_input(net, i),
+      .gamma = surge_at(net, ids->gamma), .beta = surge_at(net, ids->beta),
+      .step_scale = surge_at(net, ids->step_scale),
+      .fault = surge_at(net, net->fault),
+      .map = layer->in, .T = net->options.T, .N = net->n, .layer = (uint32_t)i,
+      .is_static = layer->static_in, .training = pass == SURGE_PASS_TRAIN,
+      .alpha_theta = surge_layer_alpha_theta(layer), .eps = NORM_EPS,
+      .momentum = NORM_MOMENTUM, .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+}
+
+surge_neuron surge_net_neuron(const surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  const surge_layer_ids *ids = &net->ids[i];
+  surge_neuron_input input = {.z = surge_layer_input(net, i),
+                              .scale = surge_at(net, ids->scale),
+                              .shift = surge_at(net, ids->shift),
+                              .mean = surge_at(net, ids->mean),
+                              .rstd = surge_at(net, ids->rstd),
+                              .step_scale = surge_at(net, ids->step_scale),
+                              .is_static = layer->static_in,
+                              .per_step = surge_layer_tebn(layer)};
+  return (surge_neuron){.spec = layer->spec.neuron, .map = layer->in,
+                        .T = net->options.T, .N = net->n, .inputs = 1,
+                        .input = {input},
+                        .scalars = surge_at(net, ids->scalars),
+                        .width = surge_at(net, ids->width),
+                        .layer = (uint32_t)i,
+                        .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+}
+
+/* --- layers --------------------------------------------------------------- */
+
+static surge_status forward_conv(surge_net *net, int32_t i) {
+  const surge_layer_ids *ids = &net->ids[i];
+  surge_conv2d_forward conv = {
+      .y = surge_at(net, ids->out), .x = surge_layer_input(net, i),
+      .w = surge_at(net, ids->weight), .b = surge_at(net, ids->bias),
+      .images = surge_images(net, net->model.layers[i].static_in),
+      .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+  return net->backend->conv2d_forward(net->context, net->plans[i], &conv);
+}
+
+static surge_status compute_scalars(surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  const surge_layer_ids *ids = &net->ids[i];
+  const surge_neuron_spec *n = &layer->spec.neuron;
+  surge_neuron_scalars scalars = {
+      .scalars = surge_at(net, ids->scalars), .width = surge_at(net, ids->width),
+      .rho = surge_at(net, ids->rho),
+      .decay_logit = surge_at(net, ids->decay_logit),
+      .gamma = n->width_rule == SURGE_WIDTH_NORM ? surge_at(net, ids->gamma) : NULL,
+      .step = n->width_rule == SURGE_WIDTH_SCHEDULE ? surge_at(net, net->step) : NULL,
+      .spec = *n, .C = layer->in.c};
+  return net->backend->neuron_scalars(net->context, &scalars);
+}
+
+/* lambda * mean over layers of D_l, and a share of an accumulated step. */
+static float pda_scale(const surge_net *net) {
+  return net->recipe->pda_weight / (float)net->model.pda_layers /
+         (float)net->recipe->train.accumulate;
+}
+
+static surge_status forward_neuron(surge_net *net, int32_t i, surge_pass pass,
+                                   bool statistics) {
+  const surge_backend *b = net->backend;
+  const surge_layer_ids *ids = &net->ids[i];
+  SURGE_TRY(compute_scalars(net, i));
+  if (net->model.layers[i].has_norm) {
+    surge_norm_forward norm = surge_net_norm(net, i, pass);
+    SURGE_TRY(b->norm_forward(net->context, &norm));
+  }
+  surge_neuron_forward neuron = {
+      .common = surge_net_neuron(net, i),
+      .s = surge_at(net, ids->out),
+      .current = surge_at(net, ids->current),
+      .pda = surge_at(net, ids->pda),
+      .pda_scale = ids->pda >= 0 ? pda_scale(net) : 0.0f,
+      .metrics = ids->pda >= 0 ? surge_at(net, net->metrics) : NULL,
+      .statistics = statistics ? surge_at(net, ids->statistics) : NULL,
+      .histogram = statistics ? surge_at(net, ids->histogram) : NULL,
+      .fault = surge_at(net, net->fault)};
+  return b->neuron_forward(net->context, &neuron);
+}
+
+static surge_status forward_integrator(surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  SURGE_TRY(compute_scalars(net, i));
+  surge_integrator integrator = {.y = surge_at(net, net->ids[i].out),
+                                 .x = surge_layer_input(net, i),
+                                 .scalars = surge_at(net, net->ids[i].scalars),
+                                 .T = net->options.T,
+                                 .M = surge_layer_in(layer) * (size_t)net->n};
+  return net->backend->integrator_forward(net->context, &integrator);
+}
+
+static surge_status forward_dropout(surge_net *net, int32_t i, surge_pass pass) {
+  const surge_layer *layer = &net->model.layers[i];
+  surge_dropout dropout = {.y = surge_at(net, net->ids[i].out),
+                           .x = surge_layer_input(net, i),
+                           .sample = surge_at(net, net->sample),
+                           .step = surge_at(net, net->step),
+                           .map = layer->in,
+                           .T = layer->static_in ? 1 : net->options.T,
+                           .N = net->n,
+                           .index = layer->dropout_index,
+                           .p = pass == SURGE_PASS_TRAIN ? layer->spec.p : 0.0f};
+  return net->backend->dropout(net->context, &dropout);
+}
+
+/* How many inputs of a convolution or product are not zero (energy). */
+static surge_status count_inputs(surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  surge_count_nonzero count = {
+      .nonzero = surge_at(net, net->ids[i].nonzero),
+      .x = surge_layer_input(net, i),
+      .count = surge_layer_in(layer) * surge_images(net, layer->static_in)};
+  return net->backend->count_nonzero(net->context, &count);
+}
+
+static surge_status forward_layer(surge_net *net, int32_t i, surge_pass pass,
+                                  bool statistics) {
+  const surge_backend *b = net->backend;
+  if (statistics && net->ids[i].nonzero >= 0) SURGE_TRY(count_inputs(net, i));
+  switch (net->model.layers[i].spec.kind) {
+    case SURGE_LAYER_CONV: return forward_conv(net, i);
+    case SURGE_LAYER_LINEAR: {
+      surge_linear linear = surge_net_linear(net, i);
+      return b->linear_forward(net->context, &linear);
+    }
+    case SURGE_LAYER_NEURON: return forward_neuron(net, i, pass, statistics);
+    case SURGE_LAYER_AVGPOOL: {
+      surge_pool pool = surge_net_pool(net, i);
+      return b->avgpool_forward(net->context, &pool);
+    }
+    case SURGE_LAYER_MAXPOOL: {
+      surge_pool pool = surge_net_pool(net, i);
+      return b->maxpool_forward(net->context, &pool);
+    }
+    case SURGE_LAYER_DROPOUT: return forward_dropout(net, i, pass);
+    case SURGE_LAYER_INTEGRATOR: return forward_integrator(net, i);
+    case SURGE_LAYER_NORM: break; /* lives in its neuron */
+  }
+  return SURGE_FAIL(SURGE_ERROR_INTERNAL, "a layer of no kind");
+}
+
+/* --- the pass ------------------------------------------------------------- */
+
+surge_status surge_net_load(surge_net *net, const surge_batch *batch,
+                            const surge_step *step) {
+  const surge_backend *b = net->backend;
+  const surge_dataset_info *d = net->data;
+  size_t n = (size_t)batch->n;
+  if (batch->n < 1 || batch->n > net->options.N)
+    return SURGE_FAIL(SURGE_ERROR_INTERNAL, "surge_net_load: batch: wanted 1 to "
+                      "%d images, found %d", net->options.N, batch->n);
+  net->n = batch->n;
+  SURGE_TRY(b->upload(net->context, surge_at(net, net->images), batch->images,
+                      n * (size_t)d->h * (size_t)d->w * (size_t)d->c));
+  SURGE_TRY(b->upload(net->context, surge_at(net, net->labels), batch->labels,
+                      n * sizeof(int32_t)));
+  SURGE_TRY(b->upload(net->context, surge_at(net, net->sample), batch->sample,
+                      n * sizeof(uint32_t)));
+  return b->upload(net->context, surge_at(net, net->step), step, sizeof *step);
+}
+
+static surge_status encode_input(surge_net *net, surge_pass pass) {
+  static const float zero[SURGE_MAX_CHANNELS] = {0, 0, 0, 0},
+                     one[SURGE_MAX_CHANNELS] = {1, 1, 1, 1};
+  const struct surge_data_recipe *data = &net->recipe->data;
+  surge_augment augment = {
+      .x = surge_at(net, net->input), .images = surge_at(net, net->images),
+      .sample = surge_at(net, net->sample), .step = surge_at(net, net->step),
+      .map = net->model.input, .N = net->n,
+      .mean = data->normalize ? net->data->mean : zero,
+      .std = data->normalize ? net->data->std : one,
+      .crop_pad = data->crop_pad, .flip = data->flip,
+      .training = pass == SURGE_PASS_TRAIN};
+  SURGE_TRY(net->backend->augment(net->context, &augment));
+  if (!net->model.poisson) return SURGE_OK;
+  surge_poisson poisson = {.s = surge_at(net, net->coded), .x = augment.x,
+                           .sample = augment.sample, .step = augment.step,
+                           .map = augment.map, .T = net->options.T, .N = net->n};
+  return net->backend->poisson(net->context, &poisson);
+}
+
+static surge_status compute_loss(surge_net *net, surge_pass pass) {
+  const surge_model *model = &net->model;
+  const struct surge_loss_recipe *r = &net->recipe->loss;
+  int32_t last = model->count - 1;
+  surge_loss loss = {
+      .dlogits = pass == SURGE_PASS_TRAIN ? surge_at(net, net->ids[last].grad_out)
+                                          : NULL,
+      .scores = surge_at(net, net->scores), .metrics = surge_at(net, net->metrics),
+      .fault = surge_at(net, net->fault), .logits = surge_at(net, net->ids[last].out),
+      .labels = surge_at(net, net->labels),
+      .T = net->options.T, .N = net->n, .classes = model->classes,
+      .vote = model->vote, .kind = r->kind, .label_smoothing = r->label_smoothing,
+      .tet_lambda = r->tet_lambda, .tet_target = net->recipe->neuron.v_threshold,
+      .gradient_scale = 1.0f / (float)net->recipe->train.accumulate,
+      .layer = (uint32_t)model->count};
+  return net->backend->loss(net->context, &loss);
+}
+
+surge_status surge_net_forward(surge_net *net, surge_pass pass,
+                               bool statistics) {
+  SURGE_TRY(encode_input(net, pass));
+  for (int32_t i = 0; i < net->model.count; i++)
+    SURGE_TRY(forward_layer(net, i, pass, statistics));
+  return compute_loss(net, pass);
+}

@@ -1,0 +1,76 @@
+/* init.c - the first values of a network's parameters.
+ *
+ * Weights and biases as PyTorch's layers start: uniform in +-1/sqrt(fan_in),
+ * fan_in = inputs of one output. Each value is drawn by (seed, tensor, index),
+ * so a network's start depends on nothing but its seed and its layers. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "kernels/shared/philox.h"
+#include "src/net/net.h"
+
+static void fill(float *values, size_t count, float value) {
+  for (size_t i = 0; i < count; i++) values[i] = value;
+}
+
+static void fill_uniform(float *values, size_t count, double bound,
+                         uint64_t seed, uint32_t tensor) {
+  for (size_t i = 0; i < count; i++) {
+    surge_philox4 draw = surge_philox(seed, 0, SURGE_RANDOM_INIT, tensor,
+                                      (uint32_t)(i / 4));
+    double u = (double)surge_uniform(draw.x[i % 4]);
+    values[i] = (float)((2 * u - 1) * bound);
+  }
+}
+
+/* Uploads one tensor's worth of `value`. */
+static surge_status set_constant(surge_net *net, int32_t id, float value,
+                                 float *host) {
+  if (id < 0) return SURGE_OK;
+  const surge_tensor *t = &net->table.tensors[id];
+  fill(host, t->bytes / sizeof(float), value);
+  return net->backend->upload(net->context, surge_at(net, id), host, t->bytes);
+}
+
+static surge_status set_uniform(surge_net *net, int32_t id, double bound,
+                                float *host) {
+  if (id < 0) return SURGE_OK;
+  const surge_tensor *t = &net->table.tensors[id];
+  fill_uniform(host, t->bytes / sizeof(float), bound,
+               (uint64_t)net->recipe->seed, (uint32_t)id);
+  return net->backend->upload(net->context, surge_at(net, id), host, t->bytes);
+}
+
+static surge_status initialize_layer(surge_net *net, int32_t i, float *host) {
+  const surge_layer_ids *ids = &net->ids[i];
+  const surge_neuron_spec *n = &net->model.layers[i].spec.neuron;
+  if (ids->weight >= 0) {
+    const int64_t *shape = net->table.tensors[ids->weight].shape;
+    double bound = 1 / sqrt((double)(shape[1] * shape[2] * shape[3]));
+    SURGE_TRY(set_uniform(net, ids->weight, bound, host));
+    SURGE_TRY(set_uniform(net, ids->bias, bound, host));
+  }
+  SURGE_TRY(set_constant(net, ids->gamma, 1, host));
+  SURGE_TRY(set_constant(net, ids->step_scale, 1, host));
+  SURGE_TRY(set_constant(net, ids->running_var, 1, host));
+  SURGE_TRY(set_constant(net, ids->rho, (float)log((double)n->width), host));
+  double d = (double)n->decay;
+  return set_constant(net, ids->decay_logit, (float)log(d / (1 - d)), host);
+}
+
+surge_status surge_net_initialize(surge_net *net) {
+  size_t largest = 0;
+  for (int32_t i = 0; i < net->table.count; i++) {
+    const surge_tensor *t = &net->table.tensors[i];
+    bool set = t->role == SURGE_ROLE_PARAMETER || t->role == SURGE_ROLE_BUFFER;
+    if (set && t->bytes > largest) largest = t->bytes;
+  }
+  float *host = malloc(largest + 1);
+  if (!host)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for initial values");
+  surge_status status = SURGE_OK;
+  for (int32_t i = 0; i < net->model.count && status == SURGE_OK; i++)
+    status = initialize_layer(net, i, host);
+  free(host);
+  return status;
+}

@@ -1,0 +1,90 @@
+/* layers_json.c - the planned layers as JSON: what another framework needs to
+ * rebuild the network (scripts/compare_torch.py reads it). */
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+
+#include "src/net/net.h"
+
+static const char *const kinds[] = {"conv",    "linear",  "norm",    "neuron",
+                                    "avgpool", "maxpool", "dropout", "integrator"};
+static const char *const families[] = {
+#define WORD(NAME, word, half) #word,
+    SURGE_FAMILY_LIST(WORD)
+#undef WORD
+};
+static const char *const rules[] = {"fixed", "learned", "decay", "norm",
+                                    "schedule"};
+static const char *const granularities[] = {"layer", "channel"};
+static const char *const pdas[] = {"off", "moment", "quantization"};
+static const char *const norms[] = {"tdbn", "bn", "tebn"};
+
+static void add_number(cJSON *object, const char *key, double value) {
+  cJSON_AddNumberToObject(object, key, value);
+}
+
+static void add_map(cJSON *object, const char *key, const surge_map *map) {
+  const int dims[3] = {map->h, map->w, map->c};
+  cJSON_AddItemToObject(object, key, cJSON_CreateIntArray(dims, 3));
+}
+
+static cJSON *add_layer(cJSON *list, const char *kind, const char *name,
+                        const surge_map *in, const surge_map *out) {
+  cJSON *object = cJSON_CreateObject();
+  cJSON_AddStringToObject(object, "kind", kind);
+  cJSON_AddStringToObject(object, "name", name);
+  add_map(object, "in", in);
+  add_map(object, "out", out);
+  cJSON_AddItemToArray(list, object);
+  return object;
+}
+
+static void add_neuron(cJSON *object, const surge_neuron_spec *n) {
+  cJSON *neuron = cJSON_AddObjectToObject(object, "neuron");
+  add_number(neuron, "decay", (double)n->decay);
+  cJSON_AddBoolToObject(neuron, "decay_learned", n->decay_learned);
+  cJSON_AddBoolToObject(neuron, "decay_input", n->decay_input);
+  add_number(neuron, "v_threshold", (double)n->v_threshold);
+  add_number(neuron, "v_reset", (double)n->v_reset);
+  cJSON_AddStringToObject(neuron, "reset",
+                          n->reset == SURGE_RESET_HARD ? "hard" : "soft");
+  cJSON_AddBoolToObject(neuron, "detach_reset", n->detach_reset);
+  cJSON_AddStringToObject(neuron, "family", families[n->family]);
+  cJSON_AddStringToObject(neuron, "width_rule", rules[n->width_rule]);
+  cJSON_AddStringToObject(neuron, "granularity", granularities[n->granularity]);
+  add_number(neuron, "width", (double)n->width);
+  add_number(neuron, "width_end", (double)n->width_end);
+  cJSON_AddStringToObject(neuron, "pda", pdas[n->pda]);
+  cJSON_AddStringToObject(neuron, "pda_granularity",
+                          granularities[n->pda_granularity]);
+  add_number(neuron, "pda_mean", (double)n->pda_mean);
+  add_number(neuron, "pda_std", (double)n->pda_std);
+  add_number(neuron, "pda_epsilon", (double)n->pda_epsilon);
+}
+
+static void add_norm(cJSON *list, const surge_layer *layer) {
+  cJSON *object = add_layer(list, "norm", layer->norm.name, &layer->in, &layer->in);
+  cJSON_AddStringToObject(object, "norm", norms[layer->norm.norm]);
+  add_number(object, "alpha_theta", (double)surge_layer_alpha_theta(layer));
+  add_number(object, "eps", 1e-5);
+}
+
+surge_status surge_net_layers_json(const surge_net *net, char **text) {
+  cJSON *list = cJSON_CreateArray();
+  for (int32_t i = 0; i < net->model.count; i++) {
+    const surge_layer *layer = &net->model.layers[i];
+    const surge_layer_spec *s = &layer->spec;
+    if (layer->has_norm) add_norm(list, layer);
+    cJSON *object = add_layer(list, kinds[s->kind], s->name, &layer->in, &layer->out);
+    add_number(object, "kernel", s->kernel);
+    add_number(object, "stride", s->stride);
+    add_number(object, "pad", s->pad);
+    add_number(object, "groups", s->groups);
+    add_number(object, "p", (double)s->p);
+    if (s->kind == SURGE_LAYER_NEURON || s->kind == SURGE_LAYER_INTEGRATOR)
+      add_neuron(object, &s->neuron);
+  }
+  *text = cJSON_PrintUnformatted(list);
+  cJSON_Delete(list);
+  if (*text) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to describe the layers");
+}

@@ -1,0 +1,78 @@
+/* model.h - a recipe and a data set become a list of layers with shapes.
+ *
+ * Layers run in order; each knows its maps. A norm is not a layer of its own:
+ * it lives in the neuron that follows it, whose op applies it. */
+#ifndef SURGE_NET_MODEL_H
+#define SURGE_NET_MODEL_H
+
+#include <surge/backend.h>
+#include <surge/data.h>
+#include <surge/recipe.h>
+
+typedef struct surge_layer {
+  surge_layer_spec spec;
+  bool has_norm;          /* neuron: `norm` stands before it                  */
+  surge_layer_spec norm;
+  surge_map in, out;
+  bool static_in;         /* the same input at every step: computed once      */
+  bool static_out;
+  bool binary_in;         /* the input holds spikes, 0 or 1                   */
+  uint32_t dropout_index; /* dropout: its number                              */
+} surge_layer;
+
+typedef struct surge_model {
+  surge_layer *layers;
+  int32_t count;
+  surge_map input;
+  int32_t classes, vote;
+  bool poisson;
+  int32_t pda_layers;     /* spiking layers that take part in PDA             */
+} surge_model;
+
+/* Builds the list. SURGE_ERROR_RECIPE where layers do not fit the image or
+ * each other: names the layer, its place, what was wanted and found. */
+surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
+                               const surge_dataset_info *data,
+                               surge_layout (*layout)(int32_t c));
+void surge_model_free(surge_model *model);
+
+/* The zoo: appends the layer specs of recipe->model.arch; the caller frees
+ * *specs. Sizes that do not fit are found later, by surge_model_build. */
+surge_status surge_zoo_expand(const surge_recipe *recipe,
+                              surge_layer_spec **specs, int32_t *count);
+
+/* Multiply-accumulates of one application of a conv or linear layer, else 0. */
+double surge_layer_macs(const surge_layer *layer);
+
+/* Elements of one application's input and output maps. */
+static inline size_t surge_layer_in(const surge_layer *layer) {
+  return surge_map_elements(&layer->in);
+}
+static inline size_t surge_layer_out(const surge_layer *layer) {
+  return surge_map_elements(&layer->out);
+}
+
+/* Does the norm hold a learnable scale a step (TEBN)? */
+static inline bool surge_layer_tebn(const surge_layer *layer) {
+  return layer->has_norm && layer->norm.norm == SURGE_NORM_TEBN;
+}
+
+/* alpha*theta of the layer's norm: 1 for plain bn. */
+static inline float surge_layer_alpha_theta(const surge_layer *layer) {
+  return layer->norm.norm == SURGE_NORM_BN
+             ? 1.0f
+             : layer->norm.alpha * layer->spec.neuron.v_threshold;
+}
+
+/* Width entries P of a spiking layer. */
+static inline int32_t surge_layer_widths(const surge_layer *layer) {
+  return layer->spec.neuron.granularity == SURGE_PER_CHANNEL ? layer->in.c : 1;
+}
+
+/* PDA moment entries P of a spiking layer. */
+static inline int32_t surge_layer_pda_count(const surge_layer *layer) {
+  return layer->spec.neuron.pda_granularity == SURGE_PER_CHANNEL ? layer->in.c
+                                                                 : 1;
+}
+
+#endif

@@ -1,0 +1,400 @@
+/* net.c - planning: which tensors a list of layers needs, and for how long. */
+#include "src/net/net.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- declaring tensors ---------------------------------------------------- */
+
+static int32_t declare(surge_net *net, surge_tensor tensor, const char *layer,
+                       const char *what) {
+  snprintf(tensor.name, sizeof tensor.name, "%s%s%s", layer, *layer ? "." : "",
+           what);
+  return surge_table_add(&net->table, &tensor);
+}
+
+/* A vector of a layer (rank 1). */
+static int32_t vector(surge_net *net, surge_role role, surge_group group,
+                      const char *layer, const char *what, int64_t count) {
+  surge_tensor t = {.role = role, .group = group, .rank = 1, .shape = {count}};
+  return declare(net, t, layer, what);
+}
+
+/* An activation [steps, N] of a map that lives from `first` to `last`. */
+static int32_t activation(surge_net *net, const char *layer, const char *what,
+                          int64_t steps, surge_map map, int32_t first,
+                          int32_t last) {
+  surge_tensor t = {.role = SURGE_ROLE_ACTIVATION, .rank = 5,
+                    .shape = {steps, net->options.N, map.h, map.w, map.c},
+                    .is_map = true, .map = map, .first = first, .last = last};
+  return declare(net, t, layer, what);
+}
+
+static int64_t steps_of(const surge_net *net, bool is_static) {
+  return is_static ? 1 : net->options.T;
+}
+
+/* Does a layer read its input again in backward? */
+static bool reads_input_again(const surge_layer *layer) {
+  switch (layer->spec.kind) {
+    case SURGE_LAYER_CONV:
+    case SURGE_LAYER_LINEAR:
+    case SURGE_LAYER_MAXPOOL:
+    case SURGE_LAYER_NEURON: return true;
+    default: return false;
+  }
+}
+
+/* Does its backward turn the gradient of the output into that of the input in
+ * the same memory? */
+static bool backward_in_place(const surge_layer *layer) {
+  switch (layer->spec.kind) {
+    case SURGE_LAYER_NEURON: return !layer->static_in;
+    case SURGE_LAYER_DROPOUT:
+    case SURGE_LAYER_INTEGRATOR: return true;
+    default: return false;
+  }
+}
+
+static bool has_parameters(const surge_layer *layer) {
+  const surge_neuron_spec *n = &layer->spec.neuron;
+  switch (layer->spec.kind) {
+    case SURGE_LAYER_CONV:
+    case SURGE_LAYER_LINEAR: return true;
+    case SURGE_LAYER_NEURON:
+      return layer->has_norm || n->decay_learned ||
+             n->width_rule == SURGE_WIDTH_LEARNED;
+    default: return false;
+  }
+}
+
+/* --- what each kind of layer declares ------------------------------------- */
+
+static void declare_weights(surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  const surge_layer_spec *s = &layer->spec;
+  surge_layer_ids *ids = &net->ids[i];
+  surge_tensor w = {.role = SURGE_ROLE_PARAMETER, .group = SURGE_GROUP_WEIGHT,
+                    .rank = 4};
+  if (s->kind == SURGE_LAYER_CONV) {
+    int64_t shape[4] = {s->out, s->kernel, s->kernel, layer->in.c / s->groups};
+    memcpy(w.shape, shape, sizeof shape);
+  } else {
+    int64_t shape[4] = {s->out, layer->in.h, layer->in.w, layer->in.c};
+    memcpy(w.shape, shape, sizeof shape);
+  }
+  ids->weight = declare(net, w, s->name, "weight");
+  if (s->bias)
+    ids->bias = vector(net, SURGE_ROLE_PARAMETER, SURGE_GROUP_NORM, s->name,
+                       "bias", s->out);
+  surge_tensor nonzero = {.role = SURGE_ROLE_SCALAR, .dtype = SURGE_U64,
+                          .rank = 1, .shape = {1}, .resumed = true};
+  ids->nonzero = declare(net, nonzero, s->name, "nonzero");
+}
+
+static void declare_norm(surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  surge_layer_ids *ids = &net->ids[i];
+  const char *name = layer->norm.name;
+  int64_t C = layer->in.c, T = net->options.T;
+  int64_t Tk = surge_layer_tebn(layer) ? T : 1;
+  const surge_role P = SURGE_ROLE_PARAMETER, B = SURGE_ROLE_BUFFER,
+                   S = SURGE_ROLE_SCALAR;
+  const surge_group g = SURGE_GROUP_NORM;
+  ids->gamma = vector(net, P, g, name, "gamma", C);
+  ids->beta = vector(net, P, g, name, "beta", C);
+  if (surge_layer_tebn(layer))
+    ids->step_scale = vector(net, P, g, name, "step_scale", T);
+  ids->running_mean = vector(net, B, 0, name, "running_mean", C);
+  ids->running_var = vector(net, B, 0, name, "running_var", C);
+  ids->scale = vector(net, S, 0, name, "scale", Tk * C);
+  ids->shift = vector(net, S, 0, name, "shift", Tk * C);
+  ids->mean = vector(net, S, 0, name, "mean", C);
+  ids->rstd = vector(net, S, 0, name, "rstd", C);
+  if (net->options.training)
+    ids->sums = vector(net, S, 0, name, "sums", Tk * 2 * C);
+}
+
+static void declare_neuron(surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  const surge_neuron_spec *n = &layer->spec.neuron;
+  surge_layer_ids *ids = &net->ids[i];
+  const char *name = layer->spec.name;
+  int64_t P = surge_layer_widths(layer), T = net->options.T;
+  if (layer->has_norm) declare_norm(net, i);
+  if (n->width_rule == SURGE_WIDTH_LEARNED)
+    ids->rho = vector(net, SURGE_ROLE_PARAMETER, SURGE_GROUP_WIDTH, name, "rho", P);
+  if (n->decay_learned)
+    ids->decay_logit = vector(net, SURGE_ROLE_PARAMETER, SURGE_GROUP_DECAY, name,
+                              "decay_logit", 1);
+  ids->scalars = vector(net, SURGE_ROLE_SCALAR, 0, name, "scalars",
+                        SURGE_SCALAR_COUNT);
+  ids->width = vector(net, SURGE_ROLE_SCALAR, 0, name, "width", 2 * P);
+  if (n->pda != SURGE_PDA_OFF)
+    ids->pda = vector(net, SURGE_ROLE_SCALAR, 0, name, "pda",
+                      3 * surge_layer_pda_count(layer));
+  surge_tensor statistics = {.role = SURGE_ROLE_SCALAR, .dtype = SURGE_F64,
+                             .rank = 2, .shape = {T, 6}, .resumed = true};
+  surge_tensor histogram = {.role = SURGE_ROLE_SCALAR, .dtype = SURGE_U64,
+                            .rank = 1, .shape = {SURGE_HISTOGRAM_BINS + 2},
+                            .resumed = true};
+  ids->statistics = declare(net, statistics, name, "statistics");
+  ids->histogram = declare(net, histogram, name, "histogram");
+  if (net->options.keep_currents)
+    ids->current = activation(net, name, "current", T, layer->in, -1,
+                              2 * net->model.count + 1);
+}
+
+/* The integrator reads its decay where a neuron has its scalars. */
+static void declare_integrator(surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  net->ids[i].scalars = vector(net, SURGE_ROLE_SCALAR, 0, layer->spec.name,
+                               "scalars", SURGE_SCALAR_COUNT);
+  net->ids[i].width = vector(net, SURGE_ROLE_SCALAR, 0, layer->spec.name,
+                             "width", 2 * surge_layer_widths(layer));
+}
+
+static void declare_layer(surge_net *net, int32_t i) {
+  switch (net->model.layers[i].spec.kind) {
+    case SURGE_LAYER_CONV:
+    case SURGE_LAYER_LINEAR: declare_weights(net, i); break;
+    case SURGE_LAYER_NEURON: declare_neuron(net, i); break;
+    case SURGE_LAYER_INTEGRATOR: declare_integrator(net, i); break;
+    default: break;
+  }
+}
+
+/* --- activations and their lives ------------------------------------------ */
+
+/* Last time at which the output before layer i is read. */
+static int32_t last_read(const surge_net *net, int32_t i) {
+  int32_t L = net->model.count;
+  bool again = net->options.training && i < L &&
+               reads_input_again(&net->model.layers[i]);
+  return again ? 2 * L - i : i;
+}
+
+static void declare_outputs(surge_net *net) {
+  int32_t L = net->model.count;
+  surge_map input = net->model.input;
+  bool poisson = net->model.poisson;
+  net->input = activation(net, "", "input", 1, input, -1,
+                          poisson ? -1 : last_read(net, 0));
+  net->coded = poisson ? activation(net, "", "coded", net->options.T, input, -1,
+                                    last_read(net, 0))
+                       : SURGE_NONE;
+  for (int32_t i = 0; i < L; i++) {
+    const surge_layer *layer = &net->model.layers[i];
+    net->ids[i].out = activation(net, layer->spec.name, "out",
+                                 steps_of(net, layer->static_out), layer->out, i,
+                                 last_read(net, i + 1));
+  }
+  /* logits outlive the pass: scores and dumps read them */
+  net->table.tensors[net->ids[L - 1].out].last = 2 * L + 1;
+}
+
+/* Gradients of activations, from the logits down to the first trained layer. */
+static void declare_gradients(surge_net *net) {
+  int32_t L = net->model.count, gradient = SURGE_NONE;
+  const surge_layer *last = &net->model.layers[L - 1];
+  gradient = activation(net, last->spec.name, "grad_out", net->options.T,
+                        last->out, L, L + 1);
+  for (int32_t i = L - 1; i >= net->first_trained; i--) {
+    const surge_layer *layer = &net->model.layers[i];
+    int32_t time = 2 * L - i;
+    net->ids[i].grad_out = gradient;
+    net->table.tensors[gradient].last = time;
+    bool wanted = i > net->first_trained || layer->spec.kind == SURGE_LAYER_NEURON;
+    if (wanted && !backward_in_place(layer))
+      gradient = activation(net, layer->spec.name, "grad_in",
+                            steps_of(net, layer->static_in), layer->in, time, time);
+    net->ids[i].grad_in = wanted ? gradient : SURGE_NONE;
+  }
+}
+
+static void declare_step(surge_net *net) {
+  const surge_dataset_info *d = net->data;
+  int64_t N = net->options.N;
+  surge_tensor images = {.role = SURGE_ROLE_STAGING, .dtype = SURGE_U8, .rank = 4,
+                         .shape = {N, d->h, d->w, d->c}};
+  surge_tensor labels = {.role = SURGE_ROLE_STAGING, .dtype = SURGE_I32,
+                         .rank = 1, .shape = {N}};
+  surge_tensor sample = labels, bytes = {.role = SURGE_ROLE_STAGING,
+                                         .dtype = SURGE_U8, .rank = 1};
+  sample.dtype = SURGE_U32;
+  net->images = declare(net, images, "", "images");
+  net->labels = declare(net, labels, "", "labels");
+  net->sample = declare(net, sample, "", "sample");
+  bytes.shape[0] = sizeof(surge_step);
+  net->step = declare(net, bytes, "", "step");
+  bytes.role = SURGE_ROLE_SCALAR;
+  bytes.shape[0] = sizeof(surge_metrics);
+  bytes.resumed = true;
+  net->metrics = declare(net, bytes, "", "metrics");
+  bytes.resumed = false;
+  bytes.shape[0] = sizeof(surge_fault);
+  net->fault = declare(net, bytes, "", "fault");
+  const surge_role S = SURGE_ROLE_SCALAR;
+  net->norm = vector(net, S, 0, "", "gradient_norm", 1);
+  net->clip = vector(net, S, 0, "", "clip", 1);
+  net->scores = vector(net, S, 0, "", "scores", N * net->model.classes);
+}
+
+/* --- library plans and workspace ------------------------------------------ */
+
+static surge_status plan_convolutions(surge_net *net) {
+  for (int32_t i = 0; i < net->model.count; i++) {
+    const surge_layer *layer = &net->model.layers[i];
+    const surge_layer_spec *s = &layer->spec;
+    if (s->kind != SURGE_LAYER_CONV) continue;
+    surge_conv2d_shape shape = {.in = layer->in, .out = layer->out,
+                                .kernel = s->kernel, .stride = s->stride,
+                                .pad = s->pad, .groups = s->groups,
+                                .bias = s->bias};
+    SURGE_TRY(net->backend->conv2d_plan(net->context, &net->plans[i], &shape));
+  }
+  return SURGE_OK;
+}
+
+static size_t workspace_of(const surge_net *net, int32_t i) {
+  const surge_backend *b = net->backend;
+  const surge_layer *layer = &net->model.layers[i];
+  size_t images = surge_images(net, layer->static_in);
+  if (layer->spec.kind == SURGE_LAYER_CONV)
+    return b->conv2d_workspace(net->plans[i], images);
+  if (layer->spec.kind == SURGE_LAYER_LINEAR) {
+    surge_linear linear = surge_net_linear(net, i);
+    return b->linear_workspace(net->context, &linear);
+  }
+  if (layer->spec.kind != SURGE_LAYER_NEURON) return 0;
+  surge_neuron neuron = surge_net_neuron(net, i);
+  size_t bytes = b->neuron_workspace(net->context, &neuron);
+  if (layer->has_norm) {
+    surge_norm_forward norm = surge_net_norm(net, i, SURGE_PASS_TRAIN);
+    size_t more = b->norm_workspace(net->context, &norm);
+    bytes = more > bytes ? more : bytes;
+  }
+  return bytes;
+}
+
+/* Roles whose size is not the sum of declared tensors. */
+static void size_roles(surge_net *net) {
+  surge_table *table = &net->table;
+  bool training = net->options.training;
+  size_t parameters = table->bytes[SURGE_ROLE_PARAMETER];
+  net->v_first = net->recipe->optim.kind == SURGE_SGD
+                     ? table->group_first[SURGE_GROUP_WIDTH] : 0;
+  table->bytes[SURGE_ROLE_GRADIENT] = training ? parameters : 0;
+  table->bytes[SURGE_ROLE_OPTIMIZER] =
+      training ? 2 * parameters - net->v_first * sizeof(float) : 0;
+  size_t workspace = net->backend->gradient_norm_workspace(
+      parameters / sizeof(float));
+  for (int32_t i = 0; i < net->model.count; i++) {
+    size_t bytes = workspace_of(net, i);
+    workspace = bytes > workspace ? bytes : workspace;
+  }
+  table->bytes[SURGE_ROLE_WORKSPACE] = workspace;
+}
+
+/* --- life of a net -------------------------------------------------------- */
+
+/* More tensors than any layer declares, and than a net declares besides. */
+#define TENSORS_A_LAYER 32
+
+static surge_status plan(surge_net *net) {
+  surge_model *model = &net->model;
+  SURGE_TRY(surge_model_build(model, net->recipe, net->data,
+                              net->backend->layout));
+  size_t count = (size_t)model->count;
+  net->ids = malloc(count * sizeof *net->ids);
+  net->plans = calloc(count, sizeof *net->plans);
+  if (!net->ids || !net->plans)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to plan %zu layers", count);
+  SURGE_TRY(surge_table_reserve(&net->table,
+                                TENSORS_A_LAYER * (model->count + 1)));
+  memset(net->ids, 0xFF, count * sizeof *net->ids); /* all SURGE_NONE */
+  net->first_trained = model->count;
+  for (int32_t i = 0; i < model->count; i++) {
+    model->layers[i].spec.neuron.soft_forward = net->options.soft;
+    if (has_parameters(&model->layers[i]) && i < net->first_trained)
+      net->first_trained = i;
+    declare_layer(net, i);
+  }
+  declare_outputs(net);
+  if (net->options.training) declare_gradients(net);
+  declare_step(net);
+  for (int32_t i = 0; i < net->table.count; i++)
+    if (net->table.tensors[i].bytes == 0)
+      return SURGE_FAIL(SURGE_ERROR_INTERNAL, "tensor %s is empty",
+                        net->table.tensors[i].name);
+  SURGE_TRY(surge_table_plan(&net->table));
+  SURGE_TRY(plan_convolutions(net));
+  size_roles(net);
+  return SURGE_OK;
+}
+
+surge_status surge_net_create(surge_net **out, const surge_backend *backend,
+                              surge_context *context,
+                              const surge_recipe *recipe,
+                              const surge_dataset_info *data,
+                              const surge_net_options *options) {
+  surge_net *net = *out = calloc(1, sizeof *net);
+  if (!net) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for a network");
+  net->backend = backend;
+  net->context = context;
+  net->recipe = recipe;
+  net->data = data;
+  net->options = *options;
+  if (options->T == 0) net->options.T = recipe->T;
+  if (options->N == 0) net->options.N = recipe->train.batch;
+  net->n = net->options.N;
+  surge_status status = plan(net);
+  if (status == SURGE_OK) return status;
+  surge_net_destroy(net);
+  *out = NULL;
+  return status;
+}
+
+void surge_net_destroy(surge_net *net) {
+  if (!net) return;
+  for (int role = 0; role < SURGE_ROLE_COUNT; role++)
+    if (net->arena[role]) net->backend->release(net->context, net->arena[role]);
+  for (int32_t i = 0; net->plans && i < net->model.count; i++)
+    if (net->plans[i]) net->backend->conv2d_release(net->plans[i]);
+  surge_table_free(&net->table);
+  surge_model_free(&net->model);
+  free(net->ids);
+  free(net->plans);
+  free(net->host);
+  free(net);
+}
+
+surge_status surge_net_allocate(surge_net *net) {
+  const surge_backend *b = net->backend;
+  for (int role = 0; role < SURGE_ROLE_COUNT; role++) {
+    size_t bytes = net->table.bytes[role];
+    if (bytes == 0) continue;
+    if (b->allocate(net->context, &net->arena[role], bytes) != SURGE_OK)
+      return SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: wanted %.1f MiB for %s, found "
+                        "less memory", b->name, (double)bytes / 0x1p20,
+                        surge_role_name((surge_role)role));
+    SURGE_TRY(b->zero(net->context, net->arena[role], bytes));
+  }
+  net->host_bytes = sizeof(surge_neuron_statistics) * (size_t)net->options.T +
+                    sizeof(surge_histogram);
+  for (int32_t i = 0; i < net->model.count; i++) {
+    size_t widths = (size_t)net->model.layers[i].in.c * 2 * sizeof(float);
+    if (net->host_bytes < widths) net->host_bytes = widths;
+  }
+  net->host = calloc(3, net->host_bytes);
+  if (!net->host) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for reports");
+  return surge_net_initialize(net);
+}
+
+size_t surge_net_parameter_count(const surge_net *net) {
+  size_t count = 0;
+  for (int32_t i = 0; i < net->table.count; i++)
+    if (net->table.tensors[i].role == SURGE_ROLE_PARAMETER)
+      count += net->table.tensors[i].bytes / sizeof(float);
+  return count;
+}

@@ -1,0 +1,84 @@
+/* net.h - inside of a network: layers, tensor ids, arenas.
+ *
+ * Schedule, as lifetimes count it: layer i runs forward at time i, the loss at
+ * time L, layer i runs backward at time 2L - i; what lives throughout has
+ * first = -1, last = 2L + 1. */
+#ifndef SURGE_NET_INTERNAL_H
+#define SURGE_NET_INTERNAL_H
+
+#include <surge/net.h>
+
+#include "src/net/model.h"
+#include "src/net/table.h"
+
+#define SURGE_NONE (-1) /* id of a tensor that a layer does not have */
+
+/* Tensor ids of one layer. */
+typedef struct surge_layer_ids {
+  /* parameters, each with a gradient at the same offset */
+  int32_t weight, bias, gamma, beta, step_scale, rho, decay_logit;
+  /* buffers, scalars and statistics */
+  int32_t running_mean, running_var, scale, shift, mean, rstd, sums;
+  int32_t scalars, width, pda, statistics, histogram, nonzero;
+  /* activations; grad_in may be the layer's own grad_out (in place) */
+  int32_t out, current, grad_out, grad_in;
+} surge_layer_ids;
+
+struct surge_net {
+  const surge_backend *backend;
+  surge_context *context;
+  const surge_recipe *recipe;
+  const surge_dataset_info *data;
+  surge_net_options options;    /* T and N filled in */
+  surge_model model;
+  surge_table table;
+  surge_layer_ids *ids;         /* [model.count] */
+  surge_conv2d_plan **plans;    /* [model.count], NULL where no convolution */
+  int32_t first_trained;        /* backward stops at this layer */
+  void *arena[SURGE_ROLE_COUNT];
+  size_t v_first;               /* optimizer: floats of the parameter arena */
+                                /* before this one have no second moment */
+  int32_t images, labels, sample, step;      /* staging */
+  int32_t input, coded, scores;              /* activations */
+  int32_t metrics, fault, norm, clip;        /* scalars */
+  int32_t n;                    /* loaded batch */
+  float *host;                  /* where reports are downloaded to */
+  size_t host_bytes;
+};
+
+/* Address of a tensor; NULL for SURGE_NONE. */
+static inline void *surge_at(const surge_net *net, int32_t id) {
+  if (id < 0) return NULL;
+  const surge_tensor *t = &net->table.tensors[id];
+  return (char *)net->arena[t->role] + t->offset;
+}
+
+/* Address of a parameter's gradient; NULL for SURGE_NONE. */
+static inline float *surge_gradient_at(const surge_net *net, int32_t id) {
+  if (id < 0) return NULL;
+  return (float *)(void *)((char *)net->arena[SURGE_ROLE_GRADIENT] +
+                           net->table.tensors[id].offset);
+}
+
+/* What layer i reads: the output before it, or the coded input. */
+static inline const float *surge_layer_input(const surge_net *net, int32_t i) {
+  if (i > 0) return surge_at(net, net->ids[i - 1].out);
+  return surge_at(net, net->coded >= 0 ? net->coded : net->input);
+}
+
+/* Images that a layer's op covers: n, or T*n where the input has steps. */
+static inline size_t surge_images(const surge_net *net, bool is_static) {
+  return (size_t)net->n * (is_static ? 1 : (size_t)net->options.T);
+}
+
+/* Fills in the argument structs that several ops share. */
+surge_neuron surge_net_neuron(const surge_net *net, int32_t i);
+surge_linear surge_net_linear(const surge_net *net, int32_t i);
+surge_pool surge_net_pool(const surge_net *net, int32_t i);
+surge_norm_forward surge_net_norm(const surge_net *net, int32_t i,
+                                  surge_pass pass);
+
+/* Fills `parameters` of a fresh net (init.c). */
+surge_status surge_net_initialize(surge_net *net);
+
+#endif

@@ -1,0 +1,185 @@
+/* report.c - what a network says of itself: metrics, faults, statistics of its
+ * layers, and the description that `--dry-run` prints. */
+#include <string.h>
+
+#include "src/net/net.h"
+
+static surge_status download(surge_net *net, void *host, int32_t id,
+                             size_t bytes) {
+  return net->backend->download(net->context, host, surge_at(net, id), bytes);
+}
+
+static surge_status zero(surge_net *net, int32_t id) {
+  if (id < 0) return SURGE_OK;
+  return net->backend->zero(net->context, surge_at(net, id),
+                            net->table.tensors[id].bytes);
+}
+
+surge_status surge_net_metrics(surge_net *net, surge_metrics *metrics) {
+  return download(net, metrics, net->metrics, sizeof *metrics);
+}
+
+surge_status surge_net_reset_metrics(surge_net *net) {
+  return zero(net, net->metrics);
+}
+
+surge_status surge_net_fault(surge_net *net, const char **layer) {
+  surge_fault fault;
+  SURGE_TRY(download(net, &fault, net->fault, sizeof fault));
+  *layer = NULL;
+  if (fault == 0) return SURGE_OK;
+  int32_t i = (int32_t)fault - 1;
+  *layer = i < net->model.count ? net->model.layers[i].spec.name : "the loss";
+  return SURGE_OK;
+}
+
+surge_status surge_net_scores(surge_net *net, float *scores) {
+  return download(net, scores, net->scores,
+                  (size_t)net->n * (size_t)net->model.classes * sizeof(float));
+}
+
+surge_status surge_net_gradient_norm(surge_net *net, float *norm) {
+  return download(net, norm, net->norm, sizeof *norm);
+}
+
+/* --- layers --------------------------------------------------------------- */
+
+/* Index of the number-th layer for which ids->`member` exists, or -1. */
+static int32_t nth_layer(const surge_net *net, int32_t number, bool spiking) {
+  for (int32_t i = 0; i < net->model.count; i++) {
+    const surge_layer_ids *ids = &net->ids[i];
+    bool matches = spiking ? ids->statistics >= 0 : ids->nonzero >= 0;
+    if (matches && number-- == 0) return i;
+  }
+  return -1;
+}
+
+const char *surge_net_spiking_layer(const surge_net *net, int32_t number) {
+  int32_t i = nth_layer(net, number, true);
+  return i < 0 ? NULL : net->model.layers[i].spec.name;
+}
+
+surge_status surge_net_layer_report(surge_net *net, int32_t number,
+                                    surge_layer_report *report) {
+  int32_t i = nth_layer(net, number, true);
+  if (i < 0)
+    return SURGE_FAIL(SURGE_ERROR_INTERNAL, "no spiking layer %d", number);
+  const surge_layer *layer = &net->model.layers[i];
+  const surge_layer_ids *ids = &net->ids[i];
+  size_t T = (size_t)net->options.T;
+  int32_t P = surge_layer_widths(layer);
+  char *host = (char *)net->host;
+  float scalars[SURGE_SCALAR_COUNT];
+  surge_neuron_statistics *statistics = (void *)host;
+  uint64_t *histogram = (void *)(host + T * sizeof *statistics);
+  float *width = (void *)(host + 2 * net->host_bytes);
+  SURGE_TRY(download(net, statistics, ids->statistics, T * sizeof *statistics));
+  SURGE_TRY(download(net, histogram, ids->histogram, sizeof(surge_histogram)));
+  SURGE_TRY(download(net, width, ids->width, (size_t)P * sizeof *width));
+  SURGE_TRY(download(net, scalars, ids->scalars, sizeof scalars));
+  *report = (surge_layer_report){.name = layer->spec.name, .T = net->options.T,
+                                 .statistics = statistics, .histogram = histogram,
+                                 .threshold = layer->spec.neuron.v_threshold,
+                                 .decay = scalars[SURGE_SCALAR_DECAY],
+                                 .widths = P, .width = width};
+  return SURGE_OK;
+}
+
+surge_status surge_net_reset_statistics(surge_net *net) {
+  for (int32_t i = 0; i < net->model.count; i++) {
+    SURGE_TRY(zero(net, net->ids[i].statistics));
+    SURGE_TRY(zero(net, net->ids[i].histogram));
+    SURGE_TRY(zero(net, net->ids[i].nonzero));
+  }
+  return SURGE_OK;
+}
+
+surge_status surge_net_work_report(surge_net *net, int32_t number,
+                                   surge_work_report *report) {
+  *report = (surge_work_report){0};
+  int32_t i = nth_layer(net, number, false);
+  if (i < 0) return SURGE_OK;
+  const surge_layer *layer = &net->model.layers[i];
+  surge_metrics metrics;
+  uint64_t nonzero;
+  SURGE_TRY(download(net, &nonzero, net->ids[i].nonzero, sizeof nonzero));
+  SURGE_TRY(surge_net_metrics(net, &metrics));
+  int32_t steps = layer->static_in ? 1 : net->options.T;
+  double inputs = (double)surge_layer_in(layer) * steps * (double)metrics.samples;
+  *report = (surge_work_report){.name = layer->spec.name,
+                                .macs = surge_layer_macs(layer),
+                                .binary = layer->binary_in, .steps = steps,
+                                .rate = inputs > 0 ? (double)nonzero / inputs : 0};
+  return SURGE_OK;
+}
+
+/* --- description ---------------------------------------------------------- */
+
+static void describe_kind(const surge_layer *layer, char *text, size_t size) {
+  const surge_layer_spec *s = &layer->spec;
+  switch (s->kind) {
+    case SURGE_LAYER_CONV:
+      snprintf(text, size, "conv %dx%d stride %d pad %d groups %d%s", s->kernel,
+               s->kernel, s->stride, s->pad, s->groups, s->bias ? " bias" : "");
+      break;
+    case SURGE_LAYER_LINEAR:
+      snprintf(text, size, "linear%s", s->bias ? " bias" : "");
+      break;
+    case SURGE_LAYER_NEURON: {
+      static const char *const norms[] = {"tdbn + ", "bn + ", "tebn + "};
+      snprintf(text, size, "%s%s decay %.4g%s, width %.4g",
+               layer->has_norm ? norms[layer->norm.norm] : "",
+               s->neuron.decay < 1.0f ? "LIF" : "IF", (double)s->neuron.decay,
+               s->neuron.decay_learned ? " learned" : "", (double)s->neuron.width);
+      break;
+    }
+    case SURGE_LAYER_AVGPOOL:
+    case SURGE_LAYER_MAXPOOL:
+      snprintf(text, size, "%s pool %dx%d stride %d",
+               s->kind == SURGE_LAYER_AVGPOOL ? "average" : "maximum", s->kernel,
+               s->kernel, s->stride);
+      break;
+    case SURGE_LAYER_DROPOUT:
+      snprintf(text, size, "dropout %.3g", (double)s->p);
+      break;
+    case SURGE_LAYER_INTEGRATOR:
+      snprintf(text, size, "membrane readout");
+      break;
+    case SURGE_LAYER_NORM: break;
+  }
+}
+
+/* Values of the parameters that belong to layer i. */
+static size_t layer_parameters(const surge_net *net, int32_t i) {
+  const surge_layer_ids *d = &net->ids[i];
+  const int32_t ids[] = {d->weight, d->bias, d->gamma, d->beta, d->step_scale,
+                         d->rho, d->decay_logit};
+  size_t count = 0;
+  for (size_t k = 0; k < sizeof ids / sizeof *ids; k++)
+    if (ids[k] >= 0) count += net->table.tensors[ids[k]].bytes / sizeof(float);
+  return count;
+}
+
+void surge_net_describe(const surge_net *net, FILE *file) {
+  fprintf(file, "%-10s %-38s %-14s %-14s %5s %10s\n", "layer", "what", "in HxWxC",
+          "out HxWxC", "steps", "parameters");
+  for (int32_t i = 0; i < net->model.count; i++) {
+    const surge_layer *layer = &net->model.layers[i];
+    char what[96] = "", in[32], out[32];
+    describe_kind(layer, what, sizeof what);
+    snprintf(in, sizeof in, "%dx%dx%d", layer->in.h, layer->in.w, layer->in.c);
+    snprintf(out, sizeof out, "%dx%dx%d", layer->out.h, layer->out.w, layer->out.c);
+    fprintf(file, "%-10s %-38s %-14s %-14s %5d %10zu\n", layer->spec.name, what,
+            in, out, layer->static_out ? 1 : net->options.T,
+            layer_parameters(net, i));
+  }
+  fprintf(file, "%zu trained values, T %d, batch %d\n",
+          surge_net_parameter_count(net), net->options.T, net->options.N);
+  size_t total = 0;
+  for (int role = 0; role < SURGE_ROLE_COUNT; role++) {
+    total += net->table.bytes[role];
+    fprintf(file, "%14zu bytes of %s\n", net->table.bytes[role],
+            surge_role_name((surge_role)role));
+  }
+  fprintf(file, "%14zu bytes in all (%.1f MiB)\n", total, (double)total / 0x1p20);
+}

@@ -1,0 +1,224 @@
+/* state.c - a network's tensors to and from named lists: checkpoints, and the
+ * one-step dump of `surge grad`. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/net/net.h"
+
+/* --- lists ---------------------------------------------------------------- */
+
+void surge_tensor_list_free(surge_tensor_list *list) {
+  for (size_t i = 0; i < list->count; i++) {
+    free((void *)(uintptr_t)list->tensors[i].name);
+    free((void *)(uintptr_t)list->tensors[i].data);
+  }
+  free(list->tensors);
+  *list = (surge_tensor_list){0};
+}
+
+static surge_status grow(surge_tensor_list *list) {
+  if (list->count < list->capacity) return SURGE_OK;
+  size_t capacity = list->capacity ? 2 * list->capacity : 64;
+  surge_named_tensor *grown = realloc(list->tensors, capacity * sizeof *grown);
+  if (!grown) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for a tensor list");
+  list->tensors = grown;
+  list->capacity = capacity;
+  return SURGE_OK;
+}
+
+/* Adds "<prefix><name of t>" with `bytes` of its own memory to fill. */
+static surge_status list_add(surge_tensor_list *list, const char *prefix,
+                             const surge_tensor *t, void **data) {
+  SURGE_TRY(grow(list));
+  size_t length = strlen(prefix) + strlen(t->name) + 1;
+  char *name = malloc(length);
+  *data = malloc(t->bytes + 1);
+  surge_named_tensor *added = &list->tensors[list->count++];
+  *added = (surge_named_tensor){.name = name, .dtype = t->dtype,
+                                .rank = t->rank, .data = *data};
+  memcpy(added->shape, t->shape, sizeof added->shape);
+  if (!name || !*data)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to save %s", t->name);
+  snprintf(name, length, "%s%s", prefix, t->name);
+  return SURGE_OK;
+}
+
+/* Downloads `device`, which has the shape of t, into the list. */
+static surge_status save_as(surge_net *net, surge_tensor_list *list,
+                            const char *prefix, const surge_tensor *t,
+                            const void *device) {
+  void *data;
+  SURGE_TRY(list_add(list, prefix, t, &data));
+  return net->backend->download(net->context, data, device, t->bytes);
+}
+
+/* --- checkpoints ---------------------------------------------------------- */
+
+/* A tensor of a checkpoint: where it lies, under which prefix. */
+typedef surge_status visit(surge_net *net, void *user, const char *prefix,
+                           const surge_tensor *t, void *device);
+
+/* Calls `f` for every tensor that training state consists of; the one list
+ * that saving and restoring share. */
+static surge_status for_each_state(surge_net *net, bool state, visit *f,
+                                   void *user) {
+  for (int32_t i = 0; i < net->table.count; i++) {
+    const surge_tensor *t = &net->table.tensors[i];
+    bool parameter = t->role == SURGE_ROLE_PARAMETER;
+    if (parameter || t->role == SURGE_ROLE_BUFFER || (state && t->resumed))
+      SURGE_TRY(f(net, user, t->resumed ? "state." : "", t, surge_at(net, i)));
+    if (!parameter || !state) continue;
+    char *moments = net->arena[SURGE_ROLE_OPTIMIZER];
+    size_t v_first = net->v_first * sizeof(float);
+    SURGE_TRY(f(net, user, "optim.m.", t, moments + t->offset));
+    if (t->offset >= v_first)
+      SURGE_TRY(f(net, user, "optim.v.", t,
+                  moments + net->table.bytes[SURGE_ROLE_PARAMETER] + t->offset -
+                      v_first));
+    if (net->recipe->train.accumulate > 1)
+      SURGE_TRY(f(net, user, "grad.", t, surge_gradient_at(net, i)));
+  }
+  return SURGE_OK;
+}
+
+static surge_status save_one(surge_net *net, void *user, const char *prefix,
+                             const surge_tensor *t, void *device) {
+  return save_as(net, user, prefix, t, device);
+}
+
+surge_status surge_net_save(surge_net *net, surge_tensor_list *list,
+                            bool state) {
+  *list = (surge_tensor_list){0};
+  return for_each_state(net, state, save_one, list);
+}
+
+typedef struct source {
+  const surge_safetensors *file;
+  const char *path;
+} source;
+
+static surge_status restore_one(surge_net *net, void *user, const char *prefix,
+                                const surge_tensor *t, void *device) {
+  const source *from = user;
+  char name[SURGE_TENSOR_NAME + 16];
+  snprintf(name, sizeof name, "%s%s", prefix, t->name);
+  const surge_named_tensor *found = surge_safetensors_find(from->file, name);
+  if (!found)
+    return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted a tensor %s, found none",
+                      from->path, name);
+  if (found->dtype != t->dtype || surge_named_tensor_bytes(found) != t->bytes ||
+      found->rank != t->rank ||
+      memcmp(found->shape, t->shape, (size_t)t->rank * sizeof *t->shape))
+    return SURGE_FAIL(SURGE_ERROR_DATA, "%s: tensor %s: wanted %zu bytes in the "
+                      "network's shape, found %zu bytes or another shape",
+                      from->path, name, t->bytes, surge_named_tensor_bytes(found));
+  return net->backend->upload(net->context, device, found->data, t->bytes);
+}
+
+surge_status surge_net_restore(surge_net *net, const surge_safetensors *file,
+                               const char *path, bool state) {
+  source from = {file, path};
+  return for_each_state(net, state, restore_one, &from);
+}
+
+/* --- the one-step dump ---------------------------------------------------- */
+
+/* From the physical layout of `images` maps to logical order. */
+static void to_logical(float *logical, const float *physical,
+                       const surge_map *map, size_t images) {
+  size_t elements = surge_map_elements(map);
+  for (size_t n = 0; n < images; n++, physical += elements)
+    for (int32_t y = 0; y < map->h; y++)
+      for (int32_t x = 0; x < map->w; x++)
+        for (int32_t c = 0; c < map->c; c++)
+          *logical++ = physical[surge_offset_of(map, y, x, c)];
+}
+
+/* Saves the loaded batch's part of an activation [steps, N] of a map. */
+static surge_status dump_activation(surge_net *net, surge_tensor_list *list,
+                                    int32_t id, const char *name) {
+  surge_tensor t = net->table.tensors[id];
+  snprintf(t.name, sizeof t.name, "%s", name);
+  t.shape[1] = net->n;
+  size_t images = (size_t)(t.shape[0] * t.shape[1]);
+  t.bytes = images * surge_map_elements(&t.map) * sizeof(float);
+  float *physical = malloc(t.bytes + 1);
+  if (!physical) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to dump %s", name);
+  void *logical;
+  surge_status status = list_add(list, "", &t, &logical);
+  if (status == SURGE_OK)
+    status = net->backend->download(net->context, physical, surge_at(net, id),
+                                    t.bytes);
+  if (status == SURGE_OK) to_logical(logical, physical, &t.map, images);
+  free(physical);
+  return status;
+}
+
+/* Makes the tensor added last a view of fewer dimensions. */
+static void reshape_last(surge_tensor_list *list, int32_t rank,
+                         const int64_t *shape) {
+  surge_named_tensor *last = &list->tensors[list->count - 1];
+  last->rank = rank;
+  memcpy(last->shape, shape, (size_t)rank * sizeof *shape);
+}
+
+static surge_status dump_input(surge_net *net, surge_tensor_list *list) {
+  bool coded = net->coded >= 0;
+  SURGE_TRY(dump_activation(net, list, coded ? net->coded : net->input, "input"));
+  const surge_map *m = &net->model.input;
+  const int64_t image[4] = {net->n, m->h, m->w, m->c};
+  if (!coded) reshape_last(list, 4, image);
+  surge_tensor labels = net->table.tensors[net->labels];
+  labels.shape[0] = net->n;
+  labels.bytes = (size_t)net->n * sizeof(int32_t);
+  return save_as(net, list, "", &labels, surge_at(net, net->labels));
+}
+
+static surge_status dump_layers(surge_net *net, surge_tensor_list *list) {
+  for (int32_t i = 0; i < net->model.count; i++) {
+    const surge_layer_ids *ids = &net->ids[i];
+    char name[SURGE_TENSOR_NAME];
+    if (ids->statistics < 0) continue;
+    snprintf(name, sizeof name, "%s.current", net->model.layers[i].spec.name);
+    SURGE_TRY(dump_activation(net, list, ids->current, name));
+    SURGE_TRY(save_as(net, list, "", &net->table.tensors[ids->statistics],
+                      surge_at(net, ids->statistics)));
+  }
+  SURGE_TRY(dump_activation(net, list, net->ids[net->model.count - 1].out,
+                            "logits"));
+  const int64_t logits[3] = {net->options.T, net->n,
+                             net->model.classes * net->model.vote};
+  reshape_last(list, 3, logits);
+  return SURGE_OK;
+}
+
+static surge_status dump_losses(surge_net *net, surge_tensor_list *list) {
+  surge_metrics metrics;
+  SURGE_TRY(surge_net_metrics(net, &metrics));
+  const double samples = (double)metrics.samples;
+  const double values[2] = {metrics.loss / samples, metrics.pda / samples};
+  static const char *const names[2] = {"loss", "pda"};
+  for (int k = 0; k < 2; k++) {
+    surge_tensor t = {.dtype = SURGE_F64, .rank = 1, .shape = {1},
+                      .bytes = sizeof(double)};
+    snprintf(t.name, sizeof t.name, "%s", names[k]);
+    void *data;
+    SURGE_TRY(list_add(list, "", &t, &data));
+    memcpy(data, &values[k], sizeof(double));
+  }
+  return SURGE_OK;
+}
+
+surge_status surge_net_dump(surge_net *net, surge_tensor_list *list) {
+  *list = (surge_tensor_list){0};
+  SURGE_TRY(dump_input(net, list));
+  for (int32_t i = 0; i < net->table.count; i++) {
+    const surge_tensor *t = &net->table.tensors[i];
+    if (t->role == SURGE_ROLE_PARAMETER)
+      SURGE_TRY(save_as(net, list, "grad.", t, surge_gradient_at(net, i)));
+    if (t->role == SURGE_ROLE_PARAMETER || t->role == SURGE_ROLE_BUFFER)
+      SURGE_TRY(save_as(net, list, "", t, surge_at(net, i)));
+  }
+  SURGE_TRY(dump_layers(net, list));
+  return dump_losses(net, list);
+}

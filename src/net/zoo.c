@@ -1,0 +1,146 @@
+/* zoo.c - named architectures, written as the layer lists they stand for. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/net/model.h"
+
+typedef struct list {
+  const surge_recipe *recipe;
+  surge_layer_spec *specs;
+  int32_t count, capacity;
+  int32_t number[SURGE_LAYER_INTEGRATOR + 1]; /* layers of each kind so far */
+  bool failed;
+} list;
+
+static const char *const kind_names[] = {"conv",    "linear",  "norm",   "neuron",
+                                         "avgpool", "maxpool", "dropout",
+                                         "integrator"};
+
+static surge_layer_spec *append(list *l, surge_layer_kind kind) {
+  static surge_layer_spec nowhere;
+  if (l->count == l->capacity) {
+    int32_t capacity = l->capacity ? 2 * l->capacity : 16;
+    surge_layer_spec *grown =
+        realloc(l->specs, (size_t)capacity * sizeof *grown);
+    if (!grown) {
+      l->failed = true;
+      return &nowhere;
+    }
+    l->specs = grown;
+    l->capacity = capacity;
+  }
+  surge_layer_spec *spec = &l->specs[l->count++];
+  *spec = (surge_layer_spec){.kind = kind, .stride = 1, .groups = 1,
+                             .alpha = 1.0f};
+  snprintf(spec->name, sizeof spec->name, "%s%d", kind_names[kind],
+           ++l->number[kind]);
+  return spec;
+}
+
+static void add_neuron(list *l) {
+  surge_layer_spec *spec = append(l, SURGE_LAYER_NEURON);
+  spec->neuron = l->recipe->neuron;
+  spec->pda = true;
+}
+
+static void add_norm_and_neuron(list *l) {
+  const struct surge_model_recipe *m = &l->recipe->model;
+  if (m->norm_on) {
+    surge_layer_spec *spec = append(l, SURGE_LAYER_NORM);
+    spec->norm = m->norm;
+    spec->alpha = m->norm_alpha;
+  }
+  add_neuron(l);
+}
+
+static void add_conv_block(list *l, int32_t channels, int32_t kernel,
+                           bool pool) {
+  surge_layer_spec *conv = append(l, SURGE_LAYER_CONV);
+  conv->out = channels;
+  conv->kernel = kernel;
+  conv->pad = kernel / 2;
+  conv->bias = !l->recipe->model.norm_on;
+  add_norm_and_neuron(l);
+  if (pool) {
+    surge_layer_spec *spec = append(l, l->recipe->model.pooling);
+    spec->kernel = spec->stride = 2;
+  }
+}
+
+static void add_hidden_block(list *l, int32_t features) {
+  surge_layer_spec *linear = append(l, SURGE_LAYER_LINEAR);
+  linear->out = features;
+  linear->bias = !l->recipe->model.norm_on;
+  add_norm_and_neuron(l);
+}
+
+static void add_classifier(list *l) {
+  if (l->recipe->model.dropout > 0)
+    append(l, SURGE_LAYER_DROPOUT)->p = l->recipe->model.dropout;
+  surge_layer_spec *linear = append(l, SURGE_LAYER_LINEAR);
+  linear->out = 0; /* the number of classes */
+  linear->bias = true;
+}
+
+static void convnet(list *l) {
+  const struct surge_model_recipe *m = &l->recipe->model;
+  for (int32_t i = 0; i < m->channel_count; i++)
+    add_conv_block(l, m->channels[i], m->kernel, i < m->pool_count && m->pool[i]);
+  add_classifier(l);
+}
+
+static void mlp(list *l) {
+  const struct surge_model_recipe *m = &l->recipe->model;
+  for (int32_t i = 0; i < m->hidden_count; i++) add_hidden_block(l, m->hidden[i]);
+  add_classifier(l);
+}
+
+/* CIFARNet of Wu et al., "Direct training for spiking neural networks: faster,
+ * larger, better" (AAAI 2019), table 2; model.channels and model.hidden replace
+ * its widths. */
+static void cifarnet(list *l) {
+  static const int32_t channels[5] = {128, 256, 512, 1024, 512};
+  static const int32_t hidden[2] = {1024, 512};
+  const struct surge_model_recipe *m = &l->recipe->model;
+  for (int32_t i = 0; i < 5; i++)
+    add_conv_block(l, i < m->channel_count ? m->channels[i] : channels[i], 3,
+                   i == 1 || i == 2);
+  for (int32_t i = 0; i < 2; i++)
+    add_hidden_block(l, i < m->hidden_count ? m->hidden[i] : hidden[i]);
+  add_classifier(l);
+}
+
+static void add_readout(list *l) {
+  surge_readout readout = l->recipe->model.readout;
+  if (readout == SURGE_READOUT_MEMBRANE)
+    append(l, SURGE_LAYER_INTEGRATOR)->neuron = l->recipe->neuron;
+  else if (readout == SURGE_READOUT_SPIKES)
+    add_neuron(l);
+}
+
+/* The layers as the recipe lists them; their numbers go on in the readout. */
+static void from_recipe(list *l) {
+  const struct surge_model_recipe *m = &l->recipe->model;
+  for (int32_t i = 0; i < m->layer_count; i++) {
+    *append(l, m->layers[i].kind) = m->layers[i];
+  }
+}
+
+surge_status surge_zoo_expand(const surge_recipe *recipe,
+                              surge_layer_spec **specs, int32_t *count) {
+  list l = {.recipe = recipe};
+  switch (recipe->model.arch) {
+    case SURGE_ARCH_CONVNET: convnet(&l); break;
+    case SURGE_ARCH_MLP: mlp(&l); break;
+    case SURGE_ARCH_CIFARNET: cifarnet(&l); break;
+    case SURGE_ARCH_LAYERS: from_recipe(&l); break;
+  }
+  add_readout(&l);
+  *specs = l.specs;
+  *count = l.count;
+  if (!l.failed) return SURGE_OK;
+  free(l.specs);
+  *specs = NULL;
+  return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for the layer list");
+}

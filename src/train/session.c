@@ -1,0 +1,87 @@
+/* session.c - opening and closing what a command runs on (see session.h). */
+#include "src/train/session.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+double surge_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+surge_status surge_session_info(const surge_recipe *recipe,
+                                const surge_dataset_info **info) {
+  *info = surge_dataset_find(recipe->data.set);
+  if (*info) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_RECIPE, "data.set: wanted a known data set, "
+                    "found %s", recipe->data.set);
+}
+
+surge_status surge_session_open(surge_session *session,
+                                const surge_recipe *recipe,
+                                const surge_net_options *options) {
+  *session = (surge_session){.recipe = recipe};
+  SURGE_TRY(surge_session_info(recipe, &session->info));
+  SURGE_TRY(surge_backend_find(&session->backend, recipe->device));
+  SURGE_TRY(session->backend->open(&session->context, recipe->threads));
+  SURGE_TRY(surge_net_create(&session->net, session->backend, session->context,
+                             recipe, session->info, options));
+  return surge_net_allocate(session->net);
+}
+
+surge_status surge_session_open_train(surge_session *session) {
+  const surge_recipe *recipe = session->recipe;
+  SURGE_TRY(surge_dataset_open(&session->train, &recipe->data, SURGE_TRAIN));
+  SURGE_TRY(surge_dataset_split(&session->train, &recipe->data,
+                                (uint64_t)recipe->seed, &session->train_samples,
+                                &session->train_count,
+                                &session->validation_samples,
+                                &session->validation_count));
+  SURGE_TRY(surge_loader_create(&session->train_loader, &session->train,
+                                session->train_samples, session->train_count,
+                                recipe->train.batch));
+  if (session->validation_count == 0) return SURGE_OK;
+  return surge_loader_create(&session->validation_loader, &session->train,
+                             session->validation_samples,
+                             session->validation_count, recipe->train.batch);
+}
+
+surge_status surge_session_open_test(surge_session *session) {
+  const struct surge_data_recipe *data = &session->recipe->data;
+  SURGE_TRY(surge_dataset_open(&session->test, data, SURGE_TEST));
+  int32_t count = session->test.count;
+  if (data->test_limit > 0 && data->test_limit < count) count = data->test_limit;
+  session->test_count = count;
+  session->test_samples = malloc((size_t)count * sizeof(uint32_t));
+  if (!session->test_samples)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for %d indices", count);
+  for (int32_t i = 0; i < count; i++) session->test_samples[i] = (uint32_t)i;
+  return surge_loader_create(&session->test_loader, &session->test,
+                             session->test_samples, count,
+                             session->recipe->train.batch);
+}
+
+surge_status surge_session_restore(surge_session *session, const char *path,
+                                   bool state) {
+  surge_safetensors file = {0};
+  surge_status status = surge_safetensors_read(&file, path);
+  if (status == SURGE_OK)
+    status = surge_net_restore(session->net, &file, path, state);
+  surge_safetensors_free(&file);
+  return status;
+}
+
+void surge_session_close(surge_session *session) {
+  if (session->train_loader) surge_loader_destroy(session->train_loader);
+  if (session->validation_loader) surge_loader_destroy(session->validation_loader);
+  if (session->test_loader) surge_loader_destroy(session->test_loader);
+  free(session->train_samples);
+  free(session->validation_samples);
+  free(session->test_samples);
+  surge_dataset_close(&session->train);
+  surge_dataset_close(&session->test);
+  surge_net_destroy(session->net);
+  if (session->context) session->backend->close(session->context);
+  *session = (surge_session){0};
+}

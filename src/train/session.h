@@ -1,0 +1,40 @@
+/* session.h - what every command that runs a network opens: a device, the
+ * data, a net and its loaders. */
+#ifndef SURGE_TRAIN_SESSION_H
+#define SURGE_TRAIN_SESSION_H
+
+#include <surge/train.h>
+
+typedef struct surge_session {
+  const surge_recipe *recipe;
+  const surge_dataset_info *info;
+  const surge_backend *backend;
+  surge_context *context;
+  surge_dataset train, test;
+  uint32_t *train_samples, *validation_samples, *test_samples;
+  int32_t train_count, validation_count, test_count;
+  surge_loader *train_loader, *validation_loader, *test_loader;
+  surge_net *net;
+} surge_session;
+
+/* The registry entry of the recipe's data set, or SURGE_ERROR_RECIPE. */
+surge_status surge_session_info(const surge_recipe *recipe,
+                                const surge_dataset_info **info);
+
+/* Opens device and net (allocated). The session must be closed in any case. */
+surge_status surge_session_open(surge_session *session,
+                                const surge_recipe *recipe,
+                                const surge_net_options *options);
+
+/* Reads data and starts loaders: training and validation images, test images. */
+surge_status surge_session_open_train(surge_session *session);
+surge_status surge_session_open_test(surge_session *session);
+void surge_session_close(surge_session *session);
+
+/* Restores parameters (and with `state` the optimizer and the rest). */
+surge_status surge_session_restore(surge_session *session, const char *path,
+                                   bool state);
+
+double surge_seconds(void); /* monotonic clock */
+
+#endif
