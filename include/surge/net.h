@@ -136,6 +136,21 @@ surge_status surge_net_dump(surge_net *net, surge_tensor_list *list);
 /* The planned layers as a JSON list; the caller frees *text. */
 surge_status surge_net_layers_json(const surge_net *net, char **text);
 
+/* Spiking layers that take part in PDA. */
+int32_t surge_net_pda_layers(const surge_net *net);
+
+/* Seconds that each layer took, accumulated while profiling is on; the device
+ * is waited for around every layer, so a profiled step is slower. */
+typedef struct surge_layer_time {
+  const char *name;
+  bool neuron, norm;        /* a spiking layer, with a norm                   */
+  double forward, backward; /* seconds                                        */
+  double elements;          /* of the input over all steps, T*N*H*W*C         */
+} surge_layer_time;
+/* Starts profiling; *times has *count entries and lives with the net. */
+surge_status surge_net_profile(surge_net *net, const surge_layer_time **times,
+                               int32_t *count);
+
 /* Number of trained values. */
 size_t surge_net_parameter_count(const surge_net *net);
 

@@ -41,11 +41,12 @@ typedef struct surge_epoch_result {
   bool best;                /* best so far, by validation or else by test     */
 } surge_epoch_result;
 
+/* What a run tells, each NULL where not wanted: progress a few times a second,
+ * and the lines of log.txt (one an epoch among them). */
 typedef struct surge_observer {
   void *user;
-  void (*progress)(void *user, const surge_progress *progress); /* or NULL    */
-  void (*epoch)(void *user, const surge_epoch_result *result);  /* or NULL    */
-  void (*message)(void *user, const char *line);                /* or NULL    */
+  void (*progress)(void *user, const surge_progress *progress);
+  void (*message)(void *user, const char *line);
 } surge_observer;
 
 typedef struct surge_train_options {

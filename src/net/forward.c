@@ -246,7 +246,10 @@ static surge_status compute_loss(surge_net *net, surge_pass pass) {
 surge_status surge_net_forward(surge_net *net, surge_pass pass,
                                bool statistics) {
   SURGE_TRY(encode_input(net, pass));
-  for (int32_t i = 0; i < net->model.count; i++)
+  for (int32_t i = 0; i < net->model.count; i++) {
+    double start = surge_profile_start(net);
     SURGE_TRY(forward_layer(net, i, pass, statistics));
+    surge_profile_end(net, i, SURGE_FORWARD, start);
+  }
   return compute_loss(net, pass);
 }

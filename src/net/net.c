@@ -236,6 +236,7 @@ static void declare_step(surge_net *net) {
   net->fault = declare(net, bytes, "", "fault");
   const surge_role S = SURGE_ROLE_SCALAR;
   net->norm = vector(net, S, 0, "", "gradient_norm", 1);
+  net->table.tensors[net->norm].resumed = true;
   net->clip = vector(net, S, 0, "", "clip", 1);
   net->scores = vector(net, S, 0, "", "scores", N * net->model.classes);
 }
@@ -365,6 +366,7 @@ void surge_net_destroy(surge_net *net) {
   surge_model_free(&net->model);
   free(net->ids);
   free(net->plans);
+  free(net->times);
   free(net->host);
   free(net);
 }

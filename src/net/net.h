@@ -42,6 +42,7 @@ struct surge_net {
   int32_t input, coded, scores;              /* activations */
   int32_t metrics, fault, norm, clip;        /* scalars */
   int32_t n;                    /* loaded batch */
+  surge_layer_time *times;      /* [model.count]; NULL: no profile */
   float *host;                  /* where reports are downloaded to */
   size_t host_bytes;
 };
@@ -77,6 +78,13 @@ surge_linear surge_net_linear(const surge_net *net, int32_t i);
 surge_pool surge_net_pool(const surge_net *net, int32_t i);
 surge_norm_forward surge_net_norm(const surge_net *net, int32_t i,
                                   surge_pass pass);
+
+/* Around layer i's part of a pass: its seconds go to the profile, if there is
+ * one. */
+typedef enum surge_direction { SURGE_FORWARD, SURGE_BACKWARD } surge_direction;
+double surge_profile_start(surge_net *net);
+void surge_profile_end(surge_net *net, int32_t i, surge_direction direction,
+                       double start);
 
 /* Fills `parameters` of a fresh net (init.c). */
 surge_status surge_net_initialize(surge_net *net);

@@ -59,6 +59,10 @@ const char *surge_net_spiking_layer(const surge_net *net, int32_t number) {
   return i < 0 ? NULL : net->model.layers[i].spec.name;
 }
 
+int32_t surge_net_pda_layers(const surge_net *net) {
+  return net->model.pda_layers;
+}
+
 surge_status surge_net_layer_report(surge_net *net, int32_t number,
                                     surge_layer_report *report) {
   int32_t i = nth_layer(net, number, true);

@@ -35,6 +35,10 @@ void surge_session_close(surge_session *session);
 surge_status surge_session_restore(surge_session *session, const char *path,
                                    bool state);
 
+/* The net's metrics as means. */
+surge_status surge_evaluation_of(surge_net *net, double seconds,
+                                 surge_evaluation *result);
+
 double surge_seconds(void); /* monotonic clock */
 
 #endif

@@ -1,0 +1,43 @@
+/* profile.c - how long each layer takes. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "src/net/net.h"
+
+surge_status surge_net_profile(surge_net *net, const surge_layer_time **times,
+                               int32_t *count) {
+  if (!net->times) net->times = calloc((size_t)net->model.count, sizeof *net->times);
+  if (!net->times) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to profile");
+  for (int32_t i = 0; i < net->model.count; i++) {
+    const surge_layer *layer = &net->model.layers[i];
+    net->times[i] = (surge_layer_time){
+        .name = layer->spec.name,
+        .neuron = layer->spec.kind == SURGE_LAYER_NEURON,
+        .norm = layer->has_norm,
+        .elements = (double)surge_layer_in(layer) *
+                    (double)surge_images(net, layer->static_in)};
+  }
+  *times = net->times;
+  *count = net->model.count;
+  return SURGE_OK;
+}
+
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+double surge_profile_start(surge_net *net) {
+  if (!net->times || net->backend->sync(net->context) != SURGE_OK) return 0;
+  return seconds();
+}
+
+/* A sync that fails here fails again, and is told, at the next download. */
+void surge_profile_end(surge_net *net, int32_t i, surge_direction direction,
+                       double start) {
+  if (!net->times || net->backend->sync(net->context) != SURGE_OK) return;
+  double *total = direction == SURGE_FORWARD ? &net->times[i].forward
+                                             : &net->times[i].backward;
+  *total += seconds() - start;
+}

@@ -1,0 +1,33 @@
+/* evaluate.c - a net over a set of images, nothing learned. */
+#include "src/train/schedule.h"
+#include "src/train/session.h"
+
+surge_status surge_evaluation_of(surge_net *net, double seconds,
+                                 surge_evaluation *result) {
+  surge_metrics m;
+  SURGE_TRY(surge_net_metrics(net, &m));
+  double samples = m.samples > 0 ? (double)m.samples : 1;
+  *result = (surge_evaluation){.loss = m.loss / samples,
+                               .accuracy = (double)m.correct / samples,
+                               .pda = m.pda / samples, .samples = m.samples,
+                               .seconds = seconds};
+  return SURGE_OK;
+}
+
+surge_status surge_evaluate(surge_net *net, surge_loader *loader,
+                            const surge_recipe *recipe,
+                            surge_evaluation *result) {
+  double start = surge_seconds();
+  surge_step step = surge_step_at(recipe, 0, 0, 1, true);
+  SURGE_TRY(surge_net_reset_metrics(net));
+  SURGE_TRY(surge_net_reset_statistics(net));
+  SURGE_TRY(surge_loader_start(loader, step.seed, 0, 0, false));
+  for (;;) {
+    surge_batch batch;
+    SURGE_TRY(surge_loader_next(loader, &batch));
+    if (batch.n == 0) break;
+    SURGE_TRY(surge_net_load(net, &batch, &step));
+    SURGE_TRY(surge_net_forward(net, SURGE_PASS_EVALUATE, true));
+  }
+  return surge_evaluation_of(net, surge_seconds() - start, result);
+}
