@@ -145,7 +145,7 @@ typedef struct surge_layer_time {
   const char *name;
   bool neuron, norm;        /* a spiking layer, with a norm                   */
   double forward, backward; /* seconds                                        */
-  double elements;          /* of the input over all steps, T*N*H*W*C         */
+  double inputs, outputs;   /* elements over all steps that the layer covers  */
 } surge_layer_time;
 /* Starts profiling; *times has *count entries and lives with the net. */
 surge_status surge_net_profile(surge_net *net, const surge_layer_time **times,

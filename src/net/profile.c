@@ -14,8 +14,10 @@ surge_status surge_net_profile(surge_net *net, const surge_layer_time **times,
         .name = layer->spec.name,
         .neuron = layer->spec.kind == SURGE_LAYER_NEURON,
         .norm = layer->has_norm,
-        .elements = (double)surge_layer_in(layer) *
-                    (double)surge_images(net, layer->static_in)};
+        .inputs = (double)surge_layer_in(layer) *
+                  (double)surge_images(net, layer->static_in),
+        .outputs = (double)surge_layer_out(layer) *
+                   (double)surge_images(net, layer->static_out)};
   }
   *times = net->times;
   *count = net->model.count;

@@ -1,0 +1,149 @@
+/* bench.c - `surge bench`: steps and layers, timed. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "src/cli/cli.h"
+#include "src/train/schedule.h"
+#include "src/train/session.h"
+
+#define MAX_STEPS 10000
+
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double median(double *values, int count) {
+  qsort(values, (size_t)count, sizeof *values, by_value);
+  return count % 2 ? values[count / 2]
+                   : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
+/* A whole training step on the next batch, epochs without end. */
+static surge_status one_step(surge_session *s, int32_t index) {
+  surge_batch batch;
+  surge_step step = surge_step_at(s->recipe, 0, index, 1000000, false);
+  SURGE_TRY(surge_loader_next(s->train_loader, &batch));
+  if (batch.n < s->recipe->train.batch) { /* the epoch's end: a new one */
+    SURGE_TRY(surge_loader_start(s->train_loader, 1, (uint32_t)index, 0, true));
+    SURGE_TRY(surge_loader_next(s->train_loader, &batch));
+  }
+  SURGE_TRY(surge_net_load(s->net, &batch, &step));
+  SURGE_TRY(surge_net_forward(s->net, SURGE_PASS_TRAIN, false));
+  SURGE_TRY(surge_net_backward(s->net));
+  SURGE_TRY(surge_net_update(s->net));
+  return s->backend->sync(s->context);
+}
+
+/* --- bench train ---------------------------------------------------------- */
+
+/* Times steps, and between them the same step's convolutions and products
+ * alone, so that both see the same machine. */
+static surge_status bench_train(surge_session *s, const cli_options *o) {
+  static double step_ms[MAX_STEPS], library_ms[MAX_STEPS];
+  for (int i = 0; i < o->warmup + o->steps; i++) {
+    double start = surge_seconds();
+    SURGE_TRY(one_step(s, i));
+    double middle = surge_seconds();
+    SURGE_TRY(surge_net_library_only(s->net));
+    SURGE_TRY(s->backend->sync(s->context));
+    double end = surge_seconds();
+    if (i < o->warmup) continue;
+    step_ms[i - o->warmup] = 1e3 * (middle - start);
+    library_ms[i - o->warmup] = 1e3 * (end - middle);
+  }
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  double step = median(step_ms, o->steps);
+  printf("name,threads,T,batch,steps,median_ms,min_ms,max_ms,samples_per_s,"
+         "peak_rss_mb,library_ms\n");
+  printf("%s,%d,%d,%d,%d,%.2f,%.2f,%.2f,%.1f,%.1f,%.2f\n", s->recipe->name,
+         s->recipe->threads, s->recipe->T, s->recipe->train.batch, o->steps, step,
+         step_ms[0], step_ms[o->steps - 1], 1e3 * s->recipe->train.batch / step,
+         (double)usage.ru_maxrss / 1024, median(library_ms, o->steps));
+  return SURGE_OK;
+}
+
+/* --- bench ops ------------------------------------------------------------ */
+
+/* GB/s of a copy on this machine's memory, the roof of a memory-bound op. */
+static double copy_rate(void) {
+  size_t bytes = 64u << 20;
+  char *a = malloc(bytes), *b = malloc(bytes);
+  double best = 0;
+  for (int i = 0; a && b && i < 5; i++) {
+    memset(a, i, bytes);
+    double start = surge_seconds();
+    memcpy(b, a, bytes);
+    double rate = 2e-9 * (double)bytes / (surge_seconds() - start);
+    best = rate > best ? rate : best;
+  }
+  free(a);
+  free(b);
+  return best;
+}
+
+/* Counted GB of a neuron layer, fp32: forward reads z (twice with a norm:
+ * statistics, then neuron) and writes s; backward reads z and gs, writes da,
+ * and with a norm reads z and da and writes dz. */
+static void print_time(const surge_layer_time *t, int steps) {
+  double forward = 1e3 * t->forward / steps, backward = 1e3 * t->backward / steps;
+  printf("%-12s %10.3f %10.3f", t->name, forward, backward);
+  if (t->neuron) {
+    double z = 4e-9 * t->inputs, s = 4e-9 * t->outputs;
+    double read = t->norm ? 2 * z + s : z + s;
+    double adjoint = 2 * z + s + (t->norm ? 3 * z : 0);
+    printf(" %10.1f %10.1f", 1e3 * read / forward, 1e3 * adjoint / backward);
+  }
+  printf("\n");
+}
+
+static surge_status bench_ops(surge_session *s, const cli_options *o) {
+  const surge_layer_time *times;
+  int32_t count;
+  for (int i = 0; i < o->warmup; i++) SURGE_TRY(one_step(s, i));
+  SURGE_TRY(surge_net_profile(s->net, &times, &count));
+  for (int i = 0; i < o->steps; i++) SURGE_TRY(one_step(s, i));
+  printf("%-12s %10s %10s %10s %10s\n", "layer", "forward ms", "backward",
+         "fwd GB/s", "bwd GB/s");
+  double total = 0;
+  for (int32_t i = 0; i < count; i++) {
+    print_time(&times[i], o->steps);
+    total += 1e3 * (times[i].forward + times[i].backward) / o->steps;
+  }
+  printf("all layers %.2f ms a step, T %d, batch %d; a copy by one thread: %.1f "
+         "GB/s\n", total, s->recipe->T, s->recipe->train.batch, copy_rate());
+  return SURGE_OK;
+}
+
+static surge_status bench(const surge_recipe *recipe, const cli_options *o,
+                          bool ops) {
+  surge_session session;
+  surge_net_options options = {.training = true};
+  surge_status status = surge_session_open(&session, recipe, &options);
+  if (status == SURGE_OK) status = surge_session_open_train(&session);
+  if (status == SURGE_OK)
+    status = surge_loader_start(session.train_loader, 1, 0, 0, true);
+  if (status == SURGE_OK)
+    status = ops ? bench_ops(&session, o) : bench_train(&session, o);
+  surge_session_close(&session);
+  return status;
+}
+
+surge_status cli_bench(int argc, char **argv) {
+  cli_options o;
+  surge_recipe recipe;
+  SURGE_TRY(cli_parse(&o, argc, argv, "steps warmup set T threads device seed", 2, 2));
+  bool ops = !strcmp(o.positional[0], "ops");
+  if (!ops && strcmp(o.positional[0], "train") != 0)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge bench: wanted train or ops, found "
+                      "%s", o.positional[0]);
+  if (o.steps < 1 || o.steps > MAX_STEPS)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "--steps: wanted 1 to %d, found %d",
+                      MAX_STEPS, o.steps);
+  surge_status status = surge_recipe_read(&recipe, o.positional[1], o.overrides);
+  if (status == SURGE_OK) status = bench(&recipe, &o, ops);
+  surge_recipe_free(&recipe);
+  return status;
+}

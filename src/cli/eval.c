@@ -1,0 +1,153 @@
+/* eval.c - `surge eval`: accuracy, rates and energy at one or several T. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cli/cli.h"
+#include "src/train/session.h"
+
+#define MAX_TIMES 32
+
+/* "1,2,4,8" */
+static surge_status parse_times(const char *text, int32_t *times, int *count) {
+  *count = 0;
+  for (const char *p = text;; p++) {
+    char *end;
+    long T = strtol(p, &end, 10);
+    if (end == p || T < 1 || T > 4096 || *count == MAX_TIMES ||
+        (*end != ',' && *end != 0))
+      return SURGE_FAIL(SURGE_ERROR_RECIPE, "-T: wanted numbers of steps from 1 "
+                        "to 4096 with commas between, found %s", text);
+    times[(*count)++] = (int32_t)T;
+    if (*end == 0) return SURGE_OK;
+    p = end;
+  }
+}
+
+/* A learned scale a step has no value for steps that were not trained. */
+static surge_status check_tebn(const surge_recipe *recipe, int32_t T) {
+  bool tebn = recipe->model.norm_on && recipe->model.norm == SURGE_NORM_TEBN &&
+              recipe->model.arch != SURGE_ARCH_LAYERS;
+  for (int32_t i = 0; i < recipe->model.layer_count; i++)
+    tebn = tebn || (recipe->model.layers[i].kind == SURGE_LAYER_NORM &&
+                    recipe->model.layers[i].norm == SURGE_NORM_TEBN);
+  if (tebn && T != recipe->T)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "-T: wanted %d, the T that the tebn "
+                      "norms were trained with, found %d", recipe->T, T);
+  return SURGE_OK;
+}
+
+/* --- energy --------------------------------------------------------------- */
+
+typedef struct energy {
+  double macs, acs, joules; /* of one inference */
+} energy;
+
+static energy energy_of(const surge_work_report *w) {
+  double operations = w->macs * w->steps;
+  energy e = {0};
+  if (w->binary) /* synaptic operations: only spikes cost */
+    e.acs = operations * w->rate;
+  else
+    e.macs = operations;
+  e.joules = e.macs * SURGE_JOULE_MAC + e.acs * SURGE_JOULE_AC;
+  return e;
+}
+
+static surge_status print_energy(surge_net *net) {
+  energy total = {0};
+  printf("  %-12s %10s %12s %14s %14s %12s\n", "layer", "inputs", "input rate",
+         "MAC", "SOP", "joules");
+  for (int32_t i = 0;; i++) {
+    surge_work_report w;
+    SURGE_TRY(surge_net_work_report(net, i, &w));
+    if (!w.name) break;
+    energy e = energy_of(&w);
+    printf("  %-12s %10s %12.4f %14.0f %14.0f %12.4g\n", w.name,
+           w.binary ? "spikes" : "real", w.rate, e.macs, e.acs, e.joules);
+    total.macs += e.macs;
+    total.acs += e.acs;
+    total.joules += e.joules;
+  }
+  printf("  %-12s %10s %12s %14.0f %14.0f %12.4g  an inference, 45 nm: %.1f pJ a "
+         "MAC, %.1f pJ a synaptic operation\n", "total", "", "", total.macs,
+         total.acs, total.joules, SURGE_JOULE_MAC * 1e12, SURGE_JOULE_AC * 1e12);
+  return SURGE_OK;
+}
+
+static surge_status print_layers(surge_net *net) {
+  printf("  %-12s %8s %8s %8s %8s %8s %8s %8s\n", "neuron", "rate", "mean u",
+         "std u", "window", "quant", "width", "decay");
+  for (int32_t i = 0; surge_net_spiking_layer(net, i); i++) {
+    surge_layer_report r;
+    SURGE_TRY(surge_net_layer_report(net, i, &r));
+    double count = 0, spikes = 0, mean = 0, square = 0, window = 0, quant = 0;
+    for (int32_t t = 0; t < r.T; t++) {
+      const surge_neuron_statistics *s = &r.statistics[t];
+      count += s->count;
+      spikes += s->spikes;
+      window += s->window;
+      quant += s->quantization;
+      mean += s->count * s->mean;
+      square += s->m2 + s->count * s->mean * s->mean;
+    }
+    mean /= count;
+    printf("  %-12s %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f\n", r.name,
+           spikes / count, mean, sqrt(square / count - mean * mean),
+           window / count, quant / count, (double)r.width[0], (double)r.decay);
+  }
+  return SURGE_OK;
+}
+
+/* --- one T ---------------------------------------------------------------- */
+
+static surge_status evaluate_at(surge_session *session,
+                                const surge_recipe *recipe, const char *file,
+                                int32_t T) {
+  surge_net_options options = {.T = T};
+  surge_evaluation e;
+  SURGE_TRY(check_tebn(recipe, T));
+  SURGE_TRY(surge_session_open(session, recipe, &options));
+  SURGE_TRY(surge_session_restore(session, file, false));
+  SURGE_TRY(surge_session_open_test(session));
+  SURGE_TRY(surge_evaluate(session->net, session->test_loader, recipe, &e));
+  printf("T %d%s: test accuracy %.2f %%, loss %.4f, %llu images, %.0f images/s\n",
+         T, T == recipe->T ? " (as trained)" : "", 100 * e.accuracy, e.loss,
+         (unsigned long long)e.samples, (double)e.samples / e.seconds);
+  SURGE_TRY(print_layers(session->net));
+  return print_energy(session->net);
+}
+
+static surge_status evaluate_all(const surge_recipe *recipe, const char *file,
+                                 const cli_options *o) {
+  int32_t times[MAX_TIMES] = {recipe->T};
+  int count = 1;
+  if (o->steps_list) SURGE_TRY(parse_times(o->steps_list, times, &count));
+  for (int i = 0; i < count; i++) {
+    surge_session session = {0};
+    surge_status status = evaluate_at(&session, recipe, file, times[i]);
+    surge_session_close(&session);
+    if (status != SURGE_OK) return status;
+  }
+  return SURGE_OK;
+}
+
+surge_status cli_eval(int argc, char **argv) {
+  cli_options o;
+  surge_recipe recipe;
+  char path[SURGE_PATH], file[SURGE_PATH];
+  SURGE_TRY(cli_parse(&o, argc, argv, "times checkpoint set device threads", 1, 1));
+  snprintf(path, sizeof path, "%s", o.positional[0]);
+  if (o.checkpoint) {
+    if (strcmp(o.checkpoint, "last") != 0 && strcmp(o.checkpoint, "best") != 0)
+      return SURGE_FAIL(SURGE_ERROR_RECIPE, "--checkpoint: wanted last or best, "
+                        "found %s", o.checkpoint);
+    snprintf(path, sizeof path, "%.900s/checkpoint_%s.safetensors",
+             o.positional[0], o.checkpoint);
+  }
+  surge_status status =
+      surge_checkpoint_recipe(&recipe, path, o.overrides, file, sizeof file);
+  if (status == SURGE_OK) status = evaluate_all(&recipe, file, &o);
+  surge_recipe_free(&recipe);
+  return status;
+}

@@ -1,0 +1,120 @@
+/* main.c - `surge <command>`: finds the command, prints its error once, leaves
+ * with the exit code of the list in status.h. */
+#include <string.h>
+
+#include "src/cli/cli.h"
+
+typedef struct command {
+  const char *name;
+  surge_status (*run)(int argc, char **argv);
+  const char *usage, *sentence;
+} command;
+
+static const command commands[] = {
+    {"train", cli_train,
+     "train RECIPE [--set a.b=v]... [--out DIR] [--device auto|cpu|cuda]\n"
+     "        [--resume DIR] [--force] [--dry-run] [-T n] [--seed n] [--epochs n] "
+     "[--threads n]",
+     "Trains the network of a recipe into a run folder (runs/<name> unless --out\n"
+     "    says where). --dry-run checks the recipe, prints layers, shapes, parameters\n"
+     "    and bytes by role, says whether the data is there, and trains nothing.\n"
+     "    --resume DIR goes on where that run was stopped, bit for bit; the recipe may\n"
+     "    then be left out."},
+    {"eval", cli_eval,
+     "eval RUN|CHECKPOINT [-T 1,2,4,8] [--checkpoint last|best] [--set a.b=v]...\n"
+     "        [--device auto|cpu|cuda] [--threads n]",
+     "Evaluates a trained network on the test images at one or several T: loss,\n"
+     "    accuracy, and per layer rates, synaptic operations and joules."},
+    {"predict", cli_predict,
+     "predict RUN|CHECKPOINT FILE... [--out FILE.csv] [-T n] [--threads n]",
+     "Classifies the images of IDX (.gz or raw) or CIFAR-10 .bin files; writes\n"
+     "    file,index,class and the score of every class as CSV."},
+    {"info", cli_info, "info RUN|CHECKPOINT|FILE.safetensors",
+     "Lists what is in a checkpoint: metadata, tensors, shapes, bytes."},
+    {"grad", cli_grad,
+     "grad RECIPE --out one_step.safetensors [--from CHECKPOINT] [--soft]\n"
+     "        [--set a.b=v]...",
+     "One forward and backward on the first batch, written with inputs, labels,\n"
+     "    parameters, every gradient, currents, logits, loss and statistics;\n"
+     "    scripts/compare_torch.py checks it against PyTorch. --soft: the smooth twin."},
+    {"bench", cli_bench,
+     "bench train|ops RECIPE [--steps n] [--warmup n] [--set a.b=v]... [-T n]\n"
+     "        [--threads n]",
+     "train: times whole training steps, and their convolutions and products alone.\n"
+     "    ops: time and memory traffic of each layer's forward and backward."},
+    {"help", cli_help, "help [COMMAND|recipe]",
+     "This page, one command's, or every key of a recipe."},
+};
+#define COMMANDS (sizeof commands / sizeof *commands)
+
+static const command *find(const char *name) {
+  for (size_t i = 0; i < COMMANDS; i++)
+    if (!strcmp(commands[i].name, name)) return &commands[i];
+  return NULL;
+}
+
+static void print_command(FILE *file, const command *c) {
+  fprintf(file, "surge %s\n    %s\n", c->usage, c->sentence);
+}
+
+static void print_help(FILE *file) {
+  fprintf(file, "SURGE %s, the surrogate gradient engine: trains spiking neural "
+          "networks.\n\n", SURGE_VERSION);
+  for (size_t i = 0; i < COMMANDS; i++) print_command(file, &commands[i]);
+  fprintf(file, "\nExit codes:\n");
+#define ROW(name, code, text) fprintf(file, "  %3d  %s\n", code, text);
+  SURGE_STATUS_LIST(ROW)
+#undef ROW
+}
+
+surge_status cli_help(int argc, char **argv) {
+  if (argc > 1 && !strcmp(argv[1], "recipe")) {
+    surge_recipe_help(stdout);
+    return SURGE_OK;
+  }
+  const command *c = argc > 1 ? find(argv[1]) : NULL;
+  if (argc > 1 && !c)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "help: wanted a command or `recipe`, "
+                      "found %s", argv[1]);
+  if (c)
+    print_command(stdout, c);
+  else
+    print_help(stdout);
+  return SURGE_OK;
+}
+
+/* Is -h or --help among the arguments? */
+static bool asks_for_help(int argc, char **argv) {
+  for (int i = 1; i < argc; i++)
+    if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return true;
+  return false;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    print_help(stderr);
+    return surge_exit_code(SURGE_ERROR_RECIPE);
+  }
+  const command *c = find(argv[1]);
+  if (!c && asks_for_help(argc, argv)) {
+    print_help(stdout);
+    return 0;
+  }
+  if (!strcmp(argv[1], "--version")) {
+    printf("surge %s\n", SURGE_VERSION);
+    return 0;
+  }
+  if (!c) {
+    fprintf(stderr, "surge: wanted a command, found %s (see surge help)\n", argv[1]);
+    return surge_exit_code(SURGE_ERROR_RECIPE);
+  }
+  if (asks_for_help(argc - 1, argv + 1)) {
+    print_command(stdout, c);
+    return 0;
+  }
+  surge_status status = c->run(argc - 1, argv + 1);
+  if (status == SURGE_OK && (fflush(stdout) != 0 || ferror(stdout)))
+    status = SURGE_FAIL(SURGE_ERROR_DATA, "standard output: could not be written");
+  if (status != SURGE_OK) fprintf(stderr, "surge: %s\n", surge_last_error());
+  return surge_exit_code(status);
+}

@@ -1,0 +1,121 @@
+/* options.c - the one parser of all subcommands (see cli.h). */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cli/cli.h"
+
+/* Each option: its name, and the recipe key that it is short for, if any. */
+typedef struct option_entry {
+  const char *name;
+  int has_argument;
+  const char *key;
+} option_entry;
+
+static const option_entry entries[] = {
+    {"set", 1, NULL},         {"out", 1, NULL},     {"resume", 1, NULL},
+    {"from", 1, NULL},        {"checkpoint", 1, NULL},
+    {"dry-run", 0, NULL},     {"force", 0, NULL},   {"soft", 0, NULL},
+    {"help", 0, NULL},        {"steps", 1, NULL},   {"warmup", 1, NULL},
+    {"device", 1, "device"},  {"seed", 1, "seed"},  {"epochs", 1, "train.epochs"},
+    {"threads", 1, "threads"}, {"T", 1, "T"},       {"times", 1, NULL},
+};
+#define ENTRIES (sizeof entries / sizeof *entries)
+
+static bool allows(const char *allowed, const char *name) {
+  size_t length = strlen(name);
+  for (const char *p = allowed; (p = strstr(p, name)); p += length)
+    if ((p == allowed || p[-1] == ' ') && (p[length] == ' ' || p[length] == 0))
+      return true;
+  return !strcmp(name, "help");
+}
+
+static surge_status add_override(cli_options *o, const char *key,
+                                 const char *value) {
+  int count = 0;
+  while (o->overrides[count]) count++;
+  if (count == CLI_MAX)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "wanted at most %d overrides", CLI_MAX);
+  if (!key) {
+    o->overrides[count] = value;
+    return SURGE_OK;
+  }
+  int length = snprintf(o->storage[count], sizeof o->storage[count], "%s=%s", key,
+                        value);
+  if (length >= (int)sizeof o->storage[count])
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "--%s: wanted a short value, found %s",
+                      key, value);
+  o->overrides[count] = o->storage[count];
+  return SURGE_OK;
+}
+
+static surge_status parse_count(const char *name, const char *text, int *value) {
+  char *end;
+  long number = strtol(text, &end, 10);
+  if (*text == 0 || *end || number < 0 || number > 1000000)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "--%s: wanted a number from 0 to "
+                      "1000000, found %s", name, text);
+  *value = (int)number;
+  return SURGE_OK;
+}
+
+static surge_status take(cli_options *o, const option_entry *entry,
+                         const char *value) {
+  const char *name = entry->name;
+  if (entry->key) return add_override(o, entry->key, value);
+  if (!strcmp(name, "set")) return add_override(o, NULL, value);
+  if (!strcmp(name, "steps")) return parse_count(name, value, &o->steps);
+  if (!strcmp(name, "warmup")) return parse_count(name, value, &o->warmup);
+  if (!strcmp(name, "out")) o->out = value;
+  if (!strcmp(name, "resume")) o->resume = value;
+  if (!strcmp(name, "from")) o->from = value;
+  if (!strcmp(name, "checkpoint")) o->checkpoint = value;
+  if (!strcmp(name, "times")) o->steps_list = value;
+  if (!strcmp(name, "dry-run")) o->dry_run = true;
+  if (!strcmp(name, "force")) o->force = true;
+  if (!strcmp(name, "soft")) o->soft = true;
+  if (!strcmp(name, "help")) o->help = true;
+  return SURGE_OK;
+}
+
+/* -T is a recipe key for most commands, a list of T for eval. */
+static const option_entry *find(const char *allowed, int index, int letter) {
+  if (index >= 0) return &entries[index];
+  const char *name = letter == 'h' ? "help" : letter != 'T' ? NULL
+                     : allows(allowed, "times") ? "times" : "T";
+  for (size_t i = 0; name && i < ENTRIES; i++)
+    if (!strcmp(entries[i].name, name)) return &entries[i];
+  return NULL;
+}
+
+surge_status cli_parse(cli_options *o, int argc, char **argv,
+                       const char *allowed, int min, int max) {
+  struct option longs[ENTRIES + 1] = {0};
+  *o = (cli_options){.steps = 10, .warmup = 3};
+  for (size_t i = 0; i < ENTRIES; i++)
+    longs[i] = (struct option){entries[i].name, entries[i].has_argument, NULL, 0};
+  opterr = 0;
+  for (;;) {
+    int index = -1;
+    int letter = getopt_long(argc, argv, "+:T:h", longs, &index);
+    if (letter == -1) {
+      if (optind >= argc) break;
+      if (o->positionals == CLI_MAX)
+        return SURGE_FAIL(SURGE_ERROR_RECIPE, "too many arguments");
+      o->positional[o->positionals++] = argv[optind++];
+      continue;
+    }
+    if (letter == ':')
+      return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted a value behind it, found "
+                        "none", argv[optind - 1]);
+    const option_entry *entry = letter == '?' ? NULL : find(allowed, index, letter);
+    if (!entry || !allows(allowed, entry->name))
+      return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: not an option of `surge %s` "
+                        "(see surge help %s)", argv[optind - 1], argv[0], argv[0]);
+    SURGE_TRY(take(o, entry, optarg));
+  }
+  if (o->help || (o->positionals >= min && o->positionals <= max)) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge %s: wanted %d to %d arguments, "
+                    "found %d (see surge help %s)", argv[0], min, max,
+                    o->positionals, argv[0]);
+}

@@ -1,0 +1,152 @@
+/* train.c - `surge train`. */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/cli/cli.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number) {
+  (void)signal_number;
+  if (interrupted) _exit(surge_exit_code(SURGE_INTERRUPTED)); /* asked twice */
+  interrupted = 1;
+}
+
+/* --- telling -------------------------------------------------------------- */
+
+#define BAR 24
+
+static void print_progress(void *user, const surge_progress *p) {
+  (void)user;
+  char bar[BAR + 1];
+  int filled = p->batches > 0 ? p->batch * BAR / p->batches : 0;
+  for (int i = 0; i < BAR; i++) bar[i] = i < filled ? '#' : '.';
+  bar[BAR] = 0;
+  int left = (int)(p->seconds_left + 0.5);
+  fprintf(stderr, "\r\033[Kepoch %d/%d [%s] loss %.4f acc %.2f %%  %.0f samples/s  "
+          "%d:%02d left", p->epoch + 1, p->epochs, bar, p->loss, 100 * p->accuracy,
+          p->samples_per_s, left / 60, left % 60);
+}
+
+static void print_message(void *user, const char *line) {
+  const bool *terminal = user;
+  if (*terminal) fputs("\r\033[K", stderr);
+  printf("%s\n", line);
+  fflush(stdout);
+}
+
+/* --- what is asked for ---------------------------------------------------- */
+
+/* Lays out the network without allocating it, and looks for the data. */
+static surge_status dry_run(const surge_recipe *recipe) {
+  const surge_dataset_info *info = surge_dataset_find(recipe->data.set);
+  const surge_backend *backend;
+  surge_context *context = NULL;
+  surge_net *net = NULL;
+  surge_net_options options = {.training = true};
+  SURGE_TRY(surge_backend_find(&backend, recipe->device));
+  SURGE_TRY(backend->open(&context, recipe->threads));
+  surge_status status = surge_net_create(&net, backend, context, recipe, info,
+                                         &options);
+  if (status == SURGE_OK) {
+    surge_net_describe(net, stdout);
+    surge_net_destroy(net);
+    if (surge_dataset_probe(&recipe->data) == SURGE_OK)
+      printf("data: %s is there\n", recipe->data.set);
+    else
+      printf("data: missing: %s\n", surge_last_error());
+  }
+  backend->close(context);
+  return status;
+}
+
+/* Two recipes are one run if they differ in nothing but how long it goes on
+ * and on what it runs. */
+static surge_status check_same(const surge_recipe *given,
+                               const surge_recipe *found, const char *folder) {
+  char *text[2] = {NULL, NULL};
+  size_t size;
+  surge_status status = SURGE_OK;
+  const surge_recipe *both[2] = {given, found};
+  for (int i = 0; i < 2 && status == SURGE_OK; i++) {
+    surge_recipe copy = *both[i];
+    copy.threads = 0;
+    copy.device = SURGE_DEVICE_AUTO;
+    copy.train.epochs = 1;
+    FILE *file = open_memstream(&text[i], &size);
+    if (!file) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for the recipe");
+    status = surge_recipe_write(&copy, file);
+    fclose(file);
+  }
+  if (status == SURGE_OK && strcmp(text[0], text[1]) != 0)
+    status = SURGE_FAIL(SURGE_ERROR_RECIPE, "--resume %s: wanted the recipe that "
+                        "the run was started with (%s/recipe.yaml), found another",
+                        folder, folder);
+  free(text[0]);
+  free(text[1]);
+  return status;
+}
+
+static surge_status read_recipe(surge_recipe *recipe, const cli_options *o) {
+  if (!o->resume)
+    return surge_recipe_read(recipe, o->positional[0], o->overrides);
+  char path[SURGE_PATH];
+  snprintf(path, sizeof path, "%s/recipe.yaml", o->resume);
+  SURGE_TRY(surge_recipe_read(recipe, path, o->overrides));
+  if (o->positionals == 0) return SURGE_OK;
+  surge_recipe given;
+  surge_status status = surge_recipe_read(&given, o->positional[0], o->overrides);
+  if (status == SURGE_OK) status = check_same(&given, recipe, o->resume);
+  surge_recipe_free(&given);
+  return status;
+}
+
+/* runs/<name>, or the first of runs/<name>-2, -3, ... that is not there. */
+static void default_folder(char *folder, size_t size, const char *name) {
+  struct stat info;
+  snprintf(folder, size, "runs/%s", name);
+  for (int i = 2; stat(folder, &info) == 0; i++)
+    snprintf(folder, size, "runs/%s-%d", name, i);
+}
+
+static surge_status run(const surge_recipe *recipe, const cli_options *o) {
+  char folder[SURGE_PATH];
+  bool terminal = isatty(STDERR_FILENO) && isatty(STDOUT_FILENO);
+  default_folder(folder, sizeof folder, recipe->name);
+  surge_train_options options = {
+      .folder = o->resume ? o->resume : o->out ? o->out : folder,
+      .resume = o->resume != NULL,
+      .force = o->force,
+      .observer = {.user = &terminal, .message = print_message,
+                   .progress = terminal ? print_progress : NULL},
+      .interrupted = &interrupted};
+  struct sigaction action = {.sa_handler = on_interrupt};
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  surge_status status = surge_train(recipe, &options);
+  if (terminal) fputs("\r\033[K", stderr);
+  if (status == SURGE_OK) printf("results: %s\n", options.folder);
+  return status;
+}
+
+surge_status cli_train(int argc, char **argv) {
+  cli_options o;
+  surge_recipe recipe = {0};
+  SURGE_TRY(cli_parse(&o, argc, argv,
+                      "set out device resume force dry-run T seed epochs threads",
+                      0, 1));
+  if (o.positionals == 0 && !o.resume)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge train: wanted a recipe, found "
+                      "none (see surge help train)");
+  if (o.resume && o.out)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge train: wanted --resume or --out, "
+                      "found both");
+  surge_status status = read_recipe(&recipe, &o);
+  if (status == SURGE_OK)
+    status = o.dry_run ? dry_run(&recipe) : run(&recipe, &o);
+  surge_recipe_free(&recipe);
+  return status;
+}
