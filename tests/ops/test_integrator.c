@@ -15,12 +15,16 @@ static float *run(integrator op, const float *x, float d, int32_t T, size_t M,
                   int threads, bool in_place) {
   surge_context *context = test_context(threads);
   size_t count = (size_t)T * M;
-  float scalars[SURGE_SCALAR_COUNT] = {d, 7, 7, 7}; /* the decay alone is read */
+  float scalars[SURGE_SCALAR_COUNT] = {d, 7, 7,
+                                       7}; /* the decay alone is read */
   test_buffer s = test_copied(context, scalars, SURGE_SCALAR_COUNT);
   test_buffer in = test_copied(context, x, count);
   test_buffer out = test_poisoned(context, count);
-  surge_integrator a = {.y = in_place ? in.device : out.device, .x = in.device,
-                        .scalars = s.device, .T = T, .M = M};
+  surge_integrator a = {.y = in_place ? in.device : out.device,
+                        .x = in.device,
+                        .scalars = s.device,
+                        .T = T,
+                        .M = M};
   cr_assert_eq(op(context, &a), SURGE_OK, "%s", surge_last_error());
   free(test_download(&s, "scalars"));
   float *done = test_download(in_place ? &in : &out, "integrator");
@@ -83,7 +87,8 @@ Test(integrator, impulse_decays) {
   float *dx = run(test_backend()->integrator_backward, x, 0.5f, 4, 1, 1, false);
   for (int t = 0; t < 4; t++) {
     cr_expect(fabsf(y[t] - ldexpf(1, -t)) <= 0, "y[%d]", t);
-    cr_expect(fabsf(dx[t] - x[t]) <= 0, "dx[%d]: y[0] depends on x[0] alone", t);
+    cr_expect(fabsf(dx[t] - x[t]) <= 0, "dx[%d]: y[0] depends on x[0] alone",
+              t);
   }
   free(y);
   free(dx);
@@ -96,8 +101,8 @@ static void expect_refused(const surge_integrator *a, surge_context *context,
   for (int k = 0; k < 2; k++) {
     cr_expect_eq(ops[k](context, a), SURGE_ERROR_INTERNAL, "%s", what);
     cr_expect(strstr(surge_last_error(), "integrator") &&
-              strstr(surge_last_error(), "wanted"), "%s: says '%s'", what,
-              surge_last_error());
+                  strstr(surge_last_error(), "wanted"),
+              "%s: says '%s'", what, surge_last_error());
   }
 }
 

@@ -39,13 +39,17 @@ Test(reference_neuron, families_are_derivatives) {
     for (double w = 0.3; w < 3; w *= 2.1)
       for (double x = -2.77; x < 3; x += 0.37) {
         double h = ref_surrogate(f, x, w);
-        double by_x = (ref_soft_spike(f, x + step, w) -
-                       ref_soft_spike(f, x - step, w)) / (2 * step);
-        double by_w = (ref_soft_spike(f, x, w + step) -
-                       ref_soft_spike(f, x, w - step)) / (2 * step);
-        double slope = (ref_surrogate(f, x + step, w) -
-                        ref_surrogate(f, x - step, w)) / (2 * step);
-        cr_expect(fabs(by_x - h) < 1e-8, "%s h(%g, w %g)", family_name[f], x, w);
+        double by_x =
+            (ref_soft_spike(f, x + step, w) - ref_soft_spike(f, x - step, w)) /
+            (2 * step);
+        double by_w =
+            (ref_soft_spike(f, x, w + step) - ref_soft_spike(f, x, w - step)) /
+            (2 * step);
+        double slope =
+            (ref_surrogate(f, x + step, w) - ref_surrogate(f, x - step, w)) /
+            (2 * step);
+        cr_expect(fabs(by_x - h) < 1e-8, "%s h(%g, w %g)", family_name[f], x,
+                  w);
         cr_expect(fabs(by_w + x / w * h) < 1e-8, "%s dS/dw(%g, w %g)",
                   family_name[f], x, w);
         cr_expect(fabs(slope - ref_surrogate_slope(f, x, w)) < 1e-7,
@@ -105,26 +109,46 @@ typedef struct golden {
 } golden;
 
 static const golden golden_cases[] = {
-    {"hard, decay_input, tau 2", SURGE_RESET_HARD, true, 0.5,
-     {0, 0, 1, 0, 1, 0}, {0.4, 0.95, 1.475, 0.15, 1.325, 0.5},
+    {"hard, decay_input, tau 2",
+     SURGE_RESET_HARD,
+     true,
+     0.5,
+     {0, 0, 1, 0, 1, 0},
+     {0.4, 0.95, 1.475, 0.15, 1.325, 0.5},
      {{0.334334, 0.492285, 0.118684, 0.158682, 0.198028, 0.1442},
       {0.392534, 0.565435, 0.154951, 0.183895, 0.244801, 0.1442}},
-     {0.306586, 0.245986}, {3.181537, 3.746711}},
-    {"soft, decay_input, tau 2", SURGE_RESET_SOFT, true, 0.5,
-     {0, 0, 1, 0, 1, 0}, {0.4, 0.95, 1.475, 0.3875, 1.44375, 0.721875},
+     {0.306586, 0.245986},
+     {3.181537, 3.746711}},
+    {"soft, decay_input, tau 2",
+     SURGE_RESET_SOFT,
+     true,
+     0.5,
+     {0, 0, 1, 0, 1, 0},
+     {0.4, 0.95, 1.475, 0.3875, 1.44375, 0.721875},
      {{0.301279, 0.490698, 0.227427, 0.210046, 0.263472, 0.283535},
       {0.425302, 0.630971, 0.286021, 0.262141, 0.311636, 0.283535}},
-     {0.268328, 0.341154}, {3.394265, 4.209607}},
-    {"hard, no decay_input, tau 4/3", SURGE_RESET_HARD, false, 0.25,
-     {0, 1, 1, 0, 1, 1}, {0.8, 1.7, 2, 0.3, 2.575, 1.0},
+     {0.268328, 0.341154},
+     {3.394265, 4.209607}},
+    {"hard, no decay_input, tau 4/3",
+     SURGE_RESET_HARD,
+     false,
+     0.25,
+     {0, 1, 1, 0, 1, 1},
+     {0.8, 1.7, 2, 0.3, 2.575, 1.0},
      {{0.734572, 0.165233, 0.083965, 0.174662, 0.01398, 1},
       {0.759794, 0.171347, 0.092, 0.181158, 0.039242, 1}},
-     {0.073647, -0.020829}, {-0.13638, -0.14885}},
-    {"soft, no decay_input, tau 2", SURGE_RESET_SOFT, false, 0.5,
-     {0, 1, 1, 1, 1, 1}, {0.8, 1.9, 2.45, 1.025, 2.5125, 1.75625},
+     {0.073647, -0.020829},
+     {-0.13638, -0.14885}},
+    {"soft, no decay_input, tau 2",
+     SURGE_RESET_SOFT,
+     false,
+     0.5,
+     {0, 1, 1, 1, 1, 1},
+     {0.8, 1.9, 2.45, 1.025, 2.5125, 1.75625},
      {{0.76541, 0.342376, 0.520231, 0.99422, 0.11447, 0.150499},
       {0.915628, 0.397343, 0.572325, 1.0527, 0.117661, 0.150499}},
-     {-0.370551, -0.452290}, {-2.414219, -2.589953}},
+     {-0.370551, -0.452290},
+     {-2.414219, -2.589953}},
 };
 
 /* One neuron with current z [T] and decay d. */
@@ -132,8 +156,13 @@ static ref_neuron one_neuron(const double *z, int32_t T, double d,
                              const double *width) {
   return (ref_neuron){
       .spec = {.v_threshold = 1, .family = SURGE_ARCTAN, .width = 0.5f},
-      .map = {1, 1, 1, SURGE_CHANNELS_LAST}, .T = T, .N = 1, .inputs = 1,
-      .input = {{.z = z}}, .scalars = {d, 1, 0, 1}, .width = width};
+      .map = {1, 1, 1, SURGE_CHANNELS_LAST},
+      .T = T,
+      .N = 1,
+      .inputs = 1,
+      .input = {{.z = z}},
+      .scalars = {d, 1, 0, 1},
+      .width = width};
 }
 
 static void expect_all_near(const double *got, const double *wanted, int count,
@@ -219,8 +248,11 @@ Test(reference_neuron, golden_soft_reset) {
 /* Width rules on other families: the same central half of the mass. */
 Test(reference_neuron, width_rules) {
   static const double gamma[] = {0.5, 1.5, 4}, low[] = {-1, -1, -1};
-  surge_neuron_spec spec = {.decay = 0.5f, .v_threshold = 2, .width = 4,
-                            .width_end = 0.25f, .family = SURGE_TRIANGULAR};
+  surge_neuron_spec spec = {.decay = 0.5f,
+                            .v_threshold = 2,
+                            .width = 4,
+                            .width_end = 0.25f,
+                            .family = SURGE_TRIANGULAR};
   double scalars[SURGE_SCALAR_COUNT], width[2], factor = 0.25 / (1 - M_SQRT1_2);
   double logit = log(3.0), rho = -0.3; /* d = .75 */
   spec.width_rule = SURGE_WIDTH_DECAY;
@@ -297,8 +329,8 @@ static void expect_gradient(twin *w, double *parameter, const double *gradient,
     parameter[i] = value;
     double slope = (above - below) / (2 * STEP);
     cr_expect(fabs(slope - gradient[i]) <= 1e-6 * fmax(scale, 0.1),
-              "%s: d/d%s[%zu]: differences %.9g, reference %.9g", w->name,
-              what, i, slope, gradient[i]);
+              "%s: d/d%s[%zu]: differences %.9g, reference %.9g", w->name, what,
+              i, slope, gradient[i]);
   }
 }
 
@@ -322,7 +354,8 @@ static void twin_fill(twin *w, uint64_t seed) {
     w->z[j] = uniform(seed + 1 + (uint64_t)j, count, -1.5, 2.5);
     w->scale[j] = uniform(seed + 3, TWIN_T * TWIN_C, 0.5, 1.2);
     w->shift[j] = uniform(seed + 4, TWIN_T * TWIN_C, -0.5, 0.5);
-    w->mean[j] = uniform(seed, TWIN_C, 0, 0); /* then sums are d scale, d shift */
+    w->mean[j] =
+        uniform(seed, TWIN_C, 0, 0); /* then sums are d scale, d shift */
     w->rstd[j] = uniform(seed, TWIN_C, 1, 1);
   }
   w->step_scale = uniform(seed + 5, TWIN_T, 0.5, 1.5);
@@ -351,7 +384,8 @@ typedef enum feeding { PLAIN, NORMALISED, STATIC, PER_STEP, FEEDINGS } feeding;
 
 static void feed(twin *w, int which, feeding how) {
   ref_input *in = &w->n.input[which];
-  *in = (ref_input){.z = w->z[which], .is_static = how == STATIC,
+  *in = (ref_input){.z = w->z[which],
+                    .is_static = how == STATIC,
                     .per_step = how == PER_STEP};
   if (how == PLAIN) return;
   in->scale = w->scale[which];
@@ -368,7 +402,8 @@ static void expect_input(twin *w, int which, const ref_gradient *g) {
   for (size_t k = 0; k < count; k++) {
     size_t t = in->per_step ? k / TWIN_M : 0;
     int32_t c = ref_channel(&w->n, k % TWIN_M);
-    dz[k] = g->input[which][k] * (in->scale ? in->scale[t * TWIN_C + (size_t)c] : 1);
+    dz[k] = g->input[which][k] *
+            (in->scale ? in->scale[t * TWIN_C + (size_t)c] : 1);
   }
   expect_gradient(w, w->z[which], dz, count, which ? "z1" : "z0");
   free(dz);
@@ -404,7 +439,10 @@ static void check_twin(const surge_neuron_spec *spec, int inputs, feeding first,
                        feeding second) {
   bool bad = true;
   for (uint64_t seed = 0; bad && seed < 400 * 64; seed += 64) {
-    twin w = {.n = {.spec = *spec, .T = TWIN_T, .N = TWIN_N, .inputs = inputs,
+    twin w = {.n = {.spec = *spec,
+                    .T = TWIN_T,
+                    .N = TWIN_N,
+                    .inputs = inputs,
                     .map = {2, 1, TWIN_C, SURGE_CHANNELS_LAST}}};
     snprintf(w.name, sizeof w.name,
              "%s, %s, %s, decay %s%s, pda %d/%d, per %s, inputs %d %d/%d",
@@ -435,11 +473,18 @@ static void check_twin(const surge_neuron_spec *spec, int inputs, feeding first,
 
 static surge_neuron_spec twin_spec(surge_family family, unsigned flags) {
   return (surge_neuron_spec){
-      .decay = 0.6f, .v_threshold = 1, .v_reset = -0.25f, .soft_forward = true,
-      .family = family, .width = 1.3f,
-      .width_rule = SURGE_WIDTH_LEARNED, .pda_mean = 0.1f, .pda_epsilon = 0.05f,
+      .decay = 0.6f,
+      .v_threshold = 1,
+      .v_reset = -0.25f,
+      .soft_forward = true,
+      .family = family,
+      .width = 1.3f,
+      .width_rule = SURGE_WIDTH_LEARNED,
+      .pda_mean = 0.1f,
+      .pda_epsilon = 0.05f,
       .reset = flags & 1 ? SURGE_RESET_SOFT : SURGE_RESET_HARD,
-      .detach_reset = flags & 2, .decay_input = flags & 4,
+      .detach_reset = flags & 2,
+      .decay_input = flags & 4,
       .decay_learned = flags & 8,
       .granularity = flags & 16 ? SURGE_PER_CHANNEL : SURGE_PER_LAYER,
       .pda_granularity = flags & 32 ? SURGE_PER_CHANNEL : SURGE_PER_LAYER};
@@ -481,7 +526,10 @@ Test(reference_neuron, input_gradients_are_differences) {
  * scale[t] = p[t] scale0. */
 Test(reference_neuron, static_per_step_gradient_is_difference) {
   surge_neuron_spec spec = twin_spec(SURGE_SIGMOID, 1 | 8);
-  twin w = {.n = {.spec = spec, .T = TWIN_T, .N = TWIN_N, .inputs = 1,
+  twin w = {.n = {.spec = spec,
+                  .T = TWIN_T,
+                  .N = TWIN_N,
+                  .inputs = 1,
                   .map = {2, 1, TWIN_C, SURGE_CHANNELS_LAST}}};
   snprintf(w.name, sizeof w.name, "static per step");
   twin_fill(&w, 5);
@@ -527,8 +575,8 @@ Test(reference_neuron, pda_moment_is_a_divergence) {
   for (double u = -20; u < 20; u += 1e-3) {
     double a = (u - pda.m) / s, b = (u - 0.25) / 1.5;
     double log_p = -a * a / 2 - log(s), log_q = -b * b / 2 - log(1.5);
-    quadrature += 1e-3 / sqrt(2 * M_PI) * (exp(log_p) - exp(log_q)) *
-                  (log_p - log_q) / 2;
+    quadrature +=
+        1e-3 / sqrt(2 * M_PI) * (exp(log_p) - exp(log_q)) * (log_p - log_q) / 2;
   }
   cr_expect(fabs(D - quadrature) < 1e-9, "wanted %.12g, found %.12g",
             quadrature, D);
@@ -567,8 +615,9 @@ Test(reference_neuron, rounded_trace_is_float) {
     for (int t = 0; t < T; t++) {
       volatile float leak = 0.9f * v, u = leak + (float)z[t * M + i];
       v = u >= 1 ? u - 1 : u;
-      cr_expect(trace.u[t * M + i] >= (double)u && trace.u[t * M + i] <= (double)u,
-                "u[%d, %d]", t, i);
+      cr_expect(
+          trace.u[t * M + i] >= (double)u && trace.u[t * M + i] <= (double)u,
+          "u[%d, %d]", t, i);
     }
   }
   ref_trace_free(&trace);

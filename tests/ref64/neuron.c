@@ -57,8 +57,7 @@ static double unit_slope(surge_family family, double y) {
     case SURGE_RECTANGULAR: return 0;
     case SURGE_TRIANGULAR: return fabs(y) < 1 ? -sign : 0;
     case SURGE_ARCTAN: return -square(f) * square(M_PI) * y;
-    case SURGE_SIGMOID:
-      return f * (1 - 2 * unit_soft_spike(SURGE_SIGMOID, y));
+    case SURGE_SIGMOID: return f * (1 - 2 * unit_soft_spike(SURGE_SIGMOID, y));
     case SURGE_GAUSSIAN: return -y * f;
     case SURGE_FAST_SIGMOID: return -sign / pow(1 + fabs(y), 3);
   }
@@ -79,7 +78,8 @@ double ref_surrogate_slope(surge_family family, double x, double w) {
 
 static double central_half(surge_family family) {
   switch (family) {
-#define HALF(NAME, word, half) case SURGE_##NAME: return half;
+#define HALF(NAME, word, half)                                                 \
+  case SURGE_##NAME: return half;
     SURGE_FAMILY_LIST(HALF)
 #undef HALF
   }
@@ -189,8 +189,11 @@ static void step(const ref_neuron *n, ref_trace *trace, int32_t t, size_t i,
 
 ref_trace ref_neuron_forward(const ref_neuron *n) {
   size_t M = ref_neurons(n), count = (size_t)n->T * M;
-  ref_trace trace = {.x = zeros(count), .a = zeros(count), .u = zeros(count),
-                     .s = zeros(count), .v = zeros(count)};
+  ref_trace trace = {.x = zeros(count),
+                     .a = zeros(count),
+                     .u = zeros(count),
+                     .s = zeros(count),
+                     .v = zeros(count)};
   for (int32_t t = 0; t < n->T; t++)
     for (size_t i = 0; i < M; i++) {
       double start = n->v_in ? n->v_in[i] : 0;
@@ -222,8 +225,9 @@ static int32_t pda_index(const ref_neuron *n, size_t i) {
 static double quantization_of(const ref_neuron *n, int32_t t, size_t i,
                               double u) {
   double eps = (double)n->spec.pda_epsilon, theta = (double)n->spec.v_threshold;
-  double p = clamp(ref_soft_spike(n->spec.family, u - theta,
-                                  ref_width_at(n, t, i)), eps, 1 - eps);
+  double p =
+      clamp(ref_soft_spike(n->spec.family, u - theta, ref_width_at(n, t, i)),
+            eps, 1 - eps);
   double q = u >= theta ? 1 - eps : eps;
   return (p - q) / 2 * (logit(p) - logit(q));
 }
@@ -270,8 +274,7 @@ double ref_neuron_pda(ref_pda *pda, const ref_neuron *n, const ref_trace *trace,
 double ref_pda_gradient(const ref_neuron *n, const ref_pda *pda, int32_t t,
                         size_t i, double u) {
   const ref_pda *own = &pda[pda_index(n, i)];
-  if (n->spec.pda == SURGE_PDA_MOMENT)
-    return own->c0 + own->c1 * (u - own->m);
+  if (n->spec.pda == SURGE_PDA_MOMENT) return own->c0 + own->c1 * (u - own->m);
   double eps = (double)n->spec.pda_epsilon;
   double x = u - (double)n->spec.v_threshold, w = ref_width_at(n, t, i);
   double p = ref_soft_spike(n->spec.family, x, w), q = x >= 0 ? 1 - eps : eps;
@@ -375,9 +378,12 @@ static void input_gradient(const ref_neuron *n, ref_gradient *g, int which) {
 ref_gradient ref_neuron_backward(const ref_neuron *n, const ref_trace *trace,
                                  const ref_upstream *up) {
   size_t M = ref_neurons(n), count = (size_t)n->T * M;
-  ref_gradient g = {.delta = zeros(count), .gv = zeros(count),
-                    .q = zeros(count), .gu = zeros(count),
-                    .da = zeros(count), .dv_in = zeros(M),
+  ref_gradient g = {.delta = zeros(count),
+                    .gv = zeros(count),
+                    .q = zeros(count),
+                    .gu = zeros(count),
+                    .da = zeros(count),
+                    .dv_in = zeros(M),
                     .drho = zeros((size_t)n->map.c)};
   for (size_t i = 0; i < M; i++) g.dv_in[i] = up->gv_out ? up->gv_out[i] : 0;
   for (int32_t t = n->T - 1; t >= 0; t--)
@@ -390,8 +396,8 @@ ref_gradient ref_neuron_backward(const ref_neuron *n, const ref_trace *trace,
 }
 
 void ref_gradient_free(ref_gradient *g) {
-  double *all[] = {g->delta,    g->gv,      g->q,       g->gu,
-                   g->da,       g->dv_in,   g->drho,    g->input[0],
+  double *all[] = {g->delta,    g->gv,      g->q,      g->gu,
+                   g->da,       g->dv_in,   g->drho,   g->input[0],
                    g->input[1], g->sums[0], g->sums[1]};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
   *g = (ref_gradient){0};

@@ -26,15 +26,15 @@ typedef struct ref_neuron {
   int32_t T, N, inputs;
   ref_input input[2];
   double scalars[SURGE_SCALAR_COUNT];
-  const double *width;         /* [2, P]                                     */
-  const double *v_in;          /* [M], or NULL: 0                            */
-  const double *frozen_reset;  /* [T, M] spikes that the reset uses in place */
-                               /* of its own, or NULL (a detached reset      */
-                               /* under finite differences)                  */
-  bool rounded;                /* current, u, s and v are rounded to fp32    */
-                               /* after each operation: then they are fp32's */
-                               /* bits, as each operation is exact in double */
-                               /* or so close that rounding twice is once    */
+  const double *width;        /* [2, P]                                     */
+  const double *v_in;         /* [M], or NULL: 0                            */
+  const double *frozen_reset; /* [T, M] spikes that the reset uses in place */
+                              /* of its own, or NULL (a detached reset      */
+                              /* under finite differences)                  */
+  bool rounded;               /* current, u, s and v are rounded to fp32    */
+                              /* after each operation: then they are fp32's */
+                              /* bits, as each operation is exact in double */
+                              /* or so close that rounding twice is once    */
 } ref_neuron;
 
 /* What forward leaves, each [T, M]. */
@@ -53,10 +53,10 @@ typedef struct ref_pda {
 
 /* Gradients that arrive. */
 typedef struct ref_upstream {
-  const double *gs;            /* [T, M]                                     */
-  const double *gv_out;        /* [M], or NULL                               */
-  const double *g_current;     /* [T, M], or NULL                            */
-  const ref_pda *pda;          /* [P], or NULL                               */
+  const double *gs;        /* [T, M]                                     */
+  const double *gv_out;    /* [M], or NULL                               */
+  const double *g_current; /* [T, M], or NULL                            */
+  const ref_pda *pda;      /* [P], or NULL                               */
 } ref_upstream;
 
 typedef struct ref_gradient {
@@ -84,7 +84,7 @@ void ref_neuron_scalars(double scalars[SURGE_SCALAR_COUNT], double *width,
                         const double *p, const double *gamma, double progress,
                         int32_t C);
 
-size_t ref_neurons(const ref_neuron *n);    /* M                             */
+size_t ref_neurons(const ref_neuron *n); /* M                             */
 int32_t ref_channel(const ref_neuron *n, size_t i); /* of 0 <= i < M         */
 double ref_width_at(const ref_neuron *n, int32_t t, size_t i);
 

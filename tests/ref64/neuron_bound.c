@@ -71,8 +71,9 @@ static double pda_error(const walk *k, int32_t t, size_t i, double u,
   bool channel = spec->pda_granularity == SURGE_PER_CHANNEL;
   const ref_pda *pda = &k->up->pda[channel ? ref_channel(n, i) : 0];
   if (spec->pda == SURGE_PDA_MOMENT)
-    return fabs(pda->c1) * eu + 3 * ROUND * (fabs(pda->c0) +
-           fabs(pda->c1) * (fabs(u) + fabs(pda->m)));
+    return fabs(pda->c1) * eu +
+           3 * ROUND *
+               (fabs(pda->c0) + fabs(pda->c1) * (fabs(u) + fabs(pda->m)));
   double x = u - (double)spec->v_threshold, w = ref_width_at(n, t, i);
   double eps = (double)spec->pda_epsilon, q = x >= 0 ? 1 - eps : eps;
   double h = ref_surrogate(spec->family, x, w);
@@ -112,10 +113,11 @@ static double step_back(const walk *k, int32_t t, size_t i, double eg) {
 
   double edelta = fabs(jump) * eg + fabs(gv) * ejump +
                   2 * ROUND * (fabs(k->up->gs[at]) + fabs(gv * jump));
-  double egu = h * edelta + fabs(delta) * eh + carry * eg +
-               (hard ? fabs(gv) * k->bound->s[at] : 0) +
-               (k->up->pda ? pda_error(k, t, i, u, eu) : 0) +
-               4 * ROUND * (fabs(delta * h) + fabs(gv * carry) + fabs(g->q[at]));
+  double egu =
+      h * edelta + fabs(delta) * eh + carry * eg +
+      (hard ? fabs(gv) * k->bound->s[at] : 0) +
+      (k->up->pda ? pda_error(k, t, i, u, eu) : 0) +
+      4 * ROUND * (fabs(delta * h) + fabs(gv * carry) + fabs(g->q[at]));
   double extra = k->up->g_current ? k->up->g_current[at] : 0;
   double ga = g->gu[at] + extra;
   k->bound->da[at] = gain * (egu + 3 * ROUND * (fabs(g->gu[at]) + fabs(extra)));
@@ -125,7 +127,8 @@ static double step_back(const walk *k, int32_t t, size_t i, double eg) {
       fabs(x) * h * edelta + fabs(delta) * h * reach(x, eu) +
       fabs(delta * x) * eh + (6 * ROUND + sum) * fabs(term);
   double input = spec->decay_input ? fabs(k->trace->x[at]) : 0;
-  k->bound->decay_logit += d * (1 - d) *
+  k->bound->decay_logit +=
+      d * (1 - d) *
       ((fabs(before) + input) * egu + fabs(g->gu[at]) * ev +
        (8 * ROUND + sum) * (fabs(g->gu[at] * before) + fabs(ga) * input));
   return d * egu + 2 * ROUND * fabs(d * g->gu[at]);
@@ -162,8 +165,11 @@ ref_bound ref_neuron_bound(const ref_neuron *n, const ref_trace *trace,
                            const ref_upstream *up, const ref_gradient *g,
                            double depth) {
   size_t M = ref_neurons(n), count = (size_t)n->T * M;
-  ref_bound bound = {.u = zeros(count), .s = zeros(count), .v = zeros(count),
-                     .da = zeros(count), .dv_in = zeros(M),
+  ref_bound bound = {.u = zeros(count),
+                     .s = zeros(count),
+                     .v = zeros(count),
+                     .da = zeros(count),
+                     .dv_in = zeros(M),
                      .drho = zeros((size_t)n->map.c)};
   walk k = {n, trace, up, g, &bound, depth};
   for (int32_t t = 0; n->spec.soft_forward && t < n->T; t++)
@@ -176,9 +182,8 @@ ref_bound ref_neuron_bound(const ref_neuron *n, const ref_trace *trace,
 }
 
 void ref_bound_free(ref_bound *b) {
-  double *all[] = {b->u,        b->s,        b->v,       b->da,     b->dv_in,
-                   b->drho,     b->input[0], b->input[1], b->sums[0],
-                   b->sums[1]};
+  double *all[] = {b->u,    b->s,        b->v,        b->da,      b->dv_in,
+                   b->drho, b->input[0], b->input[1], b->sums[0], b->sums[1]};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
   *b = (ref_bound){0};
 }

@@ -1,20 +1,20 @@
-/* neuron_problem.c - one layer on a backend and in the reference. */
+/* neuron_problem.c - one layer, posed and run (see neuron_problem.h). */
 #include "tests/support/neuron_problem.h"
 
 #include <criterion/criterion.h>
-#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WORDS(type) (sizeof(type) / (sizeof(float)))
 
-static const char *const output_name[] = {
+const char *const problem_output_name[] = {
 #define NAME(NAME, word) #word,
     PROBLEM_OUTPUT_LIST(NAME)
 #undef NAME
 };
 
-static size_t channels(surge_granularity granularity, const surge_map *map) {
+size_t problem_channels(surge_granularity granularity, const surge_map *map) {
   return granularity == SURGE_PER_CHANNEL ? (size_t)map->c : 1;
 }
 
@@ -45,16 +45,22 @@ static void input_create(problem *p, int which, int how, uint64_t seed) {
 problem problem_create(const surge_neuron_spec *spec, surge_map map, int32_t T,
                        int32_t N, int inputs, int feed0, int feed1,
                        uint64_t seed) {
-  problem p = {.spec = *spec, .map = map, .T = T, .N = N, .inputs = inputs,
-               .layer = 3, .schedule = 0.4f, .pda_scale = 0.5f,
+  problem p = {.spec = *spec,
+               .map = map,
+               .T = T,
+               .N = N,
+               .inputs = inputs,
+               .layer = 3,
+               .schedule = 0.4f,
+               .pda_scale = 0.5f,
                .want_da = {true, inputs == 2}};
   size_t M = problem_neurons(&p), C = (size_t)map.c;
   input_create(&p, 0, feed0, seed);
   if (inputs == 2) input_create(&p, 1, feed1, seed + 10);
   p.gs = test_random(seed + 20, (size_t)T * M, -1, 1);
   if (spec->width_rule == SURGE_WIDTH_LEARNED)
-    p.rho = test_random(seed + 21, channels(spec->granularity, &map), -0.3f,
-                        0.6f);
+    p.rho = test_random(seed + 21, problem_channels(spec->granularity, &map),
+                        -0.3f, 0.6f);
   if (spec->width_rule == SURGE_WIDTH_NORM)
     p.gamma = test_random(seed + 22, C, 0.5f, 1.5f);
   if (spec->decay_learned) p.decay_logit = test_random(seed + 23, 1, -1, 1);
@@ -77,40 +83,126 @@ void problem_free(problem *p) {
   *p = (problem){0};
 }
 
+/* ======================================================================== *
+ *  Usual problems
+ * ======================================================================== */
+
+const char *const family_name[] = {
+#define NAME(NAME, word, half) #word,
+    SURGE_FAMILY_LIST(NAME)
+#undef NAME
+};
+
+surge_map map_of(int32_t h, int32_t w, int32_t c, surge_layout layout) {
+  return (surge_map){h, w, c, layout};
+}
+
+const int problem_feeds[PROBLEM_FEEDS] = {FEED_PLAIN,
+                                          FEED_NORMALISED,
+                                          FEED_PER_STEP,
+                                          FEED_PLAIN | FEED_STATIC,
+                                          FEED_NORMALISED | FEED_STATIC,
+                                          FEED_PER_STEP | FEED_STATIC};
+
+surge_neuron_spec default_spec(void) {
+  return (surge_neuron_spec){.decay = 0.25f,
+                             .v_threshold = 1,
+                             .detach_reset = true,
+                             .width = 1,
+                             .width_end = 0.5f,
+                             .width_min = 0.01f,
+                             .width_max = 100,
+                             .width_rule = SURGE_WIDTH_LEARNED,
+                             .pda_epsilon = 0.05f};
+}
+
+void problem_add_v_in(problem *p, uint64_t seed) {
+  p->v_in = test_random(seed + 30, problem_neurons(p), -0.5f, 0.9f);
+}
+
+void problem_add_gv_out(problem *p, uint64_t seed) {
+  p->gv_out = test_random(seed + 31, problem_neurons(p), -1, 1);
+}
+
+void problem_add_current_gradient(problem *p, uint64_t seed) {
+  size_t count = (size_t)p->T * problem_neurons(p);
+  p->g_current = test_random(seed + 32, count, -1, 1);
+}
+
+problem problem_rich(surge_map map, int32_t T, int32_t N, uint64_t seed) {
+  surge_neuron_spec spec = default_spec();
+  spec.family = (surge_family)(seed % SURGE_FAMILY_COUNT);
+  spec.reset = seed % 2 ? SURGE_RESET_SOFT : SURGE_RESET_HARD;
+  spec.detach_reset = seed % 3;
+  spec.granularity = seed % 4 ? SURGE_PER_CHANNEL : SURGE_PER_LAYER;
+  spec.decay_learned = true;
+  spec.pda = seed % 5 ? SURGE_PDA_MOMENT : SURGE_PDA_QUANTIZATION;
+  spec.pda_granularity = seed % 3 ? SURGE_PER_LAYER : SURGE_PER_CHANNEL;
+  problem p = problem_create(&spec, map, T, N, 2, FEED_NORMALISED,
+                             FEED_PER_STEP, 1000 * seed);
+  problem_add_v_in(&p, 1000 * seed);
+  problem_add_gv_out(&p, 1000 * seed);
+  p.statistics = true;
+  snprintf(p.name, sizeof p.name, "T %d, [%d, %d, %d, %d] layout %d, %s, %s", T,
+           N, map.h, map.w, map.c, map.layout, family_name[spec.family],
+           spec.reset ? "soft" : "hard");
+  return p;
+}
+
+const problem_size problem_sizes[PROBLEM_SIZES] = {
+    {{1, 1, 1, SURGE_CHANNELS_LAST}, 1},
+    {{1, 1, 511, SURGE_CHANNELS_LAST}, 1},
+    {{1, 1, 512, SURGE_BLOCKED8}, 1},
+    {{1, 1, 513, SURGE_CHANNELS_LAST}, 1},
+    {{19, 27, 1, SURGE_CHANNELS_LAST}, 1},
+    {{8, 8, 8, SURGE_BLOCKED8}, 1},
+    {{5, 13, 8, SURGE_BLOCKED8}, 2},
+    {{9, 9, 24, SURGE_BLOCKED8}, 3},
+    {{7, 5, 13, SURGE_CHANNELS_LAST}, 4},
+    {{1, 1, 1031, SURGE_CHANNELS_LAST}, 3},
+    {{17, 16, 16, SURGE_CHANNELS_LAST}, 2},
+    {{1, 1, 40, SURGE_BLOCKED8}, 37}};
+
+/* ======================================================================== *
+ *  On the backend
+ * ======================================================================== */
+
 /* Words of an output; 0 where the problem does not ask for it. */
 static size_t words_of(const problem *p, problem_output which) {
   size_t M = problem_neurons(p), T = (size_t)p->T, C = (size_t)p->map.c;
   switch (which) {
     case OUT_SCALARS: return SURGE_SCALAR_COUNT;
-    case OUT_WIDTH: return 2 * channels(p->spec.granularity, &p->map);
-    case OUT_S: case OUT_CURRENT: return T * M;
-    case OUT_V_OUT: case OUT_DV_IN: return M;
+    case OUT_WIDTH: return 2 * problem_channels(p->spec.granularity, &p->map);
+    case OUT_S:
+    case OUT_CURRENT: return T * M;
+    case OUT_V_OUT:
+    case OUT_DV_IN: return M;
     case OUT_PDA:
-      return p->spec.pda ? channels(p->spec.pda_granularity, &p->map) *
-                               WORDS(surge_pda_coefficients) : 0;
+      return p->spec.pda ? problem_channels(p->spec.pda_granularity, &p->map) *
+                               WORDS(surge_pda_coefficients)
+                         : 0;
     case OUT_METRICS: return p->spec.pda ? WORDS(surge_metrics) : 0;
     case OUT_STATISTICS:
       return p->statistics ? T * WORDS(surge_neuron_statistics) : 0;
     case OUT_HISTOGRAM: return p->statistics ? WORDS(surge_histogram) : 0;
     case OUT_FAULT: return 1;
-    case OUT_DA0: case OUT_DA1: {
+    case OUT_DA0:
+    case OUT_DA1: {
       int j = which == OUT_DA1;
       return p->want_da[j] ? (p->input[j].is_static ? 1 : T) * M : 0;
     }
-    case OUT_SUMS0: case OUT_SUMS1: {
+    case OUT_SUMS0:
+    case OUT_SUMS1: {
       const problem_input *in = &p->input[which == OUT_SUMS1];
       return in->scale ? (in->per_step ? T : 1) * 2 * C : 0;
     }
-    case OUT_DRHO: return p->rho ? channels(p->spec.granularity, &p->map) : 0;
+    case OUT_DRHO:
+      return p->rho ? problem_channels(p->spec.granularity, &p->map) : 0;
     case OUT_DDECAY_LOGIT: return p->decay_logit ? 1 : 0;
     case OUT_COUNT: break;
   }
   return 0;
 }
-
-/* ======================================================================== *
- *  On the backend
- * ======================================================================== */
 
 /* Buffers of one run: outputs by name, and the inputs uploaded so far. */
 typedef struct run {
@@ -131,7 +223,7 @@ static bool starts_at_zero(problem_output which) {
          which == OUT_HISTOGRAM || which == OUT_FAULT;
 }
 
-static bool accumulates(const problem *p, problem_output which) {
+bool problem_accumulates(const problem *p, problem_output which) {
   return which == OUT_DRHO || which == OUT_DDECAY_LOGIT ||
          (which == OUT_DA0 && p->mode[0] == SURGE_ADD) ||
          (which == OUT_DA1 && p->mode[1] == SURGE_ADD);
@@ -144,7 +236,7 @@ static void open_output(run *r, problem_output which, const result *before) {
     r->out[which] = test_copied(r->context, before->out[which], words);
   } else if (starts_at_zero(which)) {
     r->out[which] = test_filled(r->context, words, 0);
-  } else if (accumulates(r->p, which)) {
+  } else if (problem_accumulates(r->p, which)) {
     float *start = malloc(words * sizeof(float));
     for (size_t i = 0; i < words; i++) start[i] = problem_start(which, i);
     r->out[which] = test_copied(r->context, start, words);
@@ -191,24 +283,29 @@ static void run_scalars(run *r) {
   surge_step step = {.schedule = p->schedule};
   const void *words = &step;
   surge_neuron_scalars a = {
-      .scalars = device(r, OUT_SCALARS), .width = device(r, OUT_WIDTH),
-      .rho = given(r, p->rho, channels(p->spec.granularity, &p->map)),
+      .scalars = device(r, OUT_SCALARS),
+      .width = device(r, OUT_WIDTH),
+      .rho = given(r, p->rho, problem_channels(p->spec.granularity, &p->map)),
       .decay_logit = given(r, p->decay_logit, 1),
       .gamma = given(r, p->gamma, (size_t)p->map.c),
-      .spec = p->spec, .C = p->map.c};
+      .spec = p->spec,
+      .C = p->map.c};
   if (p->spec.width_rule == SURGE_WIDTH_SCHEDULE)
     a.step = (const void *)given(r, words, WORDS(surge_step));
   expect_ok(test_backend()->neuron_scalars(r->context, &a), p, "scalars");
 }
 
 static void run_forward(run *r) {
-  surge_neuron_forward a = {
-      .common = r->common,
-      .s = device(r, OUT_S), .v_out = device(r, OUT_V_OUT),
-      .current = device(r, OUT_CURRENT), .pda = device(r, OUT_PDA),
-      .pda_scale = r->p->pda_scale, .metrics = device(r, OUT_METRICS),
-      .statistics = device(r, OUT_STATISTICS),
-      .histogram = device(r, OUT_HISTOGRAM), .fault = device(r, OUT_FAULT)};
+  surge_neuron_forward a = {.common = r->common,
+                            .s = device(r, OUT_S),
+                            .v_out = device(r, OUT_V_OUT),
+                            .current = device(r, OUT_CURRENT),
+                            .pda = device(r, OUT_PDA),
+                            .pda_scale = r->p->pda_scale,
+                            .metrics = device(r, OUT_METRICS),
+                            .statistics = device(r, OUT_STATISTICS),
+                            .histogram = device(r, OUT_HISTOGRAM),
+                            .fault = device(r, OUT_FAULT)};
   expect_ok(test_backend()->neuron_forward(r->context, &a), r->p, "forward");
 }
 
@@ -220,7 +317,8 @@ static void run_backward(run *r) {
       .da = {device(r, OUT_DA0), device(r, OUT_DA1)},
       .mode = {p->mode[0], p->mode[1]},
       .sums = {device(r, OUT_SUMS0), device(r, OUT_SUMS1)},
-      .dv_in = device(r, OUT_DV_IN), .drho = device(r, OUT_DRHO),
+      .dv_in = device(r, OUT_DV_IN),
+      .drho = device(r, OUT_DRHO),
       .ddecay_logit = device(r, OUT_DDECAY_LOGIT),
       .gs = p->alias ? device(r, OUT_DA0) : given(r, p->gs, count),
       .gv_out = given(r, p->gv_out, M),
@@ -235,7 +333,7 @@ static result close_run(run *r) {
   for (int k = 0; k < OUT_COUNT; k++) {
     done.words[k] = r->out[k].count;
     if (!r->out[k].block) continue;
-    done.out[k] = test_download(&r->out[k], output_name[k]);
+    done.out[k] = test_download(&r->out[k], problem_output_name[k]);
     test_release(&r->out[k]);
   }
   for (int k = 0; k < r->in_count; k++) {
@@ -251,11 +349,15 @@ result problem_run(const problem *p, int threads, const result *before) {
   run r = {.p = p, .context = test_context(threads)};
   for (int k = 0; k < OUT_COUNT; k++)
     open_output(&r, (problem_output)k, before);
-  r.common = (surge_neuron){
-      .spec = p->spec, .map = p->map, .T = p->T, .N = p->N,
-      .inputs = p->inputs, .layer = p->layer,
-      .scalars = device(&r, OUT_SCALARS), .width = device(&r, OUT_WIDTH),
-      .v_in = given(&r, p->v_in, problem_neurons(p))};
+  r.common = (surge_neuron){.spec = p->spec,
+                            .map = p->map,
+                            .T = p->T,
+                            .N = p->N,
+                            .inputs = p->inputs,
+                            .layer = p->layer,
+                            .scalars = device(&r, OUT_SCALARS),
+                            .width = device(&r, OUT_WIDTH),
+                            .v_in = given(&r, p->v_in, problem_neurons(p))};
   for (int j = 0; j < p->inputs; j++)
     r.common.input[j] = given_input(&r, &p->input[j]);
   size_t bytes = backend->neuron_workspace(r.context, &r.common);
@@ -301,171 +403,6 @@ void result_expect_same(const result *a, const result *b, const char *name) {
     cr_expect_eq(a->words[k], b->words[k]);
     if (!a->out[k] || !b->out[k]) continue;
     cr_expect(!memcmp(a->out[k], b->out[k], a->words[k] * sizeof(float)),
-              "%s: %s: other bits", name, output_name[k]);
+              "%s: %s: other bits", name, problem_output_name[k]);
   }
-}
-
-/* ======================================================================== *
- *  In the reference
- * ======================================================================== */
-
-/* A copy in double that the reference owns; NULL stays NULL. */
-static const double *widened(reference *ref, const float *values,
-                             size_t count) {
-  if (!values) return NULL;
-  cr_assert_lt(ref->owned_count, (int)(sizeof ref->owned / sizeof *ref->owned));
-  double *wide = malloc(count * sizeof(double));
-  for (size_t i = 0; i < count; i++) wide[i] = (double)values[i];
-  ref->owned[ref->owned_count++] = wide;
-  return wide;
-}
-
-static ref_input widened_input(reference *ref, const problem *p, int which) {
-  const problem_input *in = &p->input[which];
-  size_t T = (size_t)p->T, C = (size_t)p->map.c, steps = in->per_step ? T : 1;
-  return (ref_input){
-      .z = widened(ref, in->z, (in->is_static ? 1 : T) * problem_neurons(p)),
-      .scale = widened(ref, in->scale, steps * C),
-      .shift = widened(ref, in->shift, steps * C),
-      .mean = widened(ref, in->mean, C),
-      .rstd = widened(ref, in->rstd, C),
-      .step_scale = widened(ref, in->step_scale, T),
-      .is_static = in->is_static,
-      .per_step = in->per_step};
-}
-
-/* The longest chain of fp32 additions. backend.h: reductions are cut by sizes
- * and end in double; a group's partial may be in fp32 over one piece of at
- * most 512 neurons and the T steps of each. */
-double problem_depth(const problem *p) {
-  double M = (double)problem_neurons(p);
-  return fmin(M, 512) + p->T;
-}
-
-reference problem_reference(const problem *p, const result *r) {
-  size_t M = problem_neurons(p), count = (size_t)p->T * M;
-  size_t P = channels(p->spec.pda_granularity, &p->map);
-  reference ref = {.n = {.spec = p->spec, .map = p->map, .T = p->T, .N = p->N,
-                         .inputs = p->inputs, .rounded = true}};
-  for (int j = 0; j < p->inputs; j++)
-    ref.n.input[j] = widened_input(&ref, p, j);
-  for (int k = 0; k < SURGE_SCALAR_COUNT; k++)
-    ref.n.scalars[k] = (double)r->out[OUT_SCALARS][k];
-  ref.n.width = widened(&ref, r->out[OUT_WIDTH], r->words[OUT_WIDTH]);
-  ref.n.v_in = widened(&ref, p->v_in, M);
-  ref.trace = ref_neuron_forward(&ref.n);
-  ref.up = (ref_upstream){.gs = widened(&ref, p->gs, count),
-                          .gv_out = widened(&ref, p->gv_out, M),
-                          .g_current = widened(&ref, p->g_current, count)};
-  ref_pda *used = calloc(P, sizeof *used);
-  if (p->spec.pda) {
-    ref.pda = calloc(P, sizeof *ref.pda);
-    ref.D = ref_neuron_pda(ref.pda, &ref.n, &ref.trace, (double)p->pda_scale);
-    for (size_t c = 0; c < P; c++)
-      used[c] = (ref_pda){.m = (double)result_pda(r)[c].m,
-                          .c0 = (double)result_pda(r)[c].c0,
-                          .c1 = (double)result_pda(r)[c].c1};
-    ref.up.pda = used;
-  }
-  ref.g = ref_neuron_backward(&ref.n, &ref.trace, &ref.up);
-  ref.bound = ref_neuron_bound(&ref.n, &ref.trace, &ref.up, &ref.g,
-                               problem_depth(p));
-  ref.up.pda = NULL;
-  free(used);
-  return ref;
-}
-
-void reference_free(reference *ref) {
-  for (int k = 0; k < ref->owned_count; k++) free(ref->owned[k]);
-  ref_trace_free(&ref->trace);
-  ref_gradient_free(&ref->g);
-  ref_bound_free(&ref->bound);
-  free(ref->pda);
-  *ref = (reference){0};
-}
-
-/* ======================================================================== *
- *  Comparing
- * ======================================================================== */
-
-void expect_near(const float *got, const double *wanted, const double *bound,
-                 size_t count, const char *name, const char *what) {
-  size_t wrong = 0, first = 0;
-  for (size_t i = 0; i < count; i++) {
-    double limit = (bound ? bound[i] : 0) + 0x1p-24 * fabs(wanted[i]);
-    if (fabs((double)got[i] - wanted[i]) <= limit) continue; /* false on NaN */
-    if (!wrong++) first = i;
-  }
-  cr_expect(!wrong,
-            "%s: %s: %zu of %zu wrong, first [%zu]: wanted %.9g +- %.2g, "
-            "found %.9g", name, what, wrong, count, first, wanted[first],
-            bound ? bound[first] : 0, (double)got[first]);
-}
-
-static void expect_exact(const float *got, const double *wanted, size_t count,
-                         const char *name, const char *what) {
-  size_t wrong = 0, first = 0;
-  for (size_t i = 0; i < count; i++)
-    if (!((double)got[i] >= wanted[i] && (double)got[i] <= wanted[i]) &&
-        !wrong++)
-      first = i;
-  cr_expect(!wrong, "%s: %s: %zu of %zu differ, first [%zu]: wanted %.9g, "
-            "found %.9g", name, what, wrong, count, first, wanted[first],
-            (double)got[first]);
-}
-
-/* An output against the reference, with what it started from added. */
-static void expect_output(const problem *p, const result *r,
-                          problem_output which, const double *wanted,
-                          const double *bound) {
-  size_t count = r->words[which];
-  if (!r->out[which]) return;
-  double *sum = malloc(count * sizeof(double));
-  double *limit = malloc(count * sizeof(double));
-  for (size_t i = 0; i < count; i++) {
-    double start = accumulates(p, which) ? (double)problem_start(which, i) : 0;
-    sum[i] = start + wanted[i];
-    limit[i] = bound[i] + 0x1p-24 * fabs(wanted[i]);
-  }
-  expect_near(r->out[which], sum, limit, count, p->name, output_name[which]);
-  free(sum);
-  free(limit);
-}
-
-/* A bound says something where it is small beside what it bounds. */
-static void expect_meaningful(const problem *p, const reference *ref) {
-  double size = 0, bound = 0;
-  for (size_t k = 0; k < (size_t)p->T * problem_neurons(p); k++) {
-    size += fabs(ref->g.da[k]);
-    bound += ref->bound.da[k];
-  }
-  cr_expect(bound <= 1e-2 * size, "%s: bounds %.3g of gradients %.3g", p->name,
-            bound, size);
-}
-
-void problem_expect(const problem *p, const result *r) {
-  reference ref = problem_reference(p, r);
-  size_t M = problem_neurons(p), last = (size_t)(p->T - 1) * M;
-  cr_expect_eq(result_fault(r), 0u, "%s: fault %u", p->name, result_fault(r));
-  expect_exact(r->out[OUT_CURRENT], ref.trace.a, (size_t)p->T * M, p->name,
-               "current");
-  if (p->spec.soft_forward) {
-    expect_output(p, r, OUT_S, ref.trace.s, ref.bound.s);
-    expect_output(p, r, OUT_V_OUT, ref.trace.v + last, ref.bound.v + last);
-  } else {
-    expect_exact(r->out[OUT_S], ref.trace.s, (size_t)p->T * M, p->name, "s");
-    expect_exact(r->out[OUT_V_OUT], ref.trace.v + last, M, p->name, "v_out");
-  }
-  for (int j = 0; j < p->inputs; j++) {
-    expect_output(p, r, j ? OUT_DA1 : OUT_DA0, ref.g.input[j],
-                  ref.bound.input[j]);
-    expect_output(p, r, j ? OUT_SUMS1 : OUT_SUMS0, ref.g.sums[j],
-                  ref.bound.sums[j]);
-  }
-  expect_output(p, r, OUT_DV_IN, ref.g.dv_in, ref.bound.dv_in);
-  expect_output(p, r, OUT_DRHO, ref.g.drho, ref.bound.drho);
-  expect_output(p, r, OUT_DDECAY_LOGIT, &ref.g.decay_logit,
-                &ref.bound.decay_logit);
-  expect_meaningful(p, &ref);
-  reference_free(&ref);
 }

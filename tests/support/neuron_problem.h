@@ -1,5 +1,6 @@
 /* neuron_problem.h - one spiking layer as a test poses it: its inputs on the
- * host, what a backend made of them, and what the reference says.
+ * host, and what a backend made of them (what the reference says:
+ * neuron_compare.h).
  *
  *     problem = problem_create(...);     inputs, drawn from a seed
  *     result = problem_run(&problem, threads, NULL);
@@ -9,7 +10,6 @@
 #ifndef SURGE_TESTS_NEURON_PROBLEM_H
 #define SURGE_TESTS_NEURON_PROBLEM_H
 
-#include "tests/ref64/neuron_bound.h"
 #include "tests/support/support.h"
 
 /* How an input is fed; + FEED_STATIC where z is shown at every step. */
@@ -35,23 +35,24 @@ typedef struct problem {
   float *v_in, *gs, *gv_out, *g_current; /* NULL: not given; gs always is    */
   float *rho, *decay_logit, *gamma;      /* by the spec, else NULL           */
   float schedule, pda_scale;
-  bool want_da[2], alias;     /* alias: gs is da[0]                          */
+  bool want_da[2], alias; /* alias: gs is da[0]                          */
   surge_mode mode[2];
-  bool statistics;            /* statistics and histogram are wanted         */
+  bool statistics; /* statistics and histogram are wanted         */
 } problem;
 
 /* Everything the three calls write, in 4-byte words. */
 #define PROBLEM_OUTPUT_LIST(X)                                                 \
-  X(SCALARS, scalars) X(WIDTH, width)                                          \
+  X(SCALARS, scalars)                                                          \
+  X(WIDTH, width)                                                              \
   X(S, s) X(V_OUT, v_out) X(CURRENT, current) X(PDA, pda) X(METRICS, metrics)  \
-  X(STATISTICS, statistics) X(HISTOGRAM, histogram) X(FAULT, fault)            \
-  X(DA0, da0) X(DA1, da1) X(SUMS0, sums0) X(SUMS1, sums1) X(DV_IN, dv_in)      \
-  X(DRHO, drho) X(DDECAY_LOGIT, ddecay_logit)
+      X(STATISTICS, statistics) X(HISTOGRAM, histogram) X(FAULT, fault)        \
+          X(DA0, da0) X(DA1, da1) X(SUMS0, sums0) X(SUMS1, sums1)              \
+              X(DV_IN, dv_in) X(DRHO, drho) X(DDECAY_LOGIT, ddecay_logit)
 typedef enum problem_output {
 #define OUTPUT_ENUM(NAME, word) OUT_##NAME,
   PROBLEM_OUTPUT_LIST(OUTPUT_ENUM)
 #undef OUTPUT_ENUM
-  OUT_COUNT
+      OUT_COUNT
 } problem_output;
 
 typedef struct result {
@@ -59,7 +60,12 @@ typedef struct result {
   size_t words[OUT_COUNT];
 } result;
 
+extern const char *const problem_output_name[]; /* by problem_output */
+
 size_t problem_neurons(const problem *p); /* M */
+size_t problem_channels(surge_granularity granularity, const surge_map *map);
+/* Is this output added to what it was? */
+bool problem_accumulates(const problem *p, problem_output which);
 
 problem problem_create(const surge_neuron_spec *spec, surge_map map, int32_t T,
                        int32_t N, int inputs, int feed0, int feed1,
@@ -83,29 +89,34 @@ surge_fault result_fault(const result *r);
 /* Are all outputs the same bits? */
 void result_expect_same(const result *a, const result *b, const char *name);
 
-/* The reference of a problem, on the scalars, widths and PDA coefficients that
- * the backend computed. */
-typedef struct reference {
-  ref_neuron n;
-  ref_trace trace;
-  ref_upstream up;
-  ref_gradient g;
-  ref_bound bound;
-  double D;
-  ref_pda *pda;  /* [P], the reference's own */
-  double *owned[32];
-  int owned_count;
-} reference;
-reference problem_reference(const problem *p, const result *r);
-void reference_free(reference *ref);
+/* ---- usual problems ---- */
 
-/* Longest chain of fp32 additions in the op's reductions: see below. */
-double problem_depth(const problem *p);
+extern const char *const family_name[]; /* by surge_family */
 
-/* |got - wanted| <= bound + half a unit of the fp32 that holds it. */
-void expect_near(const float *got, const double *wanted, const double *bound,
-                 size_t count, const char *name, const char *what);
+surge_map map_of(int32_t h, int32_t w, int32_t c, surge_layout layout);
 
-void problem_expect(const problem *p, const result *r);
+/* Every way to feed an input. */
+#define PROBLEM_FEEDS 6
+extern const int problem_feeds[PROBLEM_FEEDS];
+
+/* The recipe's defaults (method, section 5). */
+surge_neuron_spec default_spec(void);
+
+/* Adds the optional arrays: membranes in, their gradient, the current's. */
+void problem_add_v_in(problem *p, uint64_t seed);
+void problem_add_gv_out(problem *p, uint64_t seed);
+void problem_add_current_gradient(problem *p, uint64_t seed);
+
+/* Everything on: two inputs, widths a channel, states, statistics; the rest
+ * by seed. */
+problem problem_rich(surge_map map, int32_t T, int32_t N, uint64_t seed);
+
+/* One neuron, odd and prime channels, blocks, around 512, several pieces. */
+#define PROBLEM_SIZES 12
+typedef struct problem_size {
+  surge_map map;
+  int32_t N;
+} problem_size;
+extern const problem_size problem_sizes[PROBLEM_SIZES];
 
 #endif
