@@ -161,6 +161,22 @@ Test(neuron_bits, threads_and_repetition_change_no_bit) {
     }
 }
 
+/* gs may be da[0]: each element is read before it is written. */
+Test(neuron_bits, gradient_in_place_of_its_cause) {
+  for (size_t k = 0; k < PROBLEM_SIZES; k++)
+    for (int32_t T = 3; T < 40; T += 15) {
+      problem p =
+          problem_rich(problem_sizes[k].map, T, problem_sizes[k].N, k + 1);
+      result apart = problem_run(&p, 2, NULL);
+      p.alias = true;
+      result in_place = problem_run(&p, 2, NULL);
+      result_expect_same(&apart, &in_place, p.name);
+      result_free(&apart);
+      result_free(&in_place);
+      problem_free(&p);
+    }
+}
+
 static float *copied(const float *values, size_t count) {
   float *copy = malloc(count * sizeof(float));
   memcpy(copy, values, count * sizeof(float));

@@ -13,10 +13,10 @@
 
 /* surge_neuron_input in double. */
 typedef struct ref_input {
-  const double *z;             /* [T or 1, M]                                */
-  const double *scale, *shift; /* [Tk, C], or NULL: plain                    */
-  const double *mean, *rstd;   /* [C] where normalised                       */
-  const double *step_scale;    /* [T], or NULL                               */
+  const double *z;             /* [T or 1, M] */
+  const double *scale, *shift; /* [Tk, C], or NULL: plain */
+  const double *mean, *rstd;   /* [C] where normalised */
+  const double *step_scale;    /* [T], or NULL */
   bool is_static, per_step;
 } ref_input;
 
@@ -26,24 +26,24 @@ typedef struct ref_neuron {
   int32_t T, N, inputs;
   ref_input input[2];
   double scalars[SURGE_SCALAR_COUNT];
-  const double *width;        /* [2, P]                                     */
-  const double *v_in;         /* [M], or NULL: 0                            */
+  const double *width;        /* [2, P] */
+  const double *v_in;         /* [M], or NULL: 0 */
   const double *frozen_reset; /* [T, M] spikes that the reset uses in place */
-                              /* of its own, or NULL (a detached reset      */
-                              /* under finite differences)                  */
-  bool rounded;               /* current, u, s and v are rounded to fp32    */
+                              /* of its own, or NULL (a detached reset */
+                              /* under finite differences) */
+  bool rounded;               /* current, u, s and v are rounded to fp32 */
                               /* after each operation: then they are fp32's */
                               /* bits, as each operation is exact in double */
-                              /* or so close that rounding twice is once    */
+                              /* or so close that rounding twice is once */
 } ref_neuron;
 
 /* What forward leaves, each [T, M]. */
 typedef struct ref_trace {
-  double *x; /* sum of the inputs, before the gain                           */
-  double *a; /* current: gain*x                                              */
-  double *u; /* membrane before firing                                       */
-  double *s; /* spikes (soft spikes)                                         */
-  double *v; /* membrane after the reset                                     */
+  double *x; /* sum of the inputs, before the gain */
+  double *a; /* current: gain*x */
+  double *u; /* membrane before firing */
+  double *s; /* spikes (soft spikes) */
+  double *v; /* membrane after the reset */
 } ref_trace;
 
 /* PDA of one layer or channel: moments, D, and q = c0 + c1 (u - m). */
@@ -53,22 +53,22 @@ typedef struct ref_pda {
 
 /* Gradients that arrive. */
 typedef struct ref_upstream {
-  const double *gs;        /* [T, M]                                     */
-  const double *gv_out;    /* [M], or NULL                               */
-  const double *g_current; /* [T, M], or NULL                            */
-  const ref_pda *pda;      /* [P], or NULL                               */
+  const double *gs;        /* [T, M] */
+  const double *gv_out;    /* [M], or NULL */
+  const double *g_current; /* [T, M], or NULL */
+  const ref_pda *pda;      /* [P], or NULL */
 } ref_upstream;
 
 typedef struct ref_gradient {
-  double *delta, *gv, *q, *gu; /* [T, M]: the adjoint's own quantities; gv   */
-                               /* is dL/dv[t], as it arrives at step t       */
-  double *da;                  /* [T, M] of the sum of the inputs            */
-  double *input[2];            /* [T or 1, M] as backend.h delivers it       */
-  double *sums[2];             /* [Tk, 2, C], or NULL where plain            */
-  double *dv_in;               /* [M]                                        */
-  double *drho;                /* [P]                                        */
-  double decay;                /* dL/dd                                      */
-  double decay_logit;          /* d(1-d) dL/dd                               */
+  double *delta, *gv, *q, *gu; /* [T, M]: the adjoint's own quantities; gv */
+                               /* is dL/dv[t], as it arrives at step t */
+  double *da;                  /* [T, M] of the sum of the inputs */
+  double *input[2];            /* [T or 1, M] as backend.h delivers it */
+  double *sums[2];             /* [Tk, 2, C], or NULL where plain */
+  double *dv_in;               /* [M] */
+  double *drho;                /* [P] */
+  double decay;                /* dL/dd */
+  double decay_logit;          /* d(1-d) dL/dd */
 } ref_gradient;
 
 /* The family's soft spike S_w(x), its density h_w(x), and dh/dx. */
@@ -84,8 +84,8 @@ void ref_neuron_scalars(double scalars[SURGE_SCALAR_COUNT], double *width,
                         const double *p, const double *gamma, double progress,
                         int32_t C);
 
-size_t ref_neurons(const ref_neuron *n); /* M                             */
-int32_t ref_channel(const ref_neuron *n, size_t i); /* of 0 <= i < M         */
+size_t ref_neurons(const ref_neuron *n); /* M */
+int32_t ref_channel(const ref_neuron *n, size_t i); /* of 0 <= i < M */
 double ref_width_at(const ref_neuron *n, int32_t t, size_t i);
 
 ref_trace ref_neuron_forward(const ref_neuron *n);

@@ -14,8 +14,8 @@
 /* |fp32 - reference| of everything the two ops deliver; shapes as there. The
  * trace must be `rounded`: with hard spikes u, s and v then have no error. */
 typedef struct ref_bound {
-  double *u, *s, *v; /* [T, M]: zero with hard spikes                       */
-  double *da;        /* [T, M]                                              */
+  double *u, *s, *v; /* [T, M]: zero with hard spikes */
+  double *da;        /* [T, M] */
   double *input[2], *sums[2], *dv_in, *drho;
   double decay_logit;
 } ref_bound;

@@ -32,27 +32,28 @@ typedef struct problem {
   int32_t T, N, inputs;
   uint32_t layer;
   problem_input input[2];
-  float *v_in, *gs, *gv_out, *g_current; /* NULL: not given; gs always is    */
-  float *rho, *decay_logit, *gamma;      /* by the spec, else NULL           */
+  float *v_in, *gs, *gv_out, *g_current; /* NULL: not given; gs always is */
+  float *rho, *decay_logit, *gamma;      /* by the spec, else NULL */
   float schedule, pda_scale;
-  bool want_da[2], alias; /* alias: gs is da[0]                          */
+  bool want_da[2], alias; /* alias: gs is da[0] */
   surge_mode mode[2];
-  bool statistics; /* statistics and histogram are wanted         */
+  bool statistics; /* statistics and histogram are wanted */
 } problem;
 
 /* Everything the three calls write, in 4-byte words. */
+/* clang-format off */
 #define PROBLEM_OUTPUT_LIST(X)                                                 \
-  X(SCALARS, scalars)                                                          \
-  X(WIDTH, width)                                                              \
+  X(SCALARS, scalars) X(WIDTH, width)                                          \
   X(S, s) X(V_OUT, v_out) X(CURRENT, current) X(PDA, pda) X(METRICS, metrics)  \
-      X(STATISTICS, statistics) X(HISTOGRAM, histogram) X(FAULT, fault)        \
-          X(DA0, da0) X(DA1, da1) X(SUMS0, sums0) X(SUMS1, sums1)              \
-              X(DV_IN, dv_in) X(DRHO, drho) X(DDECAY_LOGIT, ddecay_logit)
+  X(STATISTICS, statistics) X(HISTOGRAM, histogram) X(FAULT, fault)            \
+  X(DA0, da0) X(DA1, da1) X(SUMS0, sums0) X(SUMS1, sums1) X(DV_IN, dv_in)      \
+  X(DRHO, drho) X(DDECAY_LOGIT, ddecay_logit)
+/* clang-format on */
 typedef enum problem_output {
 #define OUTPUT_ENUM(NAME, word) OUT_##NAME,
   PROBLEM_OUTPUT_LIST(OUTPUT_ENUM)
 #undef OUTPUT_ENUM
-      OUT_COUNT
+  OUT_COUNT
 } problem_output;
 
 typedef struct result {
