@@ -38,10 +38,10 @@ static void expect_empty(const surge_dataset *set, const char *name) {
 enum { TRAIN = 7, TEST = 4, H = 3, W = 5, PIXELS = H * W };
 enum { IMAGE_FILE = 16 + TRAIN * PIXELS, LABEL_FILE = 8 + TRAIN };
 
-static const surge_dataset_info tiny = {.name = "tiny", .h = H, .w = W, .c = 1,
-                                        .classes = 10, .train_count = TRAIN,
-                                        .test_count = TEST, .default_path = "",
-                                        .install_hint = "make it yourself"};
+static const surge_dataset_info tiny = {
+    .name = "tiny", .h = H, .w = W, .c = 1, .classes = 10,
+    .train_count = TRAIN, .test_count = TEST,
+    .default_path = "", .install_hint = "make it yourself"};
 
 static uint8_t pixel_of(int sample, int i) {
   return (uint8_t)(sample * 31 + i * 7 + 1);
@@ -50,7 +50,8 @@ static uint8_t label_of(int sample) { return (uint8_t)(9 - sample); }
 
 /* `count` samples as the two files of IDX; arrays of the sizes above. (Inlined,
  * GCC 12 warns of its own vectorised loop.) */
-__attribute__((noinline)) static void idx_bytes(uint8_t *images, uint8_t *labels, int count) {
+__attribute__((noinline)) static void idx_bytes(uint8_t *images,
+                                                uint8_t *labels, int count) {
   const uint8_t head[] = {0, 0, 8, 3, 0, 0, 0, (uint8_t)count,
                           0, 0, 0, H, 0, 0, 0, W};
   memcpy(images, head, sizeof head);
@@ -139,8 +140,7 @@ Test(data, idx_refuses_wrong_bytes) {
       {"images where labels are wanted", true, 3, 3,
        "wanted 0x00000801, found 0x00000803 (a file of images)"},
       {"labels: magic", true, 0, 1, "wanted 0x00000801, found 0x01000801"},
-      {"number of images", false, 7, 6,
-       "number of images: wanted 7, found 6"},
+      {"number of images", false, 7, 6, "number of images: wanted 7, found 6"},
       {"number of labels", true, 4, 1,
        "number of labels: wanted 7, found 16777223"},
       {"height", false, 11, 4, "height of an image: wanted 3, found 4"},
@@ -155,9 +155,8 @@ Test(data, idx_refuses_wrong_bytes) {
     idx_bytes(images, labels, TRAIN);
     (cases[k].in_labels ? labels : images)[cases[k].offset] = cases[k].value;
     surge_dataset set;
-    surge_status status =
-        read_idx(&set, test_write_file, images, sizeof images, labels,
-                 sizeof labels);
+    surge_status status = read_idx(&set, test_write_file, images, sizeof images,
+                                   labels, sizeof labels);
     expect_refused(status, SURGE_ERROR_DATA, cases[k].found,
                    cases[k].in_labels ? "train-labels-idx1-ubyte.gz: "
                                       : "train-images-idx3-ubyte.gz: ",
@@ -243,8 +242,9 @@ Test(data, idx_names_what_is_missing) {
   mkdir(test_path("train-labels-idx1-ubyte"), 0777);
   status = surge_dataset_read(&set, &tiny, &surge_idx_reader, test_folder(),
                               SURGE_TRAIN);
-  expect_refused(status, SURGE_ERROR_DATA, "train-labels-idx1-ubyte: ",
-                 "directory", "a folder in place of a file");
+  expect_refused(status, SURGE_ERROR_DATA,
+                 "train-labels-idx1-ubyte: ", "directory",
+                 "a folder in place of a file");
   expect_empty(&set, "a folder in place of a file");
 }
 
@@ -254,8 +254,8 @@ enum { RECORD = 3073, CIFAR_TRAIN = 10, A_FILE = CIFAR_TRAIN / 5 };
 
 static const surge_dataset_info tiny_cifar = {
     .name = "tiny", .h = 32, .w = 32, .c = 3, .classes = 10,
-    .train_count = CIFAR_TRAIN, .test_count = A_FILE, .default_path = "",
-    .install_hint = "make it yourself"};
+    .train_count = CIFAR_TRAIN, .test_count = A_FILE,
+    .default_path = "", .install_hint = "make it yourself"};
 
 /* The value at channel c, row y, column x; all three show in it. */
 static uint8_t cifar_pixel(int sample, int c, int y, int x) {
@@ -338,8 +338,10 @@ Test(data, cifar10_refuses_wrong_files) {
   expect_empty(&set, "long");
   for (size_t n = 0; n < A_FILE * RECORD; n += 512) {
     char found[80];
-    snprintf(found, sizeof found, "record %zu of 2: wanted 3073 bytes, found "
-             "%zu before", n / RECORD + 1, n % RECORD);
+    snprintf(found, sizeof found,
+             "record %zu of 2: wanted 3073 bytes, found "
+             "%zu before",
+             n / RECORD + 1, n % RECORD);
     test_write_file(path, records, n);
     expect_refused(read_cifar(&set, SURGE_TRAIN), SURGE_ERROR_DATA,
                    "data_batch_3.bin: ", found, "short");
@@ -436,7 +438,7 @@ static surge_status split_of(uint64_t seed, int32_t held, int32_t limit,
 Test(data, split_is_disjoint_and_whole) {
   static const struct {
     int32_t held, limit, trained;
-  } cases[] = {{0, 0, SPLIT}, {10, 0, 91},  {10, 50, 50}, {0, 1, 1},
+  } cases[] = {{0, 0, SPLIT}, {10, 0, 91}, {10, 50, 50}, {0, 1, 1},
                {100, 0, 1},   {100, 1, 1}, {51, 50, 50}, {1, 100, 100}};
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     uint32_t *train, *validation;
@@ -481,6 +483,23 @@ Test(data, split_depends_on_the_seed_alone) {
     free(train[k]);
     free(held[k]);
   }
+}
+
+/* Golden, as in test_loader.c: another order would mix what a resumed run
+ * trains on with what it holds out. */
+Test(data, split_is_golden) {
+  static const uint32_t order[12] = {10, 2, 8, 9, 11, 4, 7, 3, 6, 1, 0, 5};
+  surge_dataset set = {.info = &tiny, .count = 12};
+  struct surge_data_recipe recipe = {.validation = 3};
+  uint32_t *train, *validation;
+  int32_t trained, held;
+  cr_assert_eq(surge_dataset_split(&set, &recipe, 1, &train, &trained,
+                                   &validation, &held),
+               SURGE_OK);
+  cr_expect_arr_eq(validation, order, 3 * sizeof *order);
+  cr_expect_arr_eq(train, order + 3, 9 * sizeof *order);
+  free(train);
+  free(validation);
 }
 
 Test(data, split_refuses_more_than_there_is) {

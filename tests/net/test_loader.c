@@ -41,8 +41,8 @@ void *realloc(void *old, size_t size) {
 
 enum { COUNT = 211, H = 3, W = 2, C = 3, BYTES = H * W * C };
 
-static const surge_dataset_info info = {.name = "numbered", .h = H, .w = W,
-                                        .c = C, .classes = 1000};
+static const surge_dataset_info info = {
+    .name = "numbered", .h = H, .w = W, .c = C, .classes = 1000};
 
 static uint8_t byte_of(uint32_t sample, int i) {
   return (uint8_t)(sample * 7 + (uint32_t)i * 13);
@@ -54,8 +54,8 @@ static surge_dataset numbered_set(void) {
   set.labels = malloc(COUNT * sizeof *set.labels);
   for (uint32_t s = 0; s < COUNT; s++) {
     set.labels[s] = (int32_t)s + 500;
-    for (int i = 0; i < BYTES; i++) set.images[s * BYTES + (uint32_t)i] =
-        byte_of(s, i);
+    for (int i = 0; i < BYTES; i++)
+      set.images[s * BYTES + (uint32_t)i] = byte_of(s, i);
   }
   return set;
 }

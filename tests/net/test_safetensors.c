@@ -43,9 +43,8 @@ static const surge_text_pair texts[] = {
 enum { TEXTS = sizeof texts / sizeof texts[0] };
 
 static void write_all_types(const char *path) {
-  cr_assert_eq(
-      surge_safetensors_write(path, all_types, TENSORS, texts, TEXTS),
-      SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(surge_safetensors_write(path, all_types, TENSORS, texts, TEXTS),
+               SURGE_OK, "%s", surge_last_error());
 }
 
 static void expect_all_types(const char *path, const char *name) {
@@ -145,11 +144,13 @@ static void expect_refused(const char *path, const char *found,
             "%s: a refused file is not empty", name);
 }
 
-#define F32_2(name, from, to)                          \
-  "\"" name "\":{\"dtype\":\"F32\",\"shape\":[2],"     \
+#define F32_2(name, from, to)            \
+  "\"" name                              \
+  "\":{\"dtype\":\"F32\",\"shape\":[2]," \
   "\"data_offsets\":[" #from "," #to "]}"
-#define T(dtype, shape, offsets)                       \
-  "{\"t\":{\"dtype\":" dtype ",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
+#define T(dtype, shape, offsets)                                              \
+  "{\"t\":{\"dtype\":" dtype ",\"shape\":" shape ",\"data_offsets\":" offsets \
+  "}}"
 
 Test(safetensors, refuses_wrong_headers) {
   static const struct {
@@ -205,6 +206,8 @@ Test(safetensors, refuses_wrong_headers) {
        "tensor 'b': wanted its data at byte 8"},
       {"{" F32_2("a", 0, 8) "," F32_2("a", 8, 16) "}", 16,
        "tensor 'a' stands in the header twice"},
+      {"{" F32_2("a", 0, 8) "," F32_2("b", 8, 16) "," F32_2("a", 16, 24) "}",
+       24, "tensor 'a' stands in the header twice"},
       {"{\"__metadata__\":3}", 0, "__metadata__: wanted one object"},
       {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "wanted one object"},
       {"{\"__metadata__\":{\"k\":1}}", 0, "__metadata__: 'k': wanted a text"},
@@ -216,7 +219,7 @@ Test(safetensors, refuses_wrong_headers) {
     expect_refused(path, cases[k].found, header);
     expect_refused(path, ": damaged checkpoint: ", header);
   }
-  write_raw(path, 5, "{}\0 {", 5, 0);
+  write_raw(path, 5, "{\0} \0", 5, 0);
   expect_refused(path, "header: wanted a JSON object", "a 0 in the header");
 }
 
@@ -233,7 +236,8 @@ Test(safetensors, reads_what_others_write) {
   cr_assert_eq(file.tensor_count, 3);
   cr_expect_str_eq(file.tensors[0].name, "b");
   cr_expect((const uint8_t *)file.tensors[0].data -
-                (const uint8_t *)file.tensors[1].data == 8);
+                (const uint8_t *)file.tensors[1].data ==
+            8);
   surge_safetensors_free(&file);
 }
 
@@ -292,7 +296,8 @@ static uint64_t touch(const surge_safetensors *file) {
 }
 
 /* One to four bytes of the header changed, by Philox: refused as damaged, or
- * read and whole. Run under the sanitizers, this finds what the cases missed. */
+ * read and whole. Run under the sanitizers, this finds what the cases missed.
+ */
 Test(safetensors, survives_flipped_bytes) {
   enum { ROUNDS = 2000 };
   const char *path = test_path("all.safetensors");
@@ -375,7 +380,8 @@ Test(safetensors, keeps_the_old_file_where_the_disk_is_full) {
   cr_assert_eq(symlink("/dev/full", test_path("x.safetensors.tmp")), 0);
   expect_unwritten(path, ENOSPC, "/dev/full");
   expect_all_types(path, "after /dev/full");
-  cr_expect(access(test_path("x.safetensors.tmp"), F_OK) != 0, "a rest is left");
+  cr_expect(access(test_path("x.safetensors.tmp"), F_OK) != 0,
+            "a rest is left");
 
   struct rlimit old, small;
   signal(SIGXFSZ, SIG_IGN);

@@ -86,9 +86,15 @@ static field take_field(span *message) {
   uint64_t key = take_varint(message);
   field f = {.number = (uint32_t)(key >> 3)};
   switch (key & 7) {
-    case 0: f.bits = take_varint(message); break;
-    case 1: take(message, &f.bits, 8); break;
-    case 5: take(message, &f.bits, 4); break;
+    case 0:
+      f.bits = take_varint(message);
+      break;
+    case 1:
+      take(message, &f.bits, 8);
+      break;
+    case 5:
+      take(message, &f.bits, 4);
+      break;
     case 2: {
       uint64_t length = take_varint(message);
       cr_assert_leq(length, (uint64_t)(message->end - message->at));
@@ -96,7 +102,8 @@ static field take_field(span *message) {
       message->at += length;
       break;
     }
-    default: cr_assert_fail("wire type %d", (int)(key & 7));
+    default:
+      cr_assert_fail("wire type %d", (int)(key & 7));
   }
   return f;
 }
@@ -198,8 +205,7 @@ Test(tensorboard, events_come_back) {
     else
       cr_expect(!find(event, 2, &(field){0}), "an absent step means 0");
     span value = get(get(event, 5).bytes, 1).bytes;
-    if (scalars[k].tag[0])
-      expect_text(get(value, 1), scalars[k].tag);
+    if (scalars[k].tag[0]) expect_text(get(value, 1), scalars[k].tag);
     uint32_t found = (uint32_t)get(value, 2).bits, wanted;
     float single = (float)scalars[k].value;
     memcpy(&wanted, &single, 4);

@@ -8,7 +8,8 @@
 #define TEST_PATH 512
 
 /* Makes an empty folder below $TMPDIR or /tmp and keeps its name: one at a time
- * in a process. Remove it at the end of the test (a suite's .init and .fini). */
+ * in a process. For a suite's .init and .fini; Criterion runs no .fini of a
+ * test that is skipped, so that one removes the folder first. */
 void test_folder_make(void);
 void test_folder_remove(void);
 
