@@ -164,16 +164,18 @@ static void adjoint(walk *w, const float *u, const float *inv_w, const float *gs
   }
 }
 
-/* dL/dd of step t: gu * (v[t-1] - x), x only where the gain is 1 - d. */
-static void add_decay(walk *w, size_t t) {
+/* dL/dd of step t: gu v[t-1], and where the gain is 1 - d also -ga x, with ga =
+ * gu + g_current, the gradient of the current. */
+static void add_decay_of_leak(walk *w, size_t t) {
   float v[SURGE_TILE];
-  size_t length = w->tile.piece.length;
   membrane_before(w, t, v);
-  if (w->a->common.spec.decay_input) {
-    surge_neuron_current(&w->tile, t, w->x);
-    for (size_t i = 0; i < length; i++) v[i] = v[i] - w->x[i];
-  }
-  for (size_t i = 0; i < length; i++) w->decay[i] += w->gu[i] * v[i];
+  for (size_t i = 0; i < w->tile.piece.length; i++) w->decay[i] += w->gu[i] * v[i];
+}
+
+static void add_decay_of_gain(walk *w, size_t t) {
+  surge_neuron_current(&w->tile, t, w->x);
+  for (size_t i = 0; i < w->tile.piece.length; i++)
+    w->decay[i] -= w->gu[i] * w->x[i];
 }
 
 /* --- gradients of the inputs ---------------------------------------------- */
@@ -265,9 +267,10 @@ static void backward_step(walk *w, const surge_neuron_partials *partial, size_t 
   const float *u = w->u + t * w->tiling->E, *inv_w = surge_neuron_inv_w(&w->tile, t);
   if (a->pda) pda_row(w, u, inv_w);
   adjoint(w, u, inv_w, a->gs + at);
-  if (a->ddecay_logit) add_decay(w, t);
+  if (a->ddecay_logit) add_decay_of_leak(w, t);
   if (a->g_current)
     for (size_t i = 0; i < length; i++) w->gu[i] = w->gu[i] + a->g_current[at + i];
+  if (a->ddecay_logit && a->common.spec.decay_input) add_decay_of_gain(w, t);
   for (size_t i = 0; i < length; i++) w->gu[i] = w->gain * w->gu[i];
   for (int32_t k = 0; k < a->common.inputs; k++) input_gradient(w, partial, k, t);
 }
