@@ -153,7 +153,7 @@ static void expect_forward(const problem *p, const forward *f,
                            const ref_norm_result *r, bool training) {
   size_t C = p->C;
   double *bound[OUTPUTS], u = 0x1p-24;
-  for (size_t i = 0; i < FAULT; i++) bound[i] = calloc(p->Tk * C, 8);
+  for (size_t i = 0; i < FAULT; i++) bound[i] = calloc(p->Tk * C, sizeof(double));
   for (size_t c = 0; c < C; c++) {
     double var = r->var[c], mean = fabs(r->mean[c]);
     /* The centre is off by its own rounding; what that leaves is summed. */
@@ -354,7 +354,7 @@ static upstream upstream_create(const problem *p) {
       ref_norm_forward(&p->ref, p->wide_z, p->wide_mean, p->wide_var);
   float *step_da = test_random(8, all, -1, 2);
   double *wide = test_widened(step_da, all);
-  double *exact_sums = calloc(sums, 8), *exact_da = calloc(p->elements, 8);
+  double *exact_sums = calloc(sums, sizeof(double)), *exact_da = calloc(p->elements, sizeof(double));
   ref_norm_upstream(&p->ref, p->wide_z, r.mean, r.rstd, wide, exact_sums,
                     exact_da);
   upstream up = {.mean = narrowed(r.mean, p->C), .rstd = narrowed(r.rstd, p->C),
@@ -423,7 +423,7 @@ static void backward_free(backward *b) {
 /* Accumulators: one sum in double, rounded, and one addition in float. */
 static void expect_accumulated(const problem *p, const char *what,
                                const test_buffer *got, const double *wanted) {
-  double *sum = calloc(got->count + 1, 8), *bound = calloc(got->count + 1, 8);
+  double *sum = calloc(got->count + 1, sizeof(double)), *bound = calloc(got->count + 1, sizeof(double));
   for (size_t i = 0; i < got->count; i++) {
     sum[i] = (double)BEFORE + wanted[i];
     bound[i] = test_bound(0, (double)BEFORE + fabs(wanted[i]));
@@ -519,7 +519,7 @@ Test(norm, reference_has_the_gradient_of_finite_differences) {
     size_t C = p.C, M = (size_t)p.c->N * surge_map_elements(&p.c->map);
     float *narrow = test_random(9, (size_t)p.c->T * M, -1, 1);
     double *weight = test_widened(narrow, (size_t)p.c->T * M);
-    double *sums = calloc(p.Tk * 2 * C, 8), *da = calloc(p.elements, 8);
+    double *sums = calloc(p.Tk * 2 * C, sizeof(double)), *da = calloc(p.elements, sizeof(double));
     ref_norm_result r =
         ref_norm_forward(&p.ref, p.wide_z, p.wide_mean, p.wide_var);
     ref_norm_upstream(&p.ref, p.wide_z, r.mean, r.rstd, weight, sums, da);
