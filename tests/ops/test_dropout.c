@@ -89,7 +89,8 @@ Test(dropout, one_mask_serves_all_steps_and_the_gradient) {
   }
 }
 
-/* Shares within 5 sigma, in all and by the four numbers of a block. */
+/* Shares within 5 sigma, by the four numbers of a block, which are drawn
+ * independently: neighbours share their fate in p^2 + (1-p)^2 of the cases. */
 Test(dropout, drops_the_share) {
   static const float shares[] = {0, .1f, .5f, .9f};
   enum { N = 40, E = 2500, ALL = N * E };
@@ -98,7 +99,13 @@ Test(dropout, drops_the_share) {
                          0, 0, 0, false};
     float *x = ones(ALL), *y = run_dropout(&call, x);
     double lane[4] = {0}, p = (double)shares[i], n = ALL / 4.0;
-    for (size_t k = 0; k < ALL; k++) lane[k % 4] += y[k] == 0;
+    double alike = 0, q = p * p + (1 - p) * (1 - p);
+    for (size_t k = 0; k < ALL; k++) {
+      lane[k % 4] += y[k] == 0;
+      if (k % 2) alike += y[k] == y[k - 1];
+    }
+    cr_expect(fabs(alike - 2 * n * q) <= 5 * sqrt(2 * n * q * (1 - q)),
+              "p %g: %g of %g neighbours alike", p, alike, 2 * n);
     for (size_t k = 0; k < 4; k++)
       cr_expect(fabs(lane[k] - n * p) <= 5 * sqrt(n * p * (1 - p)),
                 "p %g: %g of %g dropped in lane %zu", p, lane[k], n, k);

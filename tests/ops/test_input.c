@@ -132,7 +132,8 @@ Test(augment, each_image_is_a_crop_of_its_own) {
   }
 }
 
-/* Shifts and flips are spread evenly: counts within 5 sigma. Each image is a
+/* Shifts and flips are spread evenly and independently: counts of all their
+ * combinations within 5 sigma. Each image is a
  * map of its own coordinates, so that the shift can be read off its middle. */
 Test(augment, crops_and_flips_are_evenly_drawn) {
   enum { N = 9000, PAD = 2, SIDE = 9, PLACES = 2 * PAD + 1 };
@@ -147,22 +148,20 @@ Test(augment, crops_and_flips_are_evenly_drawn) {
   surge_context *context = test_context(2);
   test_buffer out = run_augment(context, &c, images, 0, 1);
   float *x = test_download(&out, "x");
-  int seen[PLACES][PLACES] = {{0}}, flips = 0;
+  int seen[2 * PLACES * PLACES] = {0};
   for (size_t n = 0; n < N; n++) {
     const float *middle = x + n * elements + (4 * SIDE + 4) * 2;
     float right = middle[3] * std[1] + mean[1];
     float left = middle[1] * std[1] + mean[1];
     int row = (int)lroundf((middle[0] * std[0] + mean[0]) * 255) - 1;
     int column = (int)lroundf(left * 255) - 1;
-    seen[row - 4 + PAD][column - 4 + PAD]++;
-    flips += right < left;
+    int place = (row - 4 + PAD) * PLACES + column - 4 + PAD;
+    seen[2 * place + (right < left)]++;
   }
-  double share = 1.0 / (PLACES * PLACES);
-  for (int i = 0; i < PLACES * PLACES; i++)
-    cr_expect(fabs(seen[i / PLACES][i % PLACES] - N * share) <
-                  5 * sqrt(N * share * (1 - share)),
-              "place %d: drawn %d times", i, seen[i / PLACES][i % PLACES]);
-  cr_expect(fabs(flips - N / 2.0) < 5 * sqrt(N / 4.0), "flips: %d", flips);
+  double share = 1.0 / (2 * PLACES * PLACES);
+  for (int i = 0; i < 2 * PLACES * PLACES; i++)
+    cr_expect(fabs(seen[i] - N * share) < 5 * sqrt(N * share * (1 - share)),
+              "place %d, flip %d: drawn %d times", i / 2, i % 2, seen[i]);
   free(x);
   free(images);
   test_release(&out);
@@ -251,6 +250,31 @@ Test(poisson, fires_at_the_rate) {
     test_release(&out);
     test_backend()->close(context);
   }
+}
+
+/* A spike where the number is below x, not where it equals x; step t of a map
+ * of E elements reads the numbers from t*E on, four a Philox block. */
+Test(poisson, fires_strictly_below_x) {
+  enum { T = 3, E = 40 };
+  surge_map map = {1, 1, E, SURGE_CHANNELS_LAST};
+  surge_context *context = test_context(1);
+  for (uint32_t t = 0; t < T; t++)
+    for (int above = 0; above < 2; above++) {
+      float x[E];
+      for (uint32_t e = 0; e < E; e++) {
+        surge_philox4 draw =
+            surge_philox(78, 5, SURGE_RANDOM_POISSON, 9, (t * E + e) / 4);
+        x[e] = surge_uniform(draw.x[e % 4]);
+        if (above) x[e] = nextafterf(x[e], 2);
+      }
+      test_buffer out = run_poisson(context, map, T, 1, x, 9, 5);
+      float *s = test_download(&out, "s");
+      for (uint32_t e = 0; e < E; e++)
+        cr_expect_eq(s[t * E + e], (float)above, "step %u: [%u]", t, e);
+      free(s);
+      test_release(&out);
+    }
+  test_backend()->close(context);
 }
 
 /* Step against step and sample against sample, spikes of rate .5 agree in half
