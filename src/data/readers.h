@@ -1,0 +1,30 @@
+/* readers.h - one reader a file format, and what the registry does with it. */
+#ifndef SURGE_DATA_READERS_H
+#define SURGE_DATA_READERS_H
+
+#include <surge/data.h>
+
+typedef struct surge_reader {
+  /* Are the files of both splits there? Reads nothing. */
+  surge_status (*probe)(const surge_dataset_info *info, const char *folder);
+
+  /* Fills set->images and set->labels, which hold set->count samples of
+   * set->info's sizes. Files of any other count or size are refused. */
+  surge_status (*fill)(const surge_dataset *set, const char *folder,
+                       surge_split split);
+} surge_reader;
+
+extern const surge_reader surge_idx_reader;     /* idx.c: the MNIST family   */
+extern const surge_reader surge_cifar10_reader; /* cifar10.c: .bin records   */
+
+/* Reads a split of the set that `info` describes; *set is empty on failure. */
+surge_status surge_dataset_read(surge_dataset *set,
+                                const surge_dataset_info *info,
+                                const surge_reader *reader, const char *folder,
+                                surge_split split);
+
+/* Is `label`, of sample `i` in the file `path`, a class of the set? */
+surge_status surge_check_label(const surge_dataset_info *info, const char *path,
+                               int32_t i, int32_t label);
+
+#endif

@@ -1,0 +1,136 @@
+/* registry.c - the data sets that SURGE knows, and how each is read.
+ *
+ * To add a set: one entry below. To add a format: one reader (readers.h). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/data/readers.h"
+
+/* --- the table ------------------------------------------------------------ */
+
+typedef struct registered_set {
+  surge_dataset_info info;
+  const surge_reader *reader;
+} registered_set;
+
+/* Means and standard deviations are those of the training images / 255. */
+static const registered_set registry[] = {
+    {{.name = "fashion_mnist",
+      .h = 28, .w = 28, .c = 1, .classes = 10,
+      .train_count = 60000, .test_count = 10000,
+      .mean = {0.2860f}, .std = {0.3530f},
+      .default_path = "/usr/share/datasets/fashion-mnist",
+      .install_hint = "install the Debian package dataset-fashion-mnist, or "
+                      "name the folder of its four IDX files in data.path"},
+     &surge_idx_reader},
+    {{.name = "mnist",
+      .h = 28, .w = 28, .c = 1, .classes = 10,
+      .train_count = 60000, .test_count = 10000,
+      .mean = {0.1307f}, .std = {0.3081f},
+      .default_path = "",
+      .install_hint = "name the folder of MNIST's four IDX files in data.path"},
+     &surge_idx_reader},
+    {{.name = "cifar10",
+      .h = 32, .w = 32, .c = 3, .classes = 10,
+      .train_count = 50000, .test_count = 10000,
+      .mean = {0.49139968f, 0.48215841f, 0.44653091f},
+      .std = {0.24703223f, 0.24348513f, 0.26158784f},
+      .default_path = "",
+      .install_hint = "unpack cifar-10-binary.tar.gz and name the folder of "
+                      "its .bin files in data.path"},
+     &surge_cifar10_reader},
+};
+
+enum { REGISTERED = sizeof registry / sizeof registry[0] };
+
+static const registered_set *find_set(const char *name) {
+  for (size_t i = 0; i < REGISTERED; i++)
+    if (strcmp(registry[i].info.name, name) == 0) return &registry[i];
+  return NULL;
+}
+
+const surge_dataset_info *surge_dataset_find(const char *name) {
+  const registered_set *found = find_set(name);
+  return found ? &found->info : NULL;
+}
+
+/* --- from a recipe to an entry and a folder ------------------------------- */
+
+static surge_status fail_unknown(const char *name) {
+  char known[256] = "";
+  size_t length = 0;
+  for (size_t i = 0; i < REGISTERED && length < sizeof known; i++)
+    length += (size_t)snprintf(known + length, sizeof known - length, "%s%s",
+                               i ? ", " : "", registry[i].info.name);
+  return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                    "data.set: wanted one of %s, found '%s'", known, name);
+}
+
+static surge_status resolve(const struct surge_data_recipe *recipe,
+                            const registered_set **entry,
+                            const char **folder) {
+  *entry = find_set(recipe->set);
+  if (!*entry) return fail_unknown(recipe->set);
+  const surge_dataset_info *info = &(*entry)->info;
+  *folder = recipe->path[0] ? recipe->path : info->default_path;
+  if (!(*folder)[0])
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: data.path: wanted a folder, found none; %s",
+                      info->name, info->install_hint);
+  return SURGE_OK;
+}
+
+surge_status surge_dataset_probe(const struct surge_data_recipe *recipe) {
+  const registered_set *entry;
+  const char *folder;
+  SURGE_TRY(resolve(recipe, &entry, &folder));
+  return entry->reader->probe(&entry->info, folder);
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+surge_status surge_check_label(const surge_dataset_info *info, const char *path,
+                               int32_t i, int32_t label) {
+  if (label >= 0 && label < info->classes) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: label of sample %d: wanted 0 to %d, found %d", path,
+                    (int)i, (int)info->classes - 1, (int)label);
+}
+
+surge_status surge_dataset_read(surge_dataset *set,
+                                const surge_dataset_info *info,
+                                const surge_reader *reader, const char *folder,
+                                surge_split split) {
+  size_t pixels = (size_t)info->h * (size_t)info->w * (size_t)info->c;
+  *set = (surge_dataset){.info = info};
+  set->count = split == SURGE_TRAIN ? info->train_count : info->test_count;
+  set->images = malloc((size_t)set->count * pixels);
+  set->labels = malloc((size_t)set->count * sizeof *set->labels);
+  surge_status status;
+  if (set->images && set->labels)
+    status = reader->fill(set, folder, split);
+  else
+    status = SURGE_FAIL(SURGE_ERROR_DEVICE,
+                        "%s: wanted memory for %d images of %zu bytes, "
+                        "found less",
+                        info->name, (int)set->count, pixels);
+  if (status != SURGE_OK) surge_dataset_close(set);
+  return status;
+}
+
+surge_status surge_dataset_open(surge_dataset *set,
+                                const struct surge_data_recipe *recipe,
+                                surge_split split) {
+  const registered_set *entry;
+  const char *folder;
+  *set = (surge_dataset){0};
+  SURGE_TRY(resolve(recipe, &entry, &folder));
+  return surge_dataset_read(set, &entry->info, entry->reader, folder, split);
+}
+
+void surge_dataset_close(surge_dataset *set) {
+  free(set->images);
+  free(set->labels);
+  *set = (surge_dataset){0};
+}
