@@ -47,6 +47,12 @@ surge_status surge_dataset_open(surge_dataset *set,
                                 surge_split split);
 void surge_dataset_close(surge_dataset *set);
 
+/* Reads one file of any number of images in the set's format and size; labels
+ * are the file's, or 0 where it has none. */
+surge_status surge_dataset_open_file(surge_dataset *set,
+                                     const surge_dataset_info *info,
+                                     const char *path);
+
 /* Splits the training images into those trained on and those held out: a
  * stratified-by-nothing random choice fixed by `seed` alone, then `limit` of
  * the rest. Arrays are owned by the caller. */

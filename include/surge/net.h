@@ -151,6 +151,9 @@ typedef struct surge_layer_time {
 surge_status surge_net_profile(surge_net *net, const surge_layer_time **times,
                                int32_t *count);
 
+/* Bytes of all arenas. */
+size_t surge_net_bytes(const surge_net *net);
+
 /* Number of trained values. */
 size_t surge_net_parameter_count(const surge_net *net);
 

@@ -2,7 +2,10 @@
  *
  * Files of 10,000 records: a label, then the red, the green and the blue plane,
  * each row-major. SURGE keeps channels innermost, so records are transposed. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "src/data/file.h"
 #include "src/data/readers.h"
@@ -76,5 +79,20 @@ static surge_status cifar_probe(const surge_dataset_info *info,
   return surge_data_file_find(path, info, folder, test_names, SPELLINGS);
 }
 
-const surge_reader surge_cifar10_reader = {.probe = cifar_probe,
-                                           .fill = cifar_fill};
+/* A file's size says how many records it has. */
+static surge_status cifar_open(surge_dataset *set, const char *path) {
+  struct stat info;
+  if (stat(path, &info) != 0)
+    return SURGE_FAIL(SURGE_ERROR_DATA, "%s: %s", path, strerror(errno));
+  int64_t size = info.st_size, count = size / RECORD;
+  if (size == 0 || size % RECORD || count > INT32_MAX)
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: wanted records of %d bytes, found %lld bytes", path,
+                      RECORD, (long long)size);
+  SURGE_TRY(surge_dataset_allocate(set, (int32_t)count));
+  record_range range = {set, 0, set->count};
+  return surge_data_file_read(path, take_records, &range);
+}
+
+const surge_reader surge_cifar10_reader = {
+    .probe = cifar_probe, .fill = cifar_fill, .open = cifar_open};

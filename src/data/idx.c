@@ -54,15 +54,39 @@ static surge_status take_size(surge_data_file *file, const char *what,
                     (unsigned)size);
 }
 
-static surge_status take_images(surge_data_file *file, void *target) {
-  const surge_dataset *set = target;
+/* Sizes and pixels of set->count images, behind the number of images. */
+static surge_status take_pixels(surge_data_file *file, surge_dataset *set) {
   const surge_dataset_info *info = set->info;
-  SURGE_TRY(take_magic(file, images_magic));
-  SURGE_TRY(take_size(file, "number of images", set->count));
   SURGE_TRY(take_size(file, "height of an image", info->h));
   SURGE_TRY(take_size(file, "width of an image", info->w));
   size_t bytes = (size_t)set->count * (size_t)info->h * (size_t)info->w;
   return surge_data_file_bytes(file, set->images, bytes, "images");
+}
+
+static surge_status take_images(surge_data_file *file, void *target) {
+  surge_dataset *set = target;
+  SURGE_TRY(take_magic(file, images_magic));
+  SURGE_TRY(take_size(file, "number of images", set->count));
+  return take_pixels(file, set);
+}
+
+/* As many images as the header says. */
+#define MOST_IMAGES 10000000
+static surge_status take_any_images(surge_data_file *file, void *target) {
+  surge_dataset *set = target;
+  uint32_t count;
+  SURGE_TRY(take_magic(file, images_magic));
+  SURGE_TRY(take_u32(file, &count, "number of images"));
+  if (count < 1 || count > MOST_IMAGES)
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: number of images: wanted 1 to %d, found %u",
+                      surge_data_file_path(file), MOST_IMAGES, (unsigned)count);
+  SURGE_TRY(surge_dataset_allocate(set, (int32_t)count));
+  return take_pixels(file, set);
+}
+
+static surge_status idx_open(surge_dataset *set, const char *path) {
+  return surge_data_file_read(path, take_any_images, set);
 }
 
 /* The bytes are read into the last quarter of the labels' own array and widened
@@ -107,4 +131,5 @@ static surge_status idx_probe(const surge_dataset_info *info,
   return SURGE_OK;
 }
 
-const surge_reader surge_idx_reader = {.probe = idx_probe, .fill = idx_fill};
+const surge_reader surge_idx_reader = {
+    .probe = idx_probe, .fill = idx_fill, .open = idx_open};

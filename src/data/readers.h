@@ -12,6 +12,10 @@ typedef struct surge_reader {
    * set->info's sizes. Files of any other count or size are refused. */
   surge_status (*fill)(const surge_dataset *set, const char *folder,
                        surge_split split);
+
+  /* Reads one file of any number of images into `set`, whose info is given:
+   * allocates its arrays and sets its count. */
+  surge_status (*open)(surge_dataset *set, const char *path);
 } surge_reader;
 
 extern const surge_reader surge_idx_reader;     /* idx.c: the MNIST family   */
@@ -22,6 +26,9 @@ surge_status surge_dataset_read(surge_dataset *set,
                                 const surge_dataset_info *info,
                                 const surge_reader *reader, const char *folder,
                                 surge_split split);
+
+/* Memory for `count` samples of set->info's sizes, labels 0. */
+surge_status surge_dataset_allocate(surge_dataset *set, int32_t count);
 
 /* Is `label`, of sample `i` in the file `path`, a class of the set? */
 surge_status surge_check_label(const surge_dataset_info *info, const char *path,

@@ -98,23 +98,35 @@ surge_status surge_check_label(const surge_dataset_info *info, const char *path,
                     (int)i, (int)info->classes - 1, (int)label);
 }
 
+surge_status surge_dataset_allocate(surge_dataset *set, int32_t count) {
+  const surge_dataset_info *info = set->info;
+  size_t pixels = (size_t)info->h * (size_t)info->w * (size_t)info->c;
+  set->count = count;
+  set->images = malloc((size_t)count * pixels + 1);
+  set->labels = calloc((size_t)count + 1, sizeof *set->labels);
+  if (set->images && set->labels) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DEVICE,
+                    "%s: wanted memory for %d images of %zu bytes, found less",
+                    info->name, (int)count, pixels);
+}
+
 surge_status surge_dataset_read(surge_dataset *set,
                                 const surge_dataset_info *info,
                                 const surge_reader *reader, const char *folder,
                                 surge_split split) {
-  size_t pixels = (size_t)info->h * (size_t)info->w * (size_t)info->c;
   *set = (surge_dataset){.info = info};
-  set->count = split == SURGE_TRAIN ? info->train_count : info->test_count;
-  set->images = malloc((size_t)set->count * pixels);
-  set->labels = malloc((size_t)set->count * sizeof *set->labels);
-  surge_status status;
-  if (set->images && set->labels)
-    status = reader->fill(set, folder, split);
-  else
-    status = SURGE_FAIL(SURGE_ERROR_DEVICE,
-                        "%s: wanted memory for %d images of %zu bytes, "
-                        "found less",
-                        info->name, (int)set->count, pixels);
+  surge_status status = surge_dataset_allocate(
+      set, split == SURGE_TRAIN ? info->train_count : info->test_count);
+  if (status == SURGE_OK) status = reader->fill(set, folder, split);
+  if (status != SURGE_OK) surge_dataset_close(set);
+  return status;
+}
+
+surge_status surge_dataset_open_file(surge_dataset *set,
+                                     const surge_dataset_info *info,
+                                     const char *path) {
+  *set = (surge_dataset){.info = info};
+  surge_status status = find_set(info->name)->reader->open(set, path);
   if (status != SURGE_OK) surge_dataset_close(set);
   return status;
 }

@@ -393,6 +393,13 @@ surge_status surge_net_allocate(surge_net *net) {
   return surge_net_initialize(net);
 }
 
+size_t surge_net_bytes(const surge_net *net) {
+  size_t bytes = 0;
+  for (int role = 0; role < SURGE_ROLE_COUNT; role++)
+    bytes += net->table.bytes[role];
+  return bytes;
+}
+
 size_t surge_net_parameter_count(const surge_net *net) {
   size_t count = 0;
   for (int32_t i = 0; i < net->table.count; i++)

@@ -179,11 +179,9 @@ void surge_net_describe(const surge_net *net, FILE *file) {
   }
   fprintf(file, "%zu trained values, T %d, batch %d\n",
           surge_net_parameter_count(net), net->options.T, net->options.N);
-  size_t total = 0;
-  for (int role = 0; role < SURGE_ROLE_COUNT; role++) {
-    total += net->table.bytes[role];
+  for (int role = 0; role < SURGE_ROLE_COUNT; role++)
     fprintf(file, "%14zu bytes of %s\n", net->table.bytes[role],
             surge_role_name((surge_role)role));
-  }
+  size_t total = surge_net_bytes(net);
   fprintf(file, "%14zu bytes in all (%.1f MiB)\n", total, (double)total / 0x1p20);
 }

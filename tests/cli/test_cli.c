@@ -1,0 +1,177 @@
+/* Does the program say what is wrong in one line and leave with its exit code,
+ * and do its commands do on a small run what their help says? */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "tests/support/run.h"
+
+#define RECIPE SURGE_SOURCE_DIR "/benchmarks/recipes/fashion_mnist_quick.yaml"
+#define SMALL                                                                  \
+  " --set data.limit=64 --set data.test_limit=40 --set train.batch=32"         \
+  " --set train.epochs=1 --set model.channels=[4,4,4] "
+
+/* Runs "surge <arguments>" in `folder`; its exit code, and what it printed. */
+static int surge(const char *folder, const char *arguments, char *text,
+                 size_t size) {
+  char command[4096];
+  snprintf(command, sizeof command, "cd %s && %s %s 2>&1", folder, SURGE_BINARY,
+           arguments);
+  FILE *pipe = popen(command, "r");
+  cr_assert_not_null(pipe);
+  size_t length = fread(text, 1, size - 1, pipe);
+  text[length] = 0;
+  int status = pclose(pipe);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void write_file(const char *folder, const char *name, const char *text,
+                       size_t size) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  FILE *file = fopen(path, "wb");
+  cr_assert_not_null(file);
+  cr_assert_eq(fwrite(text, 1, size, file), size);
+  fclose(file);
+}
+
+static int lines(const char *text) {
+  int count = 0;
+  for (; *text; text++) count += *text == '\n';
+  return count;
+}
+
+Test(cli, bad_input_gives_one_line_and_its_exit_code) {
+  static const struct { const char *name, *arguments, *needle; int code; } cases[] = {
+      {"no such command", "trian", "trian", 2},
+      {"no recipe", "train", "recipe", 2},
+      {"unknown option", "train --colour x", "--colour", 2},
+      {"missing file", "train none.yaml", "none.yaml", 2},
+      {"wrong key", "train key.yaml", "key.yaml:1:1: optin", 2},
+      {"wrong type", "train type.yaml", "type.yaml:1:4: T", 2},
+      {"T = 0", "train " RECIPE " -T 0", "T", 2},
+      {"negative width", "train " RECIPE " --set surrogate.width=-1", "width", 2},
+      {"list that does not fit", "train fit.yaml --dry-run", "conv1", 2},
+      {"batch of no size", "train " RECIPE " --set train.batch=0", "batch", 2},
+      {"no data", "train " RECIPE " --set data.path=nowhere", "nowhere", 3},
+      {"truncated data", "train " RECIPE " --set data.path=short",
+       "short/train-images-idx3-ubyte", 3},
+      {"swapped data", "train " RECIPE " --set data.path=swapped",
+       "swapped/train-images-idx3-ubyte", 3},
+      {"no cuda", "train " RECIPE " --device cuda", "cuda", 4},
+      {"damaged checkpoint", "eval damaged.safetensors", "damaged.safetensors", 3},
+      {"no checkpoint", "eval nowhere", "nowhere", 3},
+      {"output folder in a file", "train " RECIPE SMALL "--out key.yaml/run",
+       "key.yaml", 3},
+      {"full disk", "train " RECIPE SMALL "--dry-run > /dev/full", "output", 3},
+      {"existing folder", "train " RECIPE SMALL "--out short", "short", 2},
+  };
+  static const struct { const char *name, *text; } recipes[] = {
+      {"key.yaml", "optin: {lr: 1}\n"},
+      {"type.yaml", "T: four\n"},
+      {"fit.yaml", "model: {layers: [conv: {out: 4, kernel: 99, pad: 0}, neuron, "
+                   "linear: {out: classes}]}\n"},
+  };
+  char folder[64], text[8192], name[128];
+  run_make_folder(folder);
+  for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
+    write_file(folder, recipes[i].name, recipes[i].text, strlen(recipes[i].text));
+  write_file(folder, "damaged.safetensors", "\x10\0\0\0\0\0\0\0{\"a\":12345678}", 23);
+  for (int i = 0; i < 2; i++) {
+    snprintf(name, sizeof name, "%s/%s", folder, i ? "swapped" : "short");
+    cr_assert_eq(mkdir(name, 0777), 0);
+  }
+  static const char *const parts[] = {
+      "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+      "t10k-labels-idx1-ubyte"};
+  for (int i = 0; i < 4; i++) {
+    snprintf(name, sizeof name, "short/%s", parts[i]);
+    write_file(folder, name, "\0\0\x08\x03\0\0\0\x64\0\0\0\x1c\0\0\0\x1c..", 18);
+    snprintf(name, sizeof name, "swapped/%s", parts[i]);
+    write_file(folder, name, "\0\0\x08\x01\0\0\0\x02\1\2", 10);
+  }
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int code = surge(folder, cases[i].arguments, text, sizeof text);
+    cr_expect_eq(code, cases[i].code, "%s: exit code %d: %s", cases[i].name, code,
+                 text);
+    cr_expect_not_null(strstr(text, cases[i].needle), "%s: %s", cases[i].name, text);
+    cr_expect_leq(lines(text), 1, "%s: %s", cases[i].name, text);
+  }
+  run_remove_folder(folder);
+}
+
+static bool exists(const char *folder, const char *name) {
+  char path[256];
+  struct stat info;
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  return stat(path, &info) == 0;
+}
+
+static int run_in(const char *folder, const char *arguments, const char *needle) {
+  static char text[65536];
+  int code = surge(folder, arguments, text, sizeof text);
+  cr_expect_eq(code, 0, "surge %s: %d: %s", arguments, code, text);
+  cr_expect_not_null(strstr(text, needle), "surge %s: wanted %s in: %s", arguments,
+                     needle, text);
+  return code;
+}
+
+Test(cli, a_run_from_recipe_to_prediction) {
+  static const char *const files[] = {
+      "run/recipe.yaml", "run/metrics.csv", "run/layers.csv", "run/log.txt",
+      "run/checkpoint_last.safetensors", "run/checkpoint_best.safetensors"};
+  char folder[64], text[8192];
+  run_needs_data();
+  run_make_folder(folder);
+  run_in(folder, "train " RECIPE SMALL "--dry-run", "data: fashion_mnist is there");
+  run_in(folder, "train " RECIPE SMALL "--out run", "epoch 1/1");
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+    cr_expect(exists(folder, files[i]), "%s", files[i]);
+  run_in(folder, "eval run -T 1,2", "T 2 (as trained): test accuracy");
+  run_in(folder, "eval run --checkpoint best", "total");
+  run_in(folder, "info run", "conv1.weight");
+  run_in(folder, "predict run /usr/share/datasets/fashion-mnist/"
+                 "t10k-images-idx3-ubyte.gz --out scores.csv", "10000");
+  cr_expect(exists(folder, "scores.csv"));
+  run_in(folder, "grad " RECIPE SMALL "--out one_step.safetensors --soft", "");
+  run_in(folder, "info one_step.safetensors", "grad.neuron1.rho");
+  run_in(folder, "train --resume run --set train.epochs=2", "epoch 2/2");
+  run_in(folder, "train " RECIPE SMALL "--out run --force", "epoch 1/1");
+  run_in(folder, "bench train " RECIPE SMALL "--steps 2 --warmup 1", "library_ms");
+  run_in(folder, "bench ops " RECIPE SMALL "--steps 1 --warmup 1", "neuron1");
+  cr_expect_eq(surge(folder, "train " RECIPE SMALL "--out run", text, sizeof text), 2);
+  cr_expect_eq(surge(folder, "train " RECIPE SMALL "--resume run --seed 9", text,
+                     sizeof text), 2, "another recipe resumed: %s", text);
+  run_remove_folder(folder);
+}
+
+/* A disk that fills up: the limit on a file's size stands in for it. */
+Test(cli, a_full_disk_is_told_and_the_old_checkpoint_stays) {
+  char folder[64], command[1024];
+  run_needs_data();
+  run_make_folder(folder);
+  run_in(folder, "train " RECIPE SMALL "--out run", "results: run");
+  snprintf(command, sizeof command,
+           "cd %s && cp run/checkpoint_last.safetensors old && "
+           "(trap '' XFSZ; ulimit -f 8; %s train --resume run --set train.epochs=2"
+           " > out.txt 2> err.txt); code=$?; "
+           "cmp old run/checkpoint_last.safetensors && exit $code",
+           folder, SURGE_BINARY);
+  int status = system(command);
+  cr_expect(WIFEXITED(status));
+  cr_expect_eq(WEXITSTATUS(status), 3, "exit code %d", WEXITSTATUS(status));
+  run_remove_folder(folder);
+}
+
+Test(cli, help_tells_every_command_and_code) {
+  static const char *const needles[] = {"train", "eval", "predict", "info", "grad",
+                                        "bench", "130"};
+  char text[16384];
+  cr_assert_eq(surge("/", "--help", text, sizeof text), 0);
+  for (size_t i = 0; i < sizeof needles / sizeof *needles; i++)
+    cr_expect_not_null(strstr(text, needles[i]), "%s", needles[i]);
+  run_in("/", "help recipe", "surrogate.width_rule");
+  run_in("/", "help train", "--resume");
+}

@@ -1,0 +1,241 @@
+/* Does a network learn, and are runs the same to the bit: two of them, 1 thread
+ * and 2, interrupted and resumed or not? */
+#include <criterion/criterion.h>
+#include <malloc.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/train/schedule.h"
+#include "src/train/session.h"
+#include "tests/support/run.h"
+
+/* Everything at once that a checkpoint must carry: learned widths and decays,
+ * tebn, PDA, dropout, augmentation, accumulation over an odd number of
+ * batches. */
+static const char everything[] =
+    "T: 3\n"
+    "threads: 2\n"
+    "data: {set: fashion_mnist, limit: 56, test_limit: 40, validation: 24,\n"
+    "       crop_pad: 2, flip: true}\n"
+    "model: {arch: convnet, channels: [8, 12], pool: [true, true], norm: tebn,\n"
+    "        dropout: 0.2}\n"
+    "neuron: {decay: learned, decay_start: 0.4}\n"
+    "surrogate: {family: arctan, granularity: channel}\n"
+    "pda: {kind: moment, weight: 0.1}\n"
+    "loss: {kind: tet, label_smoothing: 0.1}\n"
+    "train: {epochs: 3, batch: 8, accumulate: 3, log_every: 2}\n";
+
+static surge_status train_once(const char *yaml, const char *override,
+                               const char *folder, const char *name) {
+  surge_recipe recipe = run_recipe(yaml, override);
+  surge_status status = run_train(&recipe, folder, name, false, NULL);
+  surge_recipe_free(&recipe);
+  return status;
+}
+
+Test(training, overfits_32_samples) {
+  static const struct { const char *name, *override; } cases[] = {
+      {"psg", NULL},
+      {"tet", "loss.kind=tet"},
+      {"mse", "loss.kind=mse"},
+      {"membrane readout", "model.readout=membrane"},
+      {"pda quantization", "pda={kind: quantization, weight: 0.1}"},
+  };
+  static const char yaml[] =
+      "T: 2\n"
+      "data: {set: fashion_mnist, limit: 32, test_limit: 32}\n"
+      "model: {arch: convnet, channels: [8, 16], pool: [true, true]}\n"
+      "optim: {kind: adam, lr: 0.01}\n"
+      "schedule: {kind: constant}\n"
+      "train: {epochs: 60, batch: 16, eval_every: 60}\n";
+  char folder[64];
+  run_needs_data();
+  run_make_folder(folder);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char name[8];
+    snprintf(name, sizeof name, "%zu", i);
+    cr_assert_eq(train_once(yaml, cases[i].override, folder, name), SURGE_OK, "%s",
+                 surge_last_error());
+    cr_expect_eq(run_metric(folder, name, "train_acc"), 1.0, "%s: %g", cases[i].name,
+                 run_metric(folder, name, "train_acc"));
+  }
+  run_remove_folder(folder);
+}
+
+Test(training, two_runs_and_any_thread_count_give_the_same_bits) {
+  char folder[64];
+  run_needs_data();
+  run_make_folder(folder);
+  cr_assert_eq(train_once(everything, NULL, folder, "a"), SURGE_OK, "%s",
+               surge_last_error());
+  cr_assert_eq(train_once(everything, NULL, folder, "b"), SURGE_OK);
+  cr_assert_eq(train_once(everything, "threads=1", folder, "c"), SURGE_OK);
+  cr_assert_eq(train_once(everything, "seed=2", folder, "d"), SURGE_OK);
+  run_same_checkpoints(folder, "a", "b");
+  run_same_checkpoints(folder, "a", "c");
+  run_same_metrics(folder, "a", "b");
+  run_same_metrics(folder, "a", "c");
+  cr_expect_neq(run_metric(folder, "a", "train_loss"),
+                run_metric(folder, "d", "train_loss"), "the seed has no effect");
+  run_remove_folder(folder);
+}
+
+Test(training, resumed_equals_uninterrupted) {
+  char folder[64];
+  const volatile sig_atomic_t stop = 1;
+  run_needs_data();
+  run_make_folder(folder);
+  surge_recipe recipe = run_recipe(everything, NULL);
+  cr_assert_eq(run_train(&recipe, folder, "whole", false, NULL), SURGE_OK, "%s",
+               surge_last_error());
+  /* `stop` is seen after every batch: one batch a process, in every state that
+   * an accumulated step and an epoch can be left in. */
+  surge_status status = run_train(&recipe, folder, "parts", false, &stop);
+  int parts = 1;
+  for (; status == SURGE_INTERRUPTED && parts < 100; parts++)
+    status = run_train(&recipe, folder, "parts", true, &stop);
+  cr_assert_eq(status, SURGE_OK, "%s", surge_last_error());
+  cr_expect_gt(parts, 20);
+  run_same_checkpoints(folder, "whole", "parts");
+  run_same_metrics(folder, "whole", "parts");
+  surge_recipe_free(&recipe);
+  run_remove_folder(folder);
+}
+
+/* --- single steps --------------------------------------------------------- */
+
+static void one_step(surge_session *s, int32_t index) {
+  surge_batch batch;
+  surge_step step = surge_step_at(s->recipe, 0, index, 100, true);
+  cr_assert_eq(surge_loader_next(s->train_loader, &batch), SURGE_OK);
+  cr_assert_gt(batch.n, 0);
+  cr_assert_eq(surge_net_load(s->net, &batch, &step), SURGE_OK);
+  cr_assert_eq(surge_net_forward(s->net, SURGE_PASS_TRAIN, true), SURGE_OK, "%s",
+               surge_last_error());
+  cr_assert_eq(surge_net_backward(s->net), SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(surge_net_update(s->net), SURGE_OK, "%s", surge_last_error());
+}
+
+static void open_session(surge_session *s, const surge_recipe *recipe) {
+  surge_net_options options = {.training = true};
+  cr_assert_eq(surge_session_open(s, recipe, &options), SURGE_OK, "%s",
+               surge_last_error());
+  cr_assert_eq(surge_session_open_train(s), SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(surge_loader_start(s->train_loader, 1, 0, 0, true), SURGE_OK);
+}
+
+Test(training, every_parameter_moves_in_one_step) {
+  run_needs_data();
+  surge_recipe recipe = run_recipe(everything, "model.dropout=0");
+  surge_session s;
+  surge_tensor_list before, after;
+  open_session(&s, &recipe);
+  cr_assert_eq(surge_net_save(s.net, &before, false), SURGE_OK);
+  one_step(&s, 0);
+  cr_assert_eq(surge_net_save(s.net, &after, false), SURGE_OK);
+  for (size_t i = 0; i < before.count; i++) {
+    const surge_named_tensor *a = &before.tensors[i], *b = &after.tensors[i];
+    cr_expect_neq(memcmp(a->data, b->data, surge_named_tensor_bytes(a)), 0,
+                  "%s never moved", a->name);
+  }
+  surge_tensor_list_free(&before);
+  surge_tensor_list_free(&after);
+  surge_session_close(&s);
+  surge_recipe_free(&recipe);
+}
+
+/* Large allocations of this program, counted. oneDNN takes and returns a few
+ * small blocks for each primitive that it runs; a tensor would be larger. */
+static atomic_int large_allocations;
+extern void *__libc_malloc(size_t size);
+void *malloc(size_t size) {
+  if (size >= 4096) atomic_fetch_add(&large_allocations, 1);
+  return __libc_malloc(size);
+}
+
+Test(training, nothing_allocates_from_the_second_step_on) {
+  run_needs_data();
+  surge_recipe recipe = run_recipe(everything, NULL);
+  surge_session s;
+  open_session(&s, &recipe);
+  one_step(&s, 0);
+  int before = atomic_load(&large_allocations);
+  size_t in_use = mallinfo2().uordblks;
+  for (int32_t i = 1; i < 5; i++) one_step(&s, i);
+  cr_expect_eq(atomic_load(&large_allocations), before);
+  cr_expect_leq(mallinfo2().uordblks, in_use + 4096);
+  surge_session_close(&s);
+  surge_recipe_free(&recipe);
+}
+
+Test(training, memory_is_linear_in_T) {
+  static const char yaml[] =
+      "data: {set: fashion_mnist}\n"
+      "model: {arch: convnet, channels: [16, 32, 64], pool: [false, true, true]}\n";
+  surge_recipe recipe = run_recipe(yaml, NULL);
+  const surge_backend *backend;
+  surge_context *context;
+  size_t bytes[4];
+  cr_assert_eq(surge_backend_find(&backend, SURGE_DEVICE_CPU), SURGE_OK);
+  cr_assert_eq(backend->open(&context, 1), SURGE_OK);
+  for (int i = 0; i < 4; i++) {
+    surge_net_options options = {.T = 2 + 2 * i, .training = true};
+    surge_net *net;
+    cr_assert_eq(surge_net_create(&net, backend, context, &recipe,
+                                  surge_dataset_find("fashion_mnist"), &options),
+                 SURGE_OK, "%s", surge_last_error());
+    bytes[i] = surge_net_bytes(net);
+    surge_net_destroy(net);
+  }
+  double slope = (double)(bytes[1] - bytes[0]) / 2;
+  for (int i = 2; i < 4; i++) {
+    double line = (double)bytes[0] + slope * 2 * i;
+    cr_expect_lt(fabs((double)bytes[i] - line), 0.01 * line, "T = %d: %zu bytes, "
+                 "the line says %.0f", 2 + 2 * i, bytes[i], line);
+  }
+  backend->close(context);
+  surge_recipe_free(&recipe);
+}
+
+/* --- trouble -------------------------------------------------------------- */
+
+Test(training, divergence_names_the_layer_and_keeps_the_checkpoint) {
+  static const char yaml[] =
+      "T: 2\n"
+      "data: {set: fashion_mnist, limit: 64, test_limit: 16}\n"
+      "model: {arch: convnet, channels: [8], pool: [true], norm: none}\n"
+      "optim: {lr: 1.0e+30}\n"
+      "schedule: {kind: step, milestones: [1], gamma: 1.0}\n"
+      "train: {epochs: 2, batch: 16}\n";
+  char folder[64];
+  run_needs_data();
+  run_make_folder(folder);
+  cr_expect_eq(train_once(yaml, NULL, folder, "wild"), SURGE_ERROR_DIVERGED, "%s",
+               surge_last_error());
+  cr_expect(strstr(surge_last_error(), "layer ") && strstr(surge_last_error(), "step "),
+            "%s", surge_last_error());
+  run_remove_folder(folder);
+}
+
+Test(training, a_silent_layer_is_named) {
+  static const char yaml[] =
+      "T: 2\n"
+      "data: {set: fashion_mnist, limit: 16, test_limit: 16}\n"
+      "model: {arch: convnet, channels: [8], pool: [true], norm: none}\n"
+      "neuron: {v_threshold: 1000.0}\n"
+      "train: {epochs: 1, batch: 16}\n";
+  char folder[64], path[128], text[8192];
+  run_needs_data();
+  run_make_folder(folder);
+  cr_assert_eq(train_once(yaml, NULL, folder, "quiet"), SURGE_OK, "%s",
+               surge_last_error());
+  snprintf(path, sizeof path, "%s/quiet/log.txt", folder);
+  FILE *log = fopen(path, "r");
+  cr_assert_not_null(log);
+  text[fread(text, 1, sizeof text - 1, log)] = 0;
+  fclose(log);
+  cr_expect_not_null(strstr(text, "layer neuron1 is silent"), "%s", text);
+  run_remove_folder(folder);
+}

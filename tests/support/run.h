@@ -1,0 +1,33 @@
+/* run.h - what tests of whole runs share: recipes from text, runs in temporary
+ * folders, checkpoints compared to the bit. They train on Fashion-MNIST of the
+ * Debian package; where it is missing the test is skipped by name. */
+#ifndef SURGE_TESTS_RUN_H
+#define SURGE_TESTS_RUN_H
+
+#include <surge/surge.h>
+
+/* A recipe from YAML text, with up to one override or NULL. */
+surge_recipe run_recipe(const char *yaml, const char *override);
+
+/* Skips the calling test unless Fashion-MNIST is there. */
+void run_needs_data(void);
+
+/* A new temporary folder, and its removal with all that is in it. */
+void run_make_folder(char folder[64]);
+void run_remove_folder(const char *folder);
+
+/* Trains into folder/name; `stop` may be NULL. */
+surge_status run_train(const surge_recipe *recipe, const char *folder,
+                       const char *name, bool resume,
+                       const volatile sig_atomic_t *stop);
+
+/* Fails the test where two checkpoints differ in a tensor's bits. */
+void run_same_checkpoints(const char *folder, const char *a, const char *b);
+
+/* Fails the test where metrics.csv differ outside their columns of time. */
+void run_same_metrics(const char *folder, const char *a, const char *b);
+
+/* A column of the last row of metrics.csv, by its header. */
+double run_metric(const char *folder, const char *name, const char *column);
+
+#endif
