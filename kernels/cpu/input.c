@@ -1,0 +1,53 @@
+/* input.c - images and rates become the network's input. */
+#include "kernels/cpu/cpu.h"
+#include "kernels/shared/input.h"
+#include "src/backend/checks.h"
+
+/* --- augment ------------------------------------------------------------- */
+
+static void augment_image(const surge_augment *a, size_t n) {
+  const surge_map *map = &a->map;
+  const uint8_t *image = a->images + n * surge_map_elements(map);
+  float *x = a->x + n * surge_map_elements(map);
+  surge_crop crop = {0, 0, false};
+  if (a->training)
+    crop = surge_crop_draw(a->step, a->sample[n], a->crop_pad, a->flip);
+  for (int32_t row = 0; row < map->h; row++)
+    for (int32_t column = 0; column < map->w; column++)
+      for (int32_t c = 0; c < map->c; c++)
+        x[surge_offset_of(map, row, column, c)] = surge_crop_value(
+            image, map, crop, row, column, c, a->mean[c], a->std[c]);
+}
+
+surge_status surge_cpu_augment(surge_context *context, const surge_augment *a) {
+  SURGE_TRY(surge_check_augment(a));
+#pragma omp parallel for num_threads(context->threads) schedule(static)
+  for (size_t n = 0; n < (size_t)a->N; n++) augment_image(a, n);
+  return SURGE_OK;
+}
+
+/* --- poisson ------------------------------------------------------------- */
+
+/* Spikes of sample n at step t. */
+static void poisson_map(const surge_poisson *a, size_t t, size_t n) {
+  size_t elements = surge_map_elements(&a->map);
+  size_t quads = surge_map_quads(&a->map);
+  const float *x = a->x + n * elements;
+  float *s = a->s + (t * (size_t)a->N + n) * elements;
+  for (size_t q = 0; q < quads; q++) {
+    size_t place = t * quads + surge_logical_quad(&a->map, q);
+    surge_philox4 draw =
+        surge_philox(a->step->seed, a->step->epoch, SURGE_RANDOM_POISSON,
+                     a->sample[n], (uint32_t)place);
+    for (size_t i = 4 * q; i < 4 * q + 4 && i < elements; i++)
+      s[i] = surge_uniform(draw.x[i % 4]) < x[i] ? 1.0f : 0.0f;
+  }
+}
+
+surge_status surge_cpu_poisson(surge_context *context, const surge_poisson *a) {
+  SURGE_TRY(surge_check_poisson(a));
+  size_t T = (size_t)a->T, N = (size_t)a->N;
+#pragma omp parallel for num_threads(context->threads) schedule(static)
+  for (size_t i = 0; i < T * N; i++) poisson_map(a, i / N, i % N);
+  return SURGE_OK;
+}

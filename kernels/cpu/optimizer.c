@@ -1,0 +1,74 @@
+/* optimizer.c - gradient norm and updates over a group of parameters. */
+#include <math.h>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/shared/fault.h"
+#include "kernels/shared/optimizer.h"
+#include "src/backend/checks.h"
+
+/* --- gradient norm ------------------------------------------------------- */
+
+#define LANES 16   /* running sums, so that the loop fills vectors            */
+#define BLOCK 4096 /* elements that are worth a group of their own            */
+
+static double sum_of_squares(const float *x, size_t count) {
+  double lane[LANES] = {0}, sum = 0;
+  size_t i = 0;
+  for (; i + LANES <= count; i += LANES)
+    for (size_t l = 0; l < LANES; l++)
+      lane[l] += (double)x[i + l] * (double)x[i + l];
+  for (; i < count; i++) lane[i % LANES] += (double)x[i] * (double)x[i];
+  for (size_t l = 0; l < LANES; l++) sum += lane[l];
+  return sum;
+}
+
+size_t surge_cpu_gradient_norm_workspace(size_t count) {
+  (void)count;
+  return SURGE_CPU_GROUPS * sizeof(double);
+}
+
+surge_status surge_cpu_gradient_norm(surge_context *context,
+                                     const surge_gradient_norm *a) {
+  SURGE_TRY(surge_check_gradient_norm(a));
+  size_t blocks = (a->count + BLOCK - 1) / BLOCK;
+  size_t groups = blocks < SURGE_CPU_GROUPS ? blocks : SURGE_CPU_GROUPS;
+  double *partial = a->workspace, sum = 0;
+#pragma omp parallel for num_threads(context->threads) schedule(static)
+  for (size_t g = 0; g < groups; g++) {
+    size_t first = surge_cpu_first(a->count, groups, g);
+    size_t end = surge_cpu_first(a->count, groups, g + 1);
+    partial[g] = sum_of_squares(a->g + first, end - first);
+  }
+  for (size_t g = 0; g < groups; g++) sum += partial[g];
+  float norm = (float)sqrt(sum), clip = a->max_norm / (norm + 1e-6f);
+  *a->norm = norm;
+  *a->clip = a->max_norm > 0 && clip < 1 ? clip : 1;
+  if (!isfinite(norm)) *a->fault = surge_fault_first(*a->fault, a->layer);
+  return SURGE_OK;
+}
+
+/* --- updates ------------------------------------------------------------- */
+
+surge_status surge_cpu_sgd(surge_context *context, const surge_sgd *a) {
+  SURGE_TRY(surge_check_sgd(a));
+  if (*a->fault) return SURGE_OK;
+  surge_sgd_scalars k = surge_sgd_prepare(a);
+  float *w = a->w, *m = a->m;
+  const float *g = a->g;
+#pragma omp parallel for simd num_threads(context->threads) schedule(static)
+  for (size_t i = 0; i < a->count; i++)
+    surge_sgd_update(&w[i], &m[i], g[i], k);
+  return SURGE_OK;
+}
+
+surge_status surge_cpu_adam(surge_context *context, const surge_adam *a) {
+  SURGE_TRY(surge_check_adam(a));
+  if (*a->fault) return SURGE_OK;
+  surge_adam_scalars k = surge_adam_prepare(a);
+  float *w = a->w, *m = a->m, *v = a->v;
+  const float *g = a->g;
+#pragma omp parallel for simd num_threads(context->threads) schedule(static)
+  for (size_t i = 0; i < a->count; i++)
+    surge_adam_update(&w[i], &m[i], &v[i], g[i], k);
+  return SURGE_OK;
+}

@@ -1,0 +1,90 @@
+/* loss.h - losses of one sample and their gradient, in double.
+ *
+ * Every kind is a weighted sum over parts of
+ *
+ *     entropy * CE(softmax(o), target) + square * mean_c (o_c - r_c)^2
+ *
+ * where o are the logits averaged over the votes of a class and the steps of a
+ * part. `mean` and `mse` have one part, all steps; `tet` (Deng 2022) has a part
+ * a step. A batch has few logits, so they are averaged anew where needed and
+ * nothing is stored. */
+#ifndef SURGE_SHARED_LOSS_H
+#define SURGE_SHARED_LOSS_H
+
+#include <math.h>
+#include <surge/backend.h>
+
+/* The logits' place of vote v of class c. */
+SURGE_INLINE size_t surge_loss_index(const surge_loss *a, int32_t t, int32_t n,
+                                     int32_t c, int32_t v) {
+  size_t row = (size_t)t * (size_t)a->N + (size_t)n;
+  return (row * (size_t)a->classes + (size_t)c) * (size_t)a->vote + (size_t)v;
+}
+
+/* o_c: mean over the votes of class c and `steps` steps from `first`. */
+SURGE_INLINE double surge_loss_output(const surge_loss *a, int32_t n, int32_t c,
+                                      int32_t first, int32_t steps) {
+  double sum = 0;
+  for (int32_t t = first; t < first + steps; t++)
+    for (int32_t v = 0; v < a->vote; v++)
+      sum += (double)a->logits[surge_loss_index(a, t, n, c, v)];
+  return sum / ((double)steps * a->vote);
+}
+
+/* ln sum_c exp(o_c), taken about the largest output: no overflow. */
+SURGE_INLINE double surge_loss_partition(const surge_loss *a, int32_t n,
+                                         int32_t first, int32_t steps) {
+  double top = surge_loss_output(a, n, 0, first, steps), sum = 0;
+  for (int32_t c = 1; c < a->classes; c++) {
+    double o = surge_loss_output(a, n, c, first, steps);
+    if (o > top) top = o;
+  }
+  for (int32_t c = 0; c < a->classes; c++)
+    sum += exp(surge_loss_output(a, n, c, first, steps) - top);
+  return top + log(sum);
+}
+
+/* Loss of one part of sample n; its share of dlogits is written. */
+SURGE_INLINE double surge_loss_part(const surge_loss *a, int32_t n,
+                                    int32_t first, int32_t steps) {
+  double square = a->kind == SURGE_LOSS_MSE   ? 1
+                  : a->kind == SURGE_LOSS_TET ? (double)a->tet_lambda
+                                              : 0;
+  double entropy = 1 - square, e = (double)a->label_smoothing;
+  double partition = surge_loss_partition(a, n, first, steps), loss = 0;
+  /* A logit is one of T*vote in its class, whatever the parts. */
+  double share = (double)a->gradient_scale /
+                 ((double)a->N * (double)a->T * (double)a->vote);
+  for (int32_t c = 0; c < a->classes; c++) {
+    double o = surge_loss_output(a, n, c, first, steps);
+    double target = (c == a->labels[n] ? 1 - e : 0) + e / a->classes;
+    double wanted = a->kind == SURGE_LOSS_TET ? (double)a->tet_target : target;
+    double off = o - wanted;
+    loss += entropy * target * (partition - o) + square * off * off / a->classes;
+    if (!a->dlogits) continue;
+    double gradient = entropy * (exp(o - partition) - target) +
+                      square * 2 * off / a->classes;
+    for (int32_t t = first; t < first + steps; t++)
+      for (int32_t v = 0; v < a->vote; v++)
+        a->dlogits[surge_loss_index(a, t, n, c, v)] = (float)(share * gradient);
+  }
+  return loss;
+}
+
+/* Loss of sample n; writes its scores and its gradient. */
+SURGE_INLINE double surge_loss_sample(const surge_loss *a, int32_t n,
+                                      bool *correct) {
+  float *scores = a->scores + (size_t)n * (size_t)a->classes;
+  int32_t best = 0;
+  for (int32_t c = 0; c < a->classes; c++) {
+    scores[c] = (float)surge_loss_output(a, n, c, 0, a->T);
+    if (scores[c] > scores[best]) best = c;
+  }
+  *correct = best == a->labels[n];
+  if (a->kind != SURGE_LOSS_TET) return surge_loss_part(a, n, 0, a->T);
+  double loss = 0;
+  for (int32_t t = 0; t < a->T; t++) loss += surge_loss_part(a, n, t, 1);
+  return loss / a->T;
+}
+
+#endif

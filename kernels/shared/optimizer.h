@@ -1,0 +1,72 @@
+/* optimizer.h - one element's step of SGD and Adam, in PyTorch's order.
+ *
+ * What is the same for all elements is computed once a call, in double, and
+ * rounded once. 1 - beta is exact: it is the complement of the float that
+ * beta is, so the scales of surge_step must come from that float too. */
+#ifndef SURGE_SHARED_OPTIMIZER_H
+#define SURGE_SHARED_OPTIMIZER_H
+
+#include <math.h>
+#include <surge/backend.h>
+
+typedef struct surge_sgd_scalars {
+  float clip, weight_decay, momentum, lr;
+  float ahead, along; /* direction = ahead*g + along*m, without a branch     */
+} surge_sgd_scalars;
+
+SURGE_INLINE surge_sgd_scalars surge_sgd_prepare(const surge_sgd *a) {
+  surge_sgd_scalars k = {a->clip ? *a->clip : 1.0f, a->weight_decay,
+                         a->momentum, a->step->learning_rate[a->group],
+                         a->nesterov ? 1.0f : 0.0f,
+                         a->nesterov ? a->momentum : 1.0f};
+  return k;
+}
+
+/* torch.optim.SGD, dampening 0: its first step's m = g is 0*momentum + g. */
+SURGE_INLINE void surge_sgd_update(float *w, float *m, float gradient,
+                                   surge_sgd_scalars k) {
+  float g = k.clip * gradient + k.weight_decay * *w;
+  *m = k.momentum * *m + g;
+  *w -= k.lr * (k.ahead * g + k.along * *m);
+}
+
+typedef struct surge_adam_scalars {
+  float clip, coupled; /* weight decay that joins the gradient               */
+  float keep;          /* 1 - lr*wd: what decoupled decay leaves of w        */
+  float beta2, share1, share2; /* 1 - beta1, 1 - beta2                       */
+  float lr, scale1, scale2, eps, w_min, w_max;
+} surge_adam_scalars;
+
+SURGE_INLINE surge_adam_scalars surge_adam_prepare(const surge_adam *a) {
+  float lr = a->step->learning_rate[a->group];
+  double decay = (double)lr * (double)a->weight_decay;
+  surge_adam_scalars k = {
+      a->clip ? *a->clip : 1.0f,
+      a->decoupled ? 0.0f : a->weight_decay,
+      a->decoupled ? (float)(1 - decay) : 1.0f,
+      a->beta2,
+      1.0f - a->beta1,
+      1.0f - a->beta2,
+      lr,
+      a->step->adam_scale1[a->group],
+      a->step->adam_scale2[a->group],
+      a->eps,
+      a->w_min,
+      a->w_max,
+  };
+  return k;
+}
+
+/* torch.optim.Adam (coupled) and AdamW, then the bounds. */
+SURGE_INLINE void surge_adam_update(float *w, float *m, float *v,
+                                    float gradient, surge_adam_scalars k) {
+  float g = k.clip * gradient + k.coupled * *w;
+  *m += k.share1 * (g - *m);
+  *v = k.beta2 * *v + k.share2 * g * g;
+  float root = sqrtf(*v * k.scale2);
+  float next = *w * k.keep - k.lr * (*m * k.scale1) / (root + k.eps);
+  next = next < k.w_min ? k.w_min : next;
+  *w = next > k.w_max ? k.w_max : next;
+}
+
+#endif
