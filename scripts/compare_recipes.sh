@@ -2,14 +2,14 @@
 # One training step of many small networks against PyTorch (compare_torch.py):
 # the smooth twin of each case below, and the hard spikes of some.
 # Usage: scripts/compare_recipes.sh [SURGE]      SURGE: build-cpu/surge
-set -euo pipefail
+set -euf -o pipefail  # f: [4,8] is a value, not a pattern
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 surge=${1:-build-cpu/surge}
 python=${PYTHON:-/usr/bin/python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-small=(T=3 model.channels=[4,8,8] train.batch=8 data.limit=64)
+small=(T=3 "model.channels=[4,8,8]" train.batch=8 data.limit=64)
 # Each line: name, then what it sets besides.
 soft='
 plain
@@ -49,7 +49,7 @@ learned_decay    neuron.decay=learned
 
 # Writes the file of every case of a list.
 write_all() { # list, prefix, options
-  local name overrides settings
+  local name overrides setting settings
   while read -r name overrides; do
     [ -n "$name" ] || continue
     settings=()
@@ -61,6 +61,5 @@ write_all() { # list, prefix, options
 
 write_all "$soft" soft_ --soft
 write_all "$hard" hard_ ""
-# Which side of a window's or a pool's edge an element falls on is rounding's
-# to say; the comparison says how it counts that.
+set +f
 "$python" scripts/compare_torch.py "$work"/*.safetensors
