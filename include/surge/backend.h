@@ -306,7 +306,7 @@ typedef struct surge_neuron_forward {
  *     gu    = delta*h + gv*(hard ? 1 - s : 1) + q[t]
  *     gv    = d*gu
  *     drho += w * sum delta*(-(x/w)*h)       ddecay_logit += d(1-d)*sum gu*v[t-1]
- *             (with decay_input: gu*(v[t-1] - x_input))
+ *             (with decay_input also d(1-d)*sum -(gu + g_current)*x)
  *     da[t] = gain*(gu + g_current[t])
  * With detach and soft_forward the reset keeps the forward's soft spike as a
  * constant. u is rebuilt from z: exactly the forward's spikes. gs may alias

@@ -5,20 +5,25 @@
 
 #include "src/cli/cli.h"
 
-/* Each option: its name, and the recipe key that it is short for, if any. */
+/* Each option: its name, the recipe key that it is short for, if any, and its
+ * letter. -T is a recipe key for most commands, a list of T for eval. */
 typedef struct option_entry {
   const char *name;
   int has_argument;
   const char *key;
+  char letter;
 } option_entry;
 
 static const option_entry entries[] = {
-    {"set", 1, NULL},         {"out", 1, NULL},     {"resume", 1, NULL},
-    {"from", 1, NULL},        {"checkpoint", 1, NULL},
-    {"dry-run", 0, NULL},     {"force", 0, NULL},   {"soft", 0, NULL},
-    {"help", 0, NULL},        {"steps", 1, NULL},   {"warmup", 1, NULL},
-    {"device", 1, "device"},  {"seed", 1, "seed"},  {"epochs", 1, "train.epochs"},
-    {"threads", 1, "threads"}, {"T", 1, "T"},       {"times", 1, NULL},
+    {"set", 1, NULL, 0},        {"out", 1, NULL, 0},
+    {"resume", 1, NULL, 0},     {"from", 1, NULL, 0},
+    {"checkpoint", 1, NULL, 0}, {"dry-run", 0, NULL, 0},
+    {"force", 0, NULL, 0},      {"soft", 0, NULL, 0},
+    {"help", 0, NULL, 'h'},     {"steps", 1, NULL, 0},
+    {"warmup", 1, NULL, 0},     {"device", 1, "device", 0},
+    {"seed", 1, "seed", 0},     {"epochs", 1, "train.epochs", 0},
+    {"threads", 1, "threads", 0}, {"T", 1, "T", 'T'},
+    {"times", 1, NULL, 'T'},
 };
 #define ENTRIES (sizeof entries / sizeof *entries)
 
@@ -78,13 +83,13 @@ static surge_status take(cli_options *o, const option_entry *entry,
   return SURGE_OK;
 }
 
-/* -T is a recipe key for most commands, a list of T for eval. */
+/* The entry of a long option's index or a letter, if it is allowed. */
 static const option_entry *find(const char *allowed, int index, int letter) {
-  if (index >= 0) return &entries[index];
-  const char *name = letter == 'h' ? "help" : letter != 'T' ? NULL
-                     : allows(allowed, "times") ? "times" : "T";
-  for (size_t i = 0; name && i < ENTRIES; i++)
-    if (!strcmp(entries[i].name, name)) return &entries[i];
+  if (index >= 0)
+    return allows(allowed, entries[index].name) ? &entries[index] : NULL;
+  for (size_t i = 0; i < ENTRIES; i++)
+    if (entries[i].letter == letter && allows(allowed, entries[i].name))
+      return &entries[i];
   return NULL;
 }
 
@@ -109,7 +114,7 @@ surge_status cli_parse(cli_options *o, int argc, char **argv,
       return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted a value behind it, found "
                         "none", argv[optind - 1]);
     const option_entry *entry = letter == '?' ? NULL : find(allowed, index, letter);
-    if (!entry || !allows(allowed, entry->name))
+    if (!entry)
       return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: not an option of `surge %s` "
                         "(see surge help %s)", argv[optind - 1], argv[0], argv[0]);
     SURGE_TRY(take(o, entry, optarg));

@@ -16,7 +16,8 @@
 
 #define TRAIN_FILES 5
 #define SPELLINGS 2 /* data.path is the folder of the files, or its parent */
-#define CIFAR_NAMES(name) {name ".bin", "cifar-10-batches-bin/" name ".bin"}
+#define CIFAR_NAMES(name) \
+  { name ".bin", "cifar-10-batches-bin/" name ".bin" }
 
 static const char *const train_names[TRAIN_FILES][SPELLINGS] = {
     CIFAR_NAMES("data_batch_1"), CIFAR_NAMES("data_batch_2"),
@@ -46,8 +47,8 @@ static surge_status take_records(surge_data_file *file, void *target) {
     snprintf(what, sizeof what, "record %d of %d", (int)i + 1,
              (int)range->count);
     SURGE_TRY(surge_data_file_bytes(file, record, RECORD, what));
-    SURGE_TRY(surge_check_label(set->info, surge_data_file_path(file), i,
-                                record[0]));
+    SURGE_TRY(
+        surge_check_label(set->info, surge_data_file_path(file), i, record[0]));
     int32_t sample = range->first + i;
     set->labels[sample] = record[0];
     transpose(set->images + (size_t)sample * CHANNELS * PLANE, record + 1);

@@ -7,9 +7,11 @@
 #include "src/data/readers.h"
 
 #define IDX_SPELLINGS 4
-#define IDX_NAMES(stem, nd)                                     \
-  {stem "-idx" #nd "-ubyte", stem "-idx" #nd "-ubyte.gz",       \
-   stem ".idx" #nd "-ubyte", stem ".idx" #nd "-ubyte.gz"}
+#define IDX_NAMES(stem, nd)                                   \
+  {                                                           \
+    stem "-idx" #nd "-ubyte", stem "-idx" #nd "-ubyte.gz",    \
+        stem ".idx" #nd "-ubyte", stem ".idx" #nd "-ubyte.gz" \
+  }
 
 /* [split][images, labels] */
 static const char *const idx_names[2][2][IDX_SPELLINGS] = {
@@ -38,10 +40,9 @@ static surge_status take_magic(surge_data_file *file, uint32_t wanted) {
   const char *guess = magic == images_magic   ? " (a file of images)"
                       : magic == labels_magic ? " (a file of labels)"
                                               : "";
-  return SURGE_FAIL(SURGE_ERROR_DATA,
-                    "%s: magic number: wanted 0x%08x, found 0x%08x%s",
-                    surge_data_file_path(file), (unsigned)wanted,
-                    (unsigned)magic, guess);
+  return SURGE_FAIL(
+      SURGE_ERROR_DATA, "%s: magic number: wanted 0x%08x, found 0x%08x%s",
+      surge_data_file_path(file), (unsigned)wanted, (unsigned)magic, guess);
 }
 
 static surge_status take_size(surge_data_file *file, const char *what,
@@ -126,8 +127,8 @@ static surge_status idx_probe(const surge_dataset_info *info,
   char path[SURGE_DATA_PATH];
   for (int split = SURGE_TRAIN; split <= SURGE_TEST; split++)
     for (int part = IMAGES; part <= LABELS; part++)
-      SURGE_TRY(surge_data_file_find(path, info, folder,
-                                     idx_names[split][part], IDX_SPELLINGS));
+      SURGE_TRY(surge_data_file_find(path, info, folder, idx_names[split][part],
+                                     IDX_SPELLINGS));
   return SURGE_OK;
 }
 

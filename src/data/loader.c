@@ -17,9 +17,9 @@
 #define SLOTS (AHEAD + 1)
 
 typedef struct loader_slot {
-  uint8_t *images; /* [batch, H, W, C] */
-  int32_t *labels; /* [batch]          */
-  uint32_t *sample; /* [batch]         */
+  uint8_t *images;  /* [batch, H, W, C] */
+  int32_t *labels;  /* [batch]          */
+  uint32_t *sample; /* [batch]          */
   int32_t n, index;
 } loader_slot;
 
@@ -28,21 +28,20 @@ struct surge_loader {
   const surge_dataset *set;
   size_t image_bytes;
   int32_t count, batch, batches;
-  uint32_t *samples; /* [count], as given    */
+  uint32_t *samples; /* [count], as given */
   loader_slot slots[SLOTS];
   pthread_t thread;
 
-  pthread_mutex_t mutex;     /* guards what follows                          */
-  pthread_cond_t changed;    /* something of it did                          */
+  pthread_mutex_t mutex;  /* guards what follows, down to `stop`         */
+  pthread_cond_t changed; /* something of it did                         */
   uint64_t filled, given;
-  int32_t next_fill;         /* batch of the epoch that is filled next       */
-  int32_t next_give;         /* and that surge_loader_next hands out next    */
-  bool filling;              /* the producer reads `order`, writes a slot    */
+  int32_t next_fill;      /* batch of the epoch that is filled next      */
+  int32_t next_give;      /* and that surge_loader_next hands out next   */
+  bool filling;           /* the producer reads `order`, writes a slot   */
   bool stop;
 
-  /* [count], of this epoch; the producer's while `filling`, else start's. */
-  uint32_t *order;
-  double waited;             /* the caller's thread alone                    */
+  uint32_t *order; /* [count], of this epoch; written while not `filling` */
+  double waited;   /* seconds; touched by the caller's thread alone       */
 };
 
 /* --- the producer --------------------------------------------------------- */

@@ -68,8 +68,7 @@ static surge_status fail_unknown(const char *name) {
 }
 
 static surge_status resolve(const struct surge_data_recipe *recipe,
-                            const registered_set **entry,
-                            const char **folder) {
+                            const registered_set **entry, const char **folder) {
   *entry = find_set(recipe->set);
   if (!*entry) return fail_unknown(recipe->set);
   const surge_dataset_info *info = &(*entry)->info;

@@ -58,7 +58,7 @@ static surge_status number(const surge_safetensors *file, const char *path,
 
 static surge_status read_position(const surge_safetensors *file,
                                   const char *path, surge_position *p) {
-  double epoch, batch, step, best, best_epoch;
+  double epoch = 0, batch = 0, step = 0, best = 0, best_epoch = 0;
   SURGE_TRY(number(file, path, "epoch", &epoch));
   SURGE_TRY(number(file, path, "batch", &batch));
   SURGE_TRY(number(file, path, "step", &step));

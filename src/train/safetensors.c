@@ -216,15 +216,14 @@ surge_status surge_safetensors_write(const char *path,
                                      size_t tensor_count,
                                      const surge_text_pair *metadata,
                                      size_t metadata_count) {
-  for (size_t i = 0; i < tensor_count; i++)
-    SURGE_TRY(check_tensor(tensors, i));
+  for (size_t i = 0; i < tensor_count; i++) SURGE_TRY(check_tensor(tensors, i));
   size_t room = strlen(path) + sizeof ".tmp";
   char *beside = malloc(room);
   char *header = header_text(tensors, tensor_count, metadata, metadata_count);
   surge_status status = SURGE_OK;
   if (!beside || !header) {
-    status = SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory for the header",
-                        path);
+    status =
+        SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory for the header", path);
   } else {
     snprintf(beside, room, "%s.tmp", path);
     if (!write_and_rename(path, beside, header, tensors, tensor_count))
@@ -249,7 +248,7 @@ typedef struct reading {
   char *strings; /* where the next string goes */
 } reading;
 
-#define DAMAGED(r, format, ...)                                            \
+#define DAMAGED(r, format, ...)                                              \
   SURGE_FAIL(SURGE_ERROR_DATA, "%s: damaged checkpoint: " format, (r)->path, \
              __VA_ARGS__)
 
@@ -276,8 +275,10 @@ static surge_status take_bytes(reading *r, FILE *stream) {
   if (fstat(fileno(stream), &about) != 0)
     return SURGE_FAIL(SURGE_ERROR_DATA, "%s: %s", r->path, strerror(errno));
   if (!S_ISREG(about.st_mode))
-    return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted a file, found a folder "
-                      "or a device", r->path);
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: wanted a file, found a folder "
+                      "or a device",
+                      r->path);
   size_t size = (size_t)about.st_size;
   if (size < sizeof header)
     return DAMAGED(r, "wanted at least %zu bytes, found %zu", sizeof header,
@@ -293,8 +294,10 @@ static surge_status take_bytes(reading *r, FILE *stream) {
   r->data_bytes = size - r->header_bytes;
   r->file->bytes = malloc(size + 1);
   if (!r->file->bytes)
-    return SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: wanted memory for %zu bytes, "
-                      "found less", r->path, size);
+    return SURGE_FAIL(SURGE_ERROR_DEVICE,
+                      "%s: wanted memory for %zu bytes, "
+                      "found less",
+                      r->path, size);
   r->strings = r->header = (char *)r->file->bytes + r->data_bytes;
   r->header[r->header_bytes] = 0;
   if (fread(r->header, 1, r->header_bytes, stream) != r->header_bytes ||
@@ -323,8 +326,10 @@ static surge_status read_dtype(const reading *r, const cJSON *entry,
       tensor->dtype = (surge_dtype)i;
       return SURGE_OK;
     }
-  return DAMAGED(r, "tensor '%s': dtype: wanted one of F32 F64 I32 I64 U8 U32 "
-                 "U64, found '%.32s'", tensor->name, item->valuestring);
+  return DAMAGED(r,
+                 "tensor '%s': dtype: wanted one of F32 F64 I32 I64 U8 U32 "
+                 "U64, found '%.32s'",
+                 tensor->name, item->valuestring);
 }
 
 static surge_status read_shape(const reading *r, const cJSON *entry,
@@ -353,19 +358,24 @@ static surge_status read_offsets(const reading *r, const cJSON *entry,
     return DAMAGED(r, "tensor '%s': data_offsets: wanted two whole numbers",
                    tensor->name);
   if (begin > end || (uint64_t)end > r->data_bytes)
-    return DAMAGED(r, "tensor '%s': data_offsets: wanted a range within the "
-                   "%zu bytes of data, found %lld to %lld", tensor->name,
-                   r->data_bytes, (long long)begin, (long long)end);
+    return DAMAGED(r,
+                   "tensor '%s': data_offsets: wanted a range within the "
+                   "%zu bytes of data, found %lld to %lld",
+                   tensor->name, r->data_bytes, (long long)begin,
+                   (long long)end);
   if (begin % bytes)
-    return DAMAGED(r, "tensor '%s': data_offsets: wanted a multiple of %lld, "
-                   "found %lld", tensor->name, (long long)bytes,
-                   (long long)begin);
+    return DAMAGED(r,
+                   "tensor '%s': data_offsets: wanted a multiple of %lld, "
+                   "found %lld",
+                   tensor->name, (long long)bytes, (long long)begin);
   bool fits = true;
   for (int32_t i = 0; fits && i < tensor->rank; i++)
     fits = !__builtin_mul_overflow(bytes, tensor->shape[i], &bytes);
   if (!fits || bytes != end - begin)
-    return DAMAGED(r, "tensor '%s': wanted the bytes of its shape and type, "
-                   "found %lld", tensor->name, (long long)(end - begin));
+    return DAMAGED(r,
+                   "tensor '%s': wanted the bytes of its shape and type, "
+                   "found %lld",
+                   tensor->name, (long long)(end - begin));
   tensor->data = (const uint8_t *)r->file->bytes + begin;
   return SURGE_OK;
 }
@@ -433,15 +443,18 @@ static surge_status check_whole(const reading *r,
   for (size_t i = 0; i < count; i++) {
     const uint8_t *data = sorted[i]->data;
     if (data != next)
-      return DAMAGED(r, "tensor '%s': wanted its data at byte %zu, right "
+      return DAMAGED(r,
+                     "tensor '%s': wanted its data at byte %zu, right "
                      "behind the tensor before, found byte %zu",
                      sorted[i]->name, (size_t)(next - base),
                      (size_t)(data - base));
     next = data + surge_named_tensor_bytes(sorted[i]);
   }
   if ((size_t)(next - base) != r->data_bytes)
-    return DAMAGED(r, "wanted %zu bytes of data, as its tensors need, found "
-                   "%zu", (size_t)(next - base), r->data_bytes);
+    return DAMAGED(r,
+                   "wanted %zu bytes of data, as its tensors need, found "
+                   "%zu",
+                   (size_t)(next - base), r->data_bytes);
   return SURGE_OK;
 }
 
@@ -465,17 +478,18 @@ static surge_status read_entries(reading *r, const cJSON *header) {
 static surge_status parse_header(reading *r) {
   const char *end = r->header;
   cJSON *header = NULL;
-  /* cJSON would take a 0 byte for the end. */
+  /* cJSON would take a 0 byte for a space. */
   if (strlen(r->header) == r->header_bytes)
-    header = cJSON_ParseWithLengthOpts(r->header, r->header_bytes + 1, &end,
-                                       true);
+    header =
+        cJSON_ParseWithLengthOpts(r->header, r->header_bytes + 1, &end, true);
   surge_status status;
   if (cJSON_IsObject(header))
     status = read_entries(r, header);
   else
-    status = DAMAGED(r, "header: wanted a JSON object, found other text at "
-                     "byte %zu of %zu", (size_t)(end - r->header),
-                     r->header_bytes);
+    status = DAMAGED(r,
+                     "header: wanted a JSON object, found other text at "
+                     "byte %zu of %zu",
+                     (size_t)(end - r->header), r->header_bytes);
   cJSON_Delete(header);
   return status;
 }

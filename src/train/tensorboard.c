@@ -42,8 +42,7 @@ static uint32_t masked_crc(const uint32_t table[256], const void *bytes,
                            size_t size) {
   const uint8_t *b = bytes;
   uint32_t crc = ~0u;
-  for (size_t i = 0; i < size; i++)
-    crc = table[(crc ^ b[i]) & 0xFF] ^ crc >> 8;
+  for (size_t i = 0; i < size; i++) crc = table[(crc ^ b[i]) & 0xFF] ^ crc >> 8;
   crc = ~crc;
   return (crc >> 15 | crc << 17) + 0xA282EAD8u;
 }
