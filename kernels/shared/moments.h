@@ -23,10 +23,12 @@ SURGE_INLINE surge_moments surge_moments_merge(surge_moments a,
 }
 
 /* Moments of n values from sums of their deviations from any nearby centre:
- * the first sum takes out what rounding the centre left. */
+ * the first sum takes out what rounding the centre left. Rounding may leave the
+ * squares of a constant channel below 0: never so the result (NaN stays). */
 SURGE_INLINE surge_moments surge_moments_about(double centre, double n,
                                                double sum, double squares) {
-  surge_moments m = {n, centre + sum / n, squares - sum * sum / n};
+  double m2 = squares - sum * sum / n;
+  surge_moments m = {n, centre + sum / n, m2 < 0 ? 0 : m2};
   return m;
 }
 

@@ -1,0 +1,338 @@
+/* test_input.c - Philox's known answers, random crops, Poisson spikes: who is
+ * drawn depends on seed, epoch and sample alone. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/shared/philox.h"
+#include "tests/support/values.h"
+
+/* Random123, kat_vectors: philox4x32 10. */
+Test(philox, known_answers) {
+  static const struct {
+    uint32_t counter[4], key[2], answer[4];
+  } known[] = {
+      {{0}, {0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+      {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
+       {0xffffffff, 0xffffffff},
+       {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+      {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+       {0xa4093822, 0x299f31d0},
+       {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+  };
+  for (size_t i = 0; i < 3; i++) {
+    surge_philox4 counter;
+    memcpy(counter.x, known[i].counter, sizeof counter.x);
+    surge_philox4 draw =
+        surge_philox_rounds(counter, known[i].key[0], known[i].key[1]);
+    for (size_t k = 0; k < 4; k++)
+      cr_expect_eq(draw.x[k], known[i].answer[k], "vector %zu: [%zu] = %08x", i,
+                   k, draw.x[k]);
+  }
+}
+
+/* --- augment ------------------------------------------------------------------ */
+
+static const float mean[] = {.25f, .5f, .125f, .75f, .1f, .2f, .3f, .4f};
+static const float std[] = {.5f, .25f, .2f, .3f, .4f, .6f, .7f, .8f};
+
+typedef struct augment_case {
+  const char *name;
+  surge_map map;
+  int32_t N, crop_pad;
+  bool flip, training;
+} augment_case;
+
+static const augment_case augments[] = {
+    {"one pixel", {1, 1, 1, SURGE_CHANNELS_LAST}, 1, 0, false, true},
+    {"one pixel, cropped", {1, 1, 1, SURGE_CHANNELS_LAST}, 9, 1, true, true},
+    {"evaluation", {7, 5, 3, SURGE_CHANNELS_LAST}, 5, 4, true, false},
+    {"crop", {28, 28, 1, SURGE_CHANNELS_LAST}, 64, 4, false, true},
+    {"flip", {7, 5, 3, SURGE_CHANNELS_LAST}, 33, 0, true, true},
+    {"crop, flip", {32, 32, 3, SURGE_CHANNELS_LAST}, 65, 4, true, true},
+    {"blocked", {6, 5, 8, SURGE_BLOCKED8}, 17, 2, true, true},
+    {"pad larger than the image", {3, 3, 2, SURGE_CHANNELS_LAST}, 20, 7, true, true},
+};
+#define AUGMENTS (sizeof augments / sizeof *augments)
+
+static uint8_t *random_images(size_t count) {
+  uint8_t *images = malloc((count + 3) / 4 * 4);
+  for (size_t i = 0; i < (count + 3) / 4 * 4; i++)
+    images[i] = (uint8_t)test_uniform(61, i, 1, 256); /* never 0, the border */
+  return images;
+}
+
+/* Runs the op on samples first, first + stride, ... */
+static test_buffer run_augment(surge_context *context, const augment_case *c,
+                               const uint8_t *images, uint32_t first,
+                               uint32_t epoch) {
+  size_t count = (size_t)c->N * surge_map_elements(&c->map);
+  uint32_t *sample = malloc((size_t)c->N * sizeof *sample);
+  for (int32_t n = 0; n < c->N; n++) sample[n] = first + (uint32_t)n;
+  surge_step step = test_step(77, epoch);
+  test_buffer x = test_poisoned(context, count);
+  test_buffer image = test_object(context, images, (count + 3) / 4 * 4);
+  test_buffer samples = test_object(context, sample, (size_t)c->N * 4);
+  test_buffer block = test_object(context, &step, sizeof step);
+  surge_augment a = {x.device, TEST_AS(image, uint8_t),
+                     TEST_AS(samples, uint32_t), TEST_AS(block, surge_step),
+                     c->map, c->N, mean, std, c->crop_pad, c->flip,
+                     c->training};
+  cr_assert_eq(test_backend()->augment(context, &a), SURGE_OK, "%s",
+               surge_last_error());
+  free(sample);
+  test_release(&image);
+  test_release(&samples);
+  test_release(&block);
+  return x;
+}
+
+/* Is x the image cropped at (dy, dx) of its padded self, then mirrored? Whole
+ * padded image and whole flip, one after the other. */
+static bool shows(const augment_case *c, const float *x, const uint8_t *image,
+                  int32_t dy, int32_t dx, bool flip) {
+  const surge_map *map = &c->map;
+  for (int32_t row = 0; row < map->h; row++)
+    for (int32_t column = 0; column < map->w; column++)
+      for (int32_t k = 0; k < map->c; k++) {
+        int32_t y = row + dy, at = flip ? map->w - 1 - column : column;
+        int32_t xx = at + dx, value = 0;
+        if (y >= 0 && y < map->h && xx >= 0 && xx < map->w)
+          value = image[(y * map->w + xx) * map->c + k];
+        float wanted = ((float)value / 255.0f - mean[k]) / std[k];
+        if (x[surge_offset_of(map, row, column, k)] != wanted) return false;
+      }
+  return true;
+}
+
+/* Every image is one of the allowed crops, to the bit. */
+Test(augment, each_image_is_a_crop_of_its_own) {
+  for (size_t i = 0; i < AUGMENTS; i++) {
+    const augment_case *c = &augments[i];
+    surge_context *context = test_context(2);
+    size_t elements = surge_map_elements(&c->map);
+    uint8_t *images = random_images((size_t)c->N * elements);
+    test_buffer out = run_augment(context, c, images, 0, 1);
+    float *x = test_download(&out, "x");
+    int32_t pad = c->training ? c->crop_pad : 0;
+    for (size_t n = 0; n < (size_t)c->N; n++) {
+      int found = 0;
+      for (int32_t dy = -pad; dy <= pad; dy++)
+        for (int32_t dx = -pad; dx <= pad; dx++)
+          for (int flip = 0; flip <= (c->flip && c->training); flip++)
+            found += shows(c, x + n * elements, images + n * elements, dy, dx,
+                           flip);
+      cr_expect(found >= 1, "%s: image %zu is no crop", c->name, n);
+    }
+    free(x);
+    free(images);
+    test_release(&out);
+    test_backend()->close(context);
+  }
+}
+
+/* Shifts and flips are spread evenly: counts within 5 sigma. Each image is a
+ * map of its own coordinates, so that the shift can be read off its middle. */
+Test(augment, crops_and_flips_are_evenly_drawn) {
+  enum { N = 9000, PAD = 2, SIDE = 9, PLACES = 2 * PAD + 1 };
+  const augment_case c = {"even", {SIDE, SIDE, 2, SURGE_CHANNELS_LAST}, N, PAD,
+                          true, true};
+  size_t elements = SIDE * SIDE * 2;
+  uint8_t *images = malloc(N * elements);
+  for (size_t i = 0; i < N * elements; i++) {
+    size_t pixel = i % elements / 2;
+    images[i] = (uint8_t)(1 + (i % 2 ? pixel % SIDE : pixel / SIDE));
+  }
+  surge_context *context = test_context(2);
+  test_buffer out = run_augment(context, &c, images, 0, 1);
+  float *x = test_download(&out, "x");
+  int seen[PLACES][PLACES] = {{0}}, flips = 0;
+  for (size_t n = 0; n < N; n++) {
+    const float *middle = x + n * elements + (4 * SIDE + 4) * 2;
+    float right = middle[3] * std[1] + mean[1];
+    float left = middle[1] * std[1] + mean[1];
+    int row = (int)lroundf((middle[0] * std[0] + mean[0]) * 255) - 1;
+    int column = (int)lroundf(left * 255) - 1;
+    seen[row - 4 + PAD][column - 4 + PAD]++;
+    flips += right < left;
+  }
+  double share = 1.0 / (PLACES * PLACES);
+  for (int i = 0; i < PLACES * PLACES; i++)
+    cr_expect(fabs(seen[i / PLACES][i % PLACES] - N * share) <
+                  5 * sqrt(N * share * (1 - share)),
+              "place %d: drawn %d times", i, seen[i / PLACES][i % PLACES]);
+  cr_expect(fabs(flips - N / 2.0) < 5 * sqrt(N / 4.0), "flips: %d", flips);
+  free(x);
+  free(images);
+  test_release(&out);
+  test_backend()->close(context);
+}
+
+/* A sample's crop is its own: in another place of another batch, with other
+ * threads, it is the same; in another epoch it is drawn anew. */
+Test(augment, depends_on_seed_epoch_and_sample_alone) {
+  const augment_case whole = augments[5], part = {"part", whole.map, 20,
+                                                  4, true, true};
+  size_t elements = surge_map_elements(&whole.map), skip = 11;
+  uint8_t *images = random_images((size_t)whole.N * elements);
+  surge_context *one = test_context(1), *two = test_context(2);
+  test_buffer a = run_augment(two, &whole, images, 0, 1);
+  test_buffer b = run_augment(one, &part, images + skip * elements, 11, 1);
+  test_buffer other = run_augment(two, &whole, images, 0, 2);
+  float *x = test_download(&a, "x"), *y = test_download(&b, "x");
+  float *z = test_download(&other, "x");
+  cr_expect(!memcmp(x + skip * elements, y, b.count * sizeof *y));
+  cr_expect(memcmp(x, z, a.count * sizeof *x));
+  free(x);
+  free(y);
+  free(z);
+  free(images);
+  test_release(&a);
+  test_release(&b);
+  test_release(&other);
+  test_backend()->close(one);
+  test_backend()->close(two);
+}
+
+/* --- poisson ------------------------------------------------------------------- */
+
+static test_buffer run_poisson(surge_context *context, surge_map map, int32_t T,
+                               int32_t N, const float *x, uint32_t first,
+                               uint32_t epoch) {
+  size_t M = (size_t)N * surge_map_elements(&map);
+  uint32_t *sample = malloc((size_t)N * sizeof *sample);
+  for (int32_t n = 0; n < N; n++) sample[n] = first + (uint32_t)n;
+  surge_step step = test_step(78, epoch);
+  test_buffer s = test_poisoned(context, (size_t)T * M);
+  test_buffer rates = test_copied(context, x, M);
+  test_buffer samples = test_object(context, sample, (size_t)N * 4);
+  test_buffer block = test_object(context, &step, sizeof step);
+  surge_poisson a = {s.device, rates.device, TEST_AS(samples, uint32_t),
+                     TEST_AS(block, surge_step), map, T, N};
+  cr_assert_eq(test_backend()->poisson(context, &a), SURGE_OK, "%s",
+               surge_last_error());
+  free(sample);
+  test_release(&rates);
+  test_release(&samples);
+  test_release(&block);
+  return s;
+}
+
+/* Rates 0 and 1 are certain; others are met within 5 sigma, in each of T, N
+ * and the four numbers of a block. */
+Test(poisson, fires_at_the_rate) {
+  static const float rates[] = {0, .05f, .5f, .9f, 1};
+  enum { T = 8, N = 16, SIDE = 10, C = 3, ALL = T * N * SIDE * SIDE * C };
+  surge_map map = {SIDE, SIDE, C, SURGE_CHANNELS_LAST};
+  for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+    surge_context *context = test_context(2);
+    float *x = malloc(ALL / T * sizeof *x);
+    for (size_t k = 0; k < ALL / T; k++) x[k] = rates[i];
+    test_buffer out = run_poisson(context, map, T, N, x, 100, 0);
+    float *s = test_download(&out, "s");
+    double step[T] = {0}, sample[N] = {0}, lane[4] = {0}, p = (double)rates[i];
+    for (size_t k = 0; k < ALL; k++) {
+      cr_assert(s[k] == 0 || s[k] == 1);
+      step[k / (ALL / T)] += (double)s[k];
+      sample[k % (ALL / T) / (SIDE * SIDE * C)] += (double)s[k];
+      lane[k % 4] += (double)s[k];
+    }
+    double *sums[] = {step, sample, lane};
+    size_t lengths[] = {T, N, 4};
+    for (size_t j = 0; j < 3; j++)
+      for (size_t k = 0; k < lengths[j]; k++) {
+        double n = (double)ALL / (double)lengths[j];
+        cr_expect(fabs(sums[j][k] - n * p) <= 5 * sqrt(n * p * (1 - p)),
+                  "rate %g: sum %zu[%zu] = %g of %g", p, j, k, sums[j][k], n);
+      }
+    free(x);
+    free(s);
+    test_release(&out);
+    test_backend()->close(context);
+  }
+}
+
+/* Step against step and sample against sample, spikes of rate .5 agree in half
+ * of the elements: no numbers are drawn twice. */
+Test(poisson, steps_and_samples_are_independent) {
+  enum { T = 3, N = 3, E = 4001 };
+  surge_map map = {1, 1, E, SURGE_CHANNELS_LAST};
+  surge_context *context = test_context(2);
+  float *x = malloc(N * E * sizeof *x);
+  for (size_t k = 0; k < N * E; k++) x[k] = .5f;
+  test_buffer out = run_poisson(context, map, T, N, x, 0, 0);
+  float *s = test_download(&out, "s");
+  for (size_t a = 0; a < T * N; a++)
+    for (size_t b = 0; b < a; b++) {
+      int same = 0;
+      for (size_t k = 0; k < E; k++) same += s[a * E + k] == s[b * E + k];
+      cr_expect(fabs(same - E / 2.0) < 5 * sqrt(E / 4.0),
+                "maps %zu and %zu agree in %d of %d", a, b, same, E);
+    }
+  free(x);
+  free(s);
+  test_release(&out);
+  test_backend()->close(context);
+}
+
+/* Another layout, another batch, other threads: the same spikes. */
+Test(poisson, depends_on_seed_epoch_and_sample_alone) {
+  enum { T = 3, N = 7, H = 5, W = 3, C = 16, E = H * W * C };
+  surge_map last = {H, W, C, SURGE_CHANNELS_LAST};
+  surge_map blocked = {H, W, C, SURGE_BLOCKED8};
+  float *x = test_random(81, N * E, 0, 1), *y = malloc(N * E * sizeof *y);
+  for (int32_t e = 0; e < N * E; e++)
+    y[e / E * E + (int32_t)surge_offset_of(&blocked, e % E / (W * C),
+                                           e / C % W, e % C)] = x[e];
+  surge_context *one = test_context(1), *two = test_context(2);
+  test_buffer a = run_poisson(two, last, T, N, x, 0, 1);
+  test_buffer b = run_poisson(one, blocked, T, N - 2, y + 2 * E, 2, 1);
+  float *s = test_download(&a, "s"), *r = test_download(&b, "s");
+  size_t different = 0;
+  for (int32_t t = 0; t < T; t++)
+    for (int32_t e = 2 * E; e < N * E; e++) {
+      size_t at = surge_offset_of(&blocked, e % E / (W * C), e / C % W, e % C);
+      size_t image = (size_t)(t * (N - 2) + e / E - 2);
+      different += s[t * N * E + e] != r[image * E + at];
+    }
+  cr_expect_eq(different, 0, "%zu elements differ", different);
+  test_buffer other = run_poisson(two, last, T, N, x, 0, 2);
+  float *z = test_download(&other, "s");
+  cr_expect(memcmp(s, z, a.count * sizeof *s), "epochs draw the same");
+  free(x);
+  free(y);
+  free(s);
+  free(r);
+  free(z);
+  test_release(&a);
+  test_release(&b);
+  test_release(&other);
+  test_backend()->close(one);
+  test_backend()->close(two);
+}
+
+/* --- refused calls --------------------------------------------------------------- */
+
+Test(augment, wrong_arguments_are_refused_by_name) {
+  surge_context *context = test_context(1);
+  float x[4] = {0}, zero[] = {0};
+  uint8_t image[4] = {0};
+  const surge_augment good = {x, image, NULL, NULL,
+                              {1, 1, 1, SURGE_CHANNELS_LAST}, 1, mean, std,
+                              0, false, false};
+  surge_augment bad[4] = {good, good, good, good};
+  bad[0].images = NULL;
+  bad[1].std = zero;
+  bad[2].crop_pad = -1;
+  bad[3].training = true;
+  const char *const word[] = {"images:", "std[c]:", "crop_pad:", "sample:"};
+  cr_expect_eq(test_backend()->augment(context, &good), SURGE_OK);
+  for (size_t i = 0; i < 4; i++) {
+    cr_expect_eq(test_backend()->augment(context, &bad[i]),
+                 SURGE_ERROR_INTERNAL, "%s", word[i]);
+    cr_expect(strstr(surge_last_error(), word[i]), "%s: said '%s'", word[i],
+              surge_last_error());
+  }
+  test_backend()->close(context);
+}

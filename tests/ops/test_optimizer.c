@@ -1,0 +1,331 @@
+/* test_optimizer.c - gradient norm, SGD, Adam, and counting: ten steps against
+ * the reference, exact sums of integers, and when nothing may change. */
+#include <criterion/criterion.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/ref64/train.h"
+#include "tests/support/values.h"
+
+static const size_t sizes[] = {1, 3, 17, 4096, 4099, 100003};
+#define SIZES (sizeof sizes / sizeof *sizes)
+
+/* --- gradient norm ----------------------------------------------------------- */
+
+typedef struct norm_outcome {
+  float norm, clip;
+  surge_fault fault;
+} norm_outcome;
+
+static norm_outcome run_norm(const float *g, size_t count, float max_norm,
+                             int threads, surge_fault fault) {
+  const surge_backend *backend = test_backend();
+  surge_context *context = test_context(threads);
+  test_buffer gradient = test_copied(context, g, count);
+  test_buffer out = test_poisoned(context, 2);
+  test_buffer state = test_object(context, &fault, sizeof fault);
+  size_t bytes = backend->gradient_norm_workspace(count);
+  test_buffer workspace = test_poisoned(context, bytes / sizeof(float));
+  surge_gradient_norm a = {.norm = out.device, .clip = out.device + 1,
+                           .fault = TEST_AS(state, surge_fault),
+                           .g = gradient.device, .count = count,
+                           .max_norm = max_norm, .layer = 6,
+                           .workspace = workspace.device};
+  cr_assert_eq(backend->gradient_norm(context, &a), SURGE_OK, "%s",
+               surge_last_error());
+  norm_outcome o;
+  float *values = test_download(&out, "norm");
+  o.norm = values[0];
+  o.clip = values[1];
+  free(values);
+  free(test_download(&workspace, "workspace"));
+  test_object_back(&state, &o.fault, "fault");
+  test_release(&gradient);
+  test_release(&out);
+  test_release(&state);
+  test_release(&workspace);
+  backend->close(context);
+  return o;
+}
+
+Test(gradient_norm, gives_the_reference_with_any_threads) {
+  static const float limits[] = {0, .01f, 1e6f};
+  for (size_t i = 0; i < SIZES; i++) {
+    float *g = test_random(21, sizes[i], -1, 1);
+    double *wide = test_widened(g, sizes[i]);
+    for (size_t k = 0; k < 3; k++) {
+      double clip, norm = ref_gradient_norm(wide, sizes[i], (double)limits[k], &clip);
+      norm_outcome one = run_norm(g, sizes[i], limits[k], 1, 0);
+      norm_outcome two = run_norm(g, sizes[i], limits[k], 2, 0);
+      cr_expect(!memcmp(&one, &two, sizeof one), "%zu: other bits", sizes[i]);
+      /* The sum is in double: a rounding of the norm; three of the clip. */
+      cr_expect_float_eq((double)two.norm, norm, 0x1.01p-24 * norm,
+                         "%zu: wanted %.9g, found %.9g", sizes[i], norm,
+                         (double)two.norm);
+      cr_expect_float_eq((double)two.clip, clip, 3.01 * 0x1p-24 * clip,
+                         "%zu: clip: wanted %.9g, found %.9g", sizes[i], clip,
+                         (double)two.clip);
+      cr_expect_eq(two.fault, 0);
+    }
+    free(g);
+    free(wide);
+  }
+}
+
+/* Integers: each element counts once. Huge and tiny squares stay in range. */
+Test(gradient_norm, plain_answers_are_exact) {
+  float *g = test_random(0, 65536 * 4, 0, 1);
+  for (size_t i = 0; i < 65536 * 4; i++) g[i] = i % 2 ? 3 : -3;
+  cr_expect_eq(run_norm(g, 65536 * 4, 0, 2, 0).norm, 3 * 512);
+  free(g);
+  const float huge[] = {3e30f, -4e30f}, tiny[] = {3e-30f, -4e-30f};
+  cr_expect_eq(run_norm(huge, 2, 0, 2, 0).norm, 5e30f);
+  cr_expect_eq(run_norm(tiny, 2, 1, 2, 0).norm, 5e-30f);
+  cr_expect_eq(run_norm(tiny, 2, 1, 2, 0).clip, 1);
+}
+
+Test(gradient_norm, what_is_not_finite_sets_the_fault) {
+  static const struct {
+    float value;
+    surge_fault before, after;
+  } faults[] = {{NAN, 0, 7}, {INFINITY, 0, 7}, {FLT_MAX, 0, 7},
+                {NAN, 3, 3}, {NAN, 9, 7},      {1, 0, 0}};
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+    float *g = test_random(22, 9001, -1, 1);
+    g[8999] = g[1] = faults[i].value;
+    norm_outcome o = run_norm(g, 9001, 1, 2, faults[i].before);
+    cr_expect_eq(o.fault, faults[i].after, "%g: found %u",
+                 (double)faults[i].value, o.fault);
+    free(g);
+  }
+}
+
+/* --- updates ------------------------------------------------------------------ */
+
+typedef struct update_case {
+  const char *name;
+  bool adam, nesterov, decoupled, bounded;
+  float clip; /* 0: NULL is handed over */
+  float momentum, weight_decay;
+} update_case;
+
+static const update_case updates[] = {
+    {"sgd, bare", false, false, false, false, 0, 0, 0},
+    {"sgd", false, false, false, false, .3f, .9f, 5e-4f},
+    {"sgd, nesterov", false, true, false, false, .3f, .9f, 5e-4f},
+    {"adam", true, false, false, false, 0, 0, 0},
+    {"adam, decay", true, false, false, false, .3f, 0, .01f},
+    {"adamw", true, false, true, false, .3f, 0, .01f},
+    {"adam, bounds", true, false, false, true, 0, 0, 0},
+};
+#define UPDATES (sizeof updates / sizeof *updates)
+#define STEPS 10
+#define LR .05f
+#define GROUP SURGE_GROUP_NORM /* not the first: the rates are read by group */
+
+typedef struct update_state {
+  surge_context *context;
+  test_buffer w, m, v;
+  surge_fault fault;
+} update_state;
+
+static update_state state_create(size_t count, int threads) {
+  surge_context *context = test_context(threads);
+  float *w = test_random(31, count, -1, 1);
+  update_state s = {context, test_copied(context, w, count),
+                    test_filled(context, count, 0),
+                    test_filled(context, count, 0), 0};
+  free(w);
+  return s;
+}
+
+static void state_free(update_state *s) {
+  test_release(&s->w);
+  test_release(&s->m);
+  test_release(&s->v);
+  test_backend()->close(s->context);
+}
+
+static float *gradient_of(int t, size_t count) {
+  return test_random(40 + (uint64_t)t, count, -1, 1);
+}
+
+/* Step t = 1, 2, ... on the device. */
+static void run_update(const update_case *c, update_state *s, int t) {
+  surge_context *context = s->context;
+  size_t count = s->w.count;
+  float *values = gradient_of(t, count);
+  surge_step step = test_step(1, 0);
+  step.learning_rate[GROUP] = LR;
+  step.adam_scale1[GROUP] = (float)(1 / (1 - pow((double).9f, t)));
+  step.adam_scale2[GROUP] = (float)(1 / (1 - pow((double).999f, t)));
+  test_buffer g = test_copied(context, values, count);
+  test_buffer clip = test_filled(context, 1, c->clip);
+  test_buffer block = test_object(context, &step, sizeof step);
+  test_buffer fault = test_object(context, &s->fault, sizeof s->fault);
+  surge_sgd sgd = {s->w.device, s->m.device, g.device,
+                   c->clip > 0 ? clip.device : NULL, TEST_AS(block, surge_step),
+                   TEST_AS(fault, surge_fault), count, GROUP, c->momentum,
+                   c->weight_decay, c->nesterov};
+  surge_adam adam = {s->w.device, s->m.device, s->v.device, g.device,
+                     c->clip > 0 ? clip.device : NULL,
+                     TEST_AS(block, surge_step), TEST_AS(fault, surge_fault),
+                     count, GROUP, .9f, .999f, 1e-8f, c->weight_decay,
+                     c->decoupled, c->bounded ? -.5f : -INFINITY,
+                     c->bounded ? .25f : INFINITY};
+  surge_status status = c->adam ? test_backend()->adam(context, &adam)
+                                : test_backend()->sgd(context, &sgd);
+  cr_assert_eq(status, SURGE_OK, "%s", surge_last_error());
+  free(values);
+  test_release(&g);
+  test_release(&clip);
+  test_release(&block);
+  test_release(&fault);
+}
+
+/* What float may lose of one parameter's step t. Adam's step is at most
+ * lr (1-b1)/sqrt(1-b2) = 3.2 lr, SGD's lr |g|/(1 - momentum); each is a chain
+ * of at most 12 roundings. Where the gradient is small beside its two terms
+ * (clip*g and wd*w), their rounding `noise` moves m/root by up to
+ * (1 + 3.2) noise/root: averages of noise are at most its maximum. */
+static double step_bound(const update_case *c, int t, double w, double v,
+                         double noise) {
+  double lr = (double)LR, u = 0x1p-24;
+  if (!c->adam)
+    return u * (2 * fabs(w) + 12 * lr * 1.1 / (1 - (double)c->momentum));
+  double root = sqrt(v / (1 - pow((double).999f, t))) + 1e-8;
+  return u * (2 * fabs(w) + 12 * lr * 3.2) + lr * 4.2 * noise / root;
+}
+
+/* Ten steps of one parameter in double; *bound is what float may lose. */
+static double expected_weight(const update_case *c, double w, float *const g[],
+                              size_t i, double *bound) {
+  double m = 0, v = 0, noise = 0, clip = c->clip > 0 ? (double)c->clip : 1;
+  ref_sgd sgd = {(double)LR, (double)c->momentum, (double)c->weight_decay, clip,
+                 c->nesterov};
+  ref_adam adam = {(double)LR, (double).9f, (double).999f, (double)1e-8f,
+                   (double)c->weight_decay, clip,
+                   c->bounded ? -.5 : (double)-INFINITY,
+                   c->bounded ? .25 : (double)INFINITY, c->decoupled};
+  *bound = 0;
+  for (int t = 1; t <= STEPS; t++) {
+    double gradient = (double)g[t][i], decay = c->decoupled ? 0 : adam.weight_decay;
+    noise = fmax(noise, 3 * 0x1p-24 * (fabs(clip * gradient) + decay * fabs(w)) +
+                            decay * *bound);
+    if (c->adam)
+      ref_adam_step(&adam, t, &w, &m, &v, gradient);
+    else
+      ref_sgd_step(&sgd, &w, &m, gradient);
+    *bound += step_bound(c, t, w, v, noise);
+  }
+  return w;
+}
+
+static void expect_update(const update_case *c, const update_state *s) {
+  size_t count = s->w.count;
+  float *start = test_random(31, count, -1, 1), *g[STEPS + 1] = {NULL};
+  double *w = calloc(count, sizeof *w), *bound = calloc(count, sizeof *bound);
+  for (int t = 1; t <= STEPS; t++) g[t] = gradient_of(t, count);
+  for (size_t i = 0; i < count; i++)
+    w[i] = expected_weight(c, (double)start[i], g, i, &bound[i]);
+  test_expect_near(c->name, "w", &s->w, w, bound);
+  for (int t = 1; t <= STEPS; t++) free(g[t]);
+  free(start);
+  free(w);
+  free(bound);
+}
+
+Test(update, ten_steps_give_the_reference) {
+  for (size_t i = 0; i < UPDATES; i++)
+    for (size_t k = 0; k < SIZES; k++) {
+      update_state s = state_create(sizes[k], 2);
+      for (int t = 1; t <= STEPS; t++) run_update(&updates[i], &s, t);
+      expect_update(&updates[i], &s);
+      state_free(&s);
+    }
+}
+
+Test(update, has_the_same_bits_with_one_thread) {
+  for (size_t i = 0; i < UPDATES; i++) {
+    update_state one = state_create(4099, 1), two = state_create(4099, 2);
+    run_update(&updates[i], &one, 1);
+    run_update(&updates[i], &two, 1);
+    test_expect_same(updates[i].name, "w", &one.w, &two.w);
+    test_expect_same(updates[i].name, "m", &one.m, &two.m);
+    test_expect_same(updates[i].name, "v", &one.v, &two.v);
+    state_free(&one);
+    state_free(&two);
+  }
+}
+
+Test(update, a_fault_leaves_everything_as_it_was) {
+  for (size_t i = 0; i < UPDATES; i++) {
+    update_state still = state_create(4099, 2), fresh = state_create(4099, 2);
+    still.fault = 3;
+    run_update(&updates[i], &still, 1);
+    test_expect_same(updates[i].name, "w", &still.w, &fresh.w);
+    test_expect_same(updates[i].name, "m", &still.m, &fresh.m);
+    test_expect_same(updates[i].name, "v", &still.v, &fresh.v);
+    state_free(&still);
+    state_free(&fresh);
+  }
+}
+
+Test(update, wrong_arguments_are_refused_by_name) {
+  surge_context *context = test_context(1);
+  float x[1] = {0};
+  surge_step step = test_step(1, 0);
+  surge_fault fault = 0;
+  const surge_adam good = {x, x, x, x, NULL, &step, &fault, 1,
+                           GROUP, .9f, .999f, 1e-8f, 0, false, -1, 1};
+  surge_adam bad[4] = {good, good, good, good};
+  bad[0].v = NULL;
+  bad[1].beta2 = 1;
+  bad[2].group = SURGE_GROUP_COUNT;
+  bad[3].w_min = 2;
+  const char *const word[] = {"v:", "beta2:", "group:", "w_min:"};
+  for (size_t i = 0; i < 4; i++) {
+    cr_expect_eq(test_backend()->adam(context, &bad[i]), SURGE_ERROR_INTERNAL,
+                 "%s", word[i]);
+    cr_expect(strstr(surge_last_error(), word[i]), "%s: said '%s'", word[i],
+              surge_last_error());
+  }
+  surge_sgd sgd = {x, x, x, NULL, &step, NULL, 1, GROUP, .9f, 0, false};
+  cr_expect_eq(test_backend()->sgd(context, &sgd), SURGE_ERROR_INTERNAL);
+  cr_expect(strstr(surge_last_error(), "fault:"), "%s", surge_last_error());
+  test_backend()->close(context);
+}
+
+/* --- counting ------------------------------------------------------------------ */
+
+Test(count_nonzero, counts_each_element_once) {
+  for (size_t i = 0; i < SIZES; i++)
+    for (int threads = 1; threads <= 2; threads++) {
+      surge_context *context = test_context(threads);
+      float *x = test_random(51, sizes[i], -1, 1);
+      uint64_t wanted = 1000, found = 1000;
+      for (size_t k = 0; k < sizes[i]; k++) {
+        if (x[k] < .5f) x[k] = k % 2 ? 0.0f : -0.0f;
+        wanted += x[k] != 0.0f;
+      }
+      if (sizes[i] > 1) { /* NaN and subnormal numbers are not 0 */
+        wanted += (uint64_t)(x[0] == 0.0f) + (x[1] == 0.0f);
+        x[0] = NAN;
+        x[1] = 0x1p-149f;
+      }
+      test_buffer values = test_copied(context, x, sizes[i]);
+      test_buffer count = test_object(context, &found, sizeof found);
+      surge_count_nonzero a = {TEST_AS(count, uint64_t), values.device,
+                               sizes[i]};
+      cr_assert_eq(test_backend()->count_nonzero(context, &a), SURGE_OK);
+      test_object_back(&count, &found, "nonzero");
+      cr_expect_eq(found, wanted, "%zu: wanted %llu, found %llu", sizes[i],
+                   (unsigned long long)wanted, (unsigned long long)found);
+      free(x);
+      test_release(&values);
+      test_release(&count);
+      test_backend()->close(context);
+    }
+}
