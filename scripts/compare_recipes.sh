@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# One training step of many small networks against PyTorch (compare_torch.py):
+# the smooth twin of each case below, and the hard spikes of some.
+# Usage: scripts/compare_recipes.sh [SURGE]      SURGE: build-cpu/surge
+set -euf -o pipefail  # f: [4,8] is a value, not a pattern
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+surge=${1:-build-cpu/surge}
+python=${PYTHON:-/usr/bin/python3}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+small=(T=3 "model.channels=[4,8,8]" train.batch=8 data.limit=64)
+# Each line: name, then what it sets besides.
+soft='
+plain
+triangular       surrogate.family=triangular
+arctan           surrogate.family=arctan surrogate.width=0.5
+sigmoid          surrogate.family=sigmoid surrogate.width=0.25
+gaussian         surrogate.family=gaussian surrogate.granularity=channel
+fast_sigmoid     surrogate.family=fast_sigmoid
+fixed            surrogate.width_rule=fixed surrogate.family=arctan
+rule_decay       surrogate.width_rule=decay neuron.decay=learned
+rule_norm        surrogate.width_rule=norm surrogate.family=gaussian
+attached         neuron.detach_reset=false surrogate.family=sigmoid
+soft_reset       neuron.reset=soft surrogate.family=arctan
+soft_attached    neuron.reset=soft neuron.detach_reset=false surrogate.family=arctan
+decay_input      neuron.decay_input=true neuron.tau=2.0 surrogate.family=sigmoid
+learned_decay    neuron.decay=learned neuron.decay_input=true surrogate.family=arctan
+bn               model.norm=bn surrogate.family=arctan
+tebn             model.norm=tebn surrogate.family=arctan
+no_norm          model.norm=none surrogate.family=arctan
+max_pooling      model.pooling=max surrogate.family=arctan
+tet              loss.kind=tet loss.label_smoothing=0.1 surrogate.family=arctan
+mse_vote         loss.kind=mse model.vote=2 surrogate.family=arctan
+moment           pda.kind=moment pda.weight=0.5 surrogate.family=arctan
+moment_channel   pda.weight=0.5 pda.granularity=channel surrogate.family=arctan
+quantization     pda.kind=quantization pda.weight=0.5 surrogate.family=sigmoid
+poisson          model.coding=poisson surrogate.family=arctan
+membrane         model.readout=membrane surrogate.family=arctan
+spikes           model.readout=spikes surrogate.family=arctan
+mlp              model.arch=mlp model.hidden=[32] surrogate.family=arctan
+'
+hard='
+plain
+soft_reset       neuron.reset=soft
+decay_input      neuron.decay_input=true neuron.tau=2.0
+learned_decay    neuron.decay=learned
+'
+
+# Writes the file of every case of a list.
+write_all() { # list, prefix, options
+  local name overrides setting settings
+  while read -r name overrides; do
+    [ -n "$name" ] || continue
+    settings=()
+    for setting in "${small[@]}" $overrides; do settings+=(--set "$setting"); done
+    "$surge" grad benchmarks/recipes/fashion_mnist_quick.yaml "${settings[@]}" \
+      --out "$work/$2$name.safetensors" ${3:+"$3"}
+  done <<<"$1"
+}
+
+write_all "$soft" soft_ --soft
+write_all "$hard" hard_ ""
+set +f
+"$python" scripts/compare_torch.py "$work"/*.safetensors

@@ -1,0 +1,333 @@
+#!/usr/bin/python3
+"""Checks a training step of SURGE against PyTorch's autograd.
+
+    build/surge grad RECIPE --out one_step.safetensors [--soft]
+    scripts/compare_torch.py one_step.safetensors...
+
+The file holds input, labels, parameters and everything that the step gave; the
+network is rebuilt here in double precision. Exit code 1 where a limit is
+exceeded.
+
+With --soft (the smooth twin: S_w in place of the step) every gradient is a true
+derivative, and loss, gradients and statistics must agree to 1e-4. With hard
+spikes one flip of rounding anywhere changes everything behind it; so each layer
+is fed the current that SURGE recorded, and a spike may differ only where the
+threshold is nearer than the rounding of u. Running statistics are checked as
+those of a first step (files without --from)."""
+import argparse
+import json
+import os
+import sys
+
+import numpy as np
+import torch
+
+import tensorfile
+import torch_snn as snn
+
+LIMIT = 1e-4
+UNIT = 2.0 ** -24
+STATISTICS = ("count", "mean", "m2", "window", "spikes", "quantization")
+
+
+class File:
+    """One dump: tensors in double, and its metadata."""
+
+    def __init__(self, path):
+        self.arrays, meta = tensorfile.read(path)
+        if "layers" not in meta:
+            raise SystemExit(f"{path}: wanted a file of `surge grad`, found no layers")
+        self.layers = json.loads(meta["layers"])
+        self.loss = json.loads(meta["loss"])
+        self.soft = meta["soft"] == "true"
+        self.T = int(meta["T"])
+        self.pda_weight = float(meta["pda_weight"])
+        self.pda_layers = int(meta["pda_layers"])
+
+    def __contains__(self, name):
+        return name in self.arrays
+
+    def tensor(self, name):
+        return torch.from_numpy(np.array(self.arrays[name], dtype=np.float64))
+
+
+# --- layers, on [T, N, C, H, W] ----------------------------------------------
+
+def over_images(function, x):
+    """Applies a function of images to all T*N of them."""
+    y = function(x.flatten(0, 1))
+    return y.unflatten(0, x.shape[:2])
+
+
+def conv(layer, x, parameters):
+    weight = parameters["weight"].permute(0, 3, 1, 2)
+    return over_images(lambda images: torch.nn.functional.conv2d(
+        images, weight, parameters.get("bias"), stride=layer["stride"],
+        padding=layer["pad"], groups=layer["groups"]), x)
+
+
+def linear(layer, x, parameters):
+    """Features are a map in the order H, W, C."""
+    features = x.permute(0, 1, 3, 4, 2).flatten(2)
+    y = torch.nn.functional.linear(features, parameters["weight"].flatten(1),
+                                   parameters.get("bias"))
+    return y[..., None, None]
+
+
+def pool(layer, x, parameters):
+    average = layer["kind"] == "avgpool"
+    function = torch.nn.functional.avg_pool2d if average else \
+        torch.nn.functional.max_pool2d
+    return over_images(lambda images: function(images, layer["kernel"],
+                                               layer["stride"]), x)
+
+
+def norm(layer, x, parameters):
+    """PyTorch's own batch norm; all T*N images are one batch."""
+    a = over_images(lambda images: torch.nn.functional.batch_norm(
+        images, None, None, layer["alpha_theta"] * parameters["gamma"],
+        parameters["beta"], True, 0.0, layer["eps"]), x)
+    if "step_scale" in parameters:
+        a = a * parameters["step_scale"].view(-1, 1, 1, 1, 1)
+    return a
+
+
+def integrator(layer, x, parameters):
+    u, steps = torch.zeros_like(x[0]), []
+    for t in range(x.shape[0]):
+        u = layer["neuron"]["decay"] * u + x[t]
+        steps.append(u)
+    return torch.stack(steps)
+
+
+STATELESS = {"conv": conv, "linear": linear, "avgpool": pool, "maxpool": pool,
+             "norm": norm, "integrator": integrator}
+
+
+def neuron_scalars(layer, parameters, gamma):
+    """d, and the two widths as tensors that broadcast over [N, C, H, W]."""
+    spec = layer["neuron"]
+    if "decay_logit" in parameters:
+        d = torch.sigmoid(parameters["decay_logit"])
+    else:
+        d = torch.tensor(spec["decay"], dtype=torch.float64)
+    rho = parameters.get("rho")
+    w = snn.widths(spec, rho.view(-1, 1, 1) if rho is not None else None, d, gamma)
+    return d, w
+
+
+# --- the network -------------------------------------------------------------
+
+def first_image(file):
+    """Input as [T, N, C, H, W]; a static image is repeated."""
+    x = file.tensor("input")
+    if x.dim() == 4:
+        x = x.expand(file.T, *x.shape)
+    return x.permute(0, 1, 4, 2, 3)
+
+
+def own_parameters(parameters, name):
+    return {key[len(name) + 1:]: value for key, value in parameters.items()
+            if key.startswith(name + ".")}
+
+
+class Network:
+    """The forward of a file's layers; keeps what is compared."""
+
+    def __init__(self, file):
+        self.file, self.traces, self.pda, self.running = file, {}, [], {}
+        self.parameters = {
+            name[5:]: file.tensor(name[5:]).requires_grad_(True)
+            for name in file.arrays if name.startswith("grad.")}
+
+    def forward(self):
+        x, gamma = first_image(self.file), None
+        for layer in self.file.layers:
+            own = own_parameters(self.parameters, layer["name"])
+            if layer["kind"] == "dropout":
+                if layer["p"] > 0:
+                    raise SystemExit("dropout: its mask is not in the file; "
+                                     "--set model.dropout=0")
+                continue
+            if layer["kind"] == "norm":
+                self.keep_running(layer["name"], x)
+                gamma = own["gamma"]
+            if layer["kind"] == "neuron":
+                x = self.neuron(layer, x, own, gamma)
+                gamma = None
+            else:
+                x = STATELESS[layer["kind"]](layer, x, own)
+        return x.permute(0, 1, 3, 4, 2).flatten(2)
+
+    def neuron(self, layer, x, own, gamma):
+        spec = layer["neuron"]
+        d, w = neuron_scalars(layer, own, gamma)
+        trace = snn.lif(x, spec, d, w, self.file.soft)
+        u, s = torch.stack(trace["u"]), torch.stack(trace["s"])
+        if spec["pda"] != "off":
+            self.pda.append(snn.pda(u, spec, d, w, channel_dim=2))
+        self.traces[layer["name"]] = {
+            "spec": spec, "u": u.detach(), "s": s.detach(),
+            "current": trace["current"].detach(),
+            "w": [value.detach() for value in w]}
+        return s
+
+    def keep_running(self, name, x):
+        """Moments of a step that started from mean 0 and variance 1."""
+        images = x.detach().flatten(0, 1).transpose(0, 1).flatten(1)
+        self.running[name + ".running_mean"] = 0.1 * images.mean(1)
+        self.running[name + ".running_var"] = 0.9 + 0.1 * images.var(1)
+
+
+# --- comparison --------------------------------------------------------------
+
+class Table:
+    """name | surge | torch | relative difference, and the verdict."""
+
+    def __init__(self):
+        self.failed = 0
+        print(f"{'name':34} {'surge':>13} {'torch':>13} {'difference':>11}")
+
+    def row(self, name, surge, peer, difference, limit=LIMIT):
+        wrong = not difference <= limit  # NaN is wrong
+        self.failed += wrong
+        print(f"{name:34} {surge:13.6g} {peer:13.6g} {difference:11.2e}"
+              + (f"  exceeds {limit:g}" if wrong else ""))
+
+    def scalar(self, name, surge, peer):
+        surge, peer = float(surge), float(peer)
+        scale = max(abs(surge), abs(peer), 1e-30)
+        self.row(name, surge, peer, abs(surge - peer) / scale)
+
+    def array(self, name, surge, peer):
+        """Relative L2, with the two norms beside it."""
+        a, b = surge.norm().item(), peer.norm().item()
+        distance = (surge - peer).norm().item()
+        self.row(name, a, b, distance / max(a, b) if distance else 0.0)
+
+
+def statistics_of(trace):
+    """[T, 6] as surge_neuron_statistics."""
+    rows = []
+    for t, (u, s) in enumerate(zip(trace["u"], trace["s"])):
+        spec = trace["spec"]
+        half = snn.window(spec["family"], trace["w"][t > 0])
+        inside = (u - spec["v_threshold"]).abs() < half
+        rows.append([u.numel(), u.mean(), ((u - u.mean()) ** 2).sum(),
+                     inside.sum(), s.sum(), ((u - s) ** 2).sum()])
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def compare_statistics(table, file, name, trace):
+    """Sums over t, so that a step without spikes has a relative difference; u
+    on the window's edge may fall on either side: two in ten thousand."""
+    surge, peer = file.tensor(name + ".statistics"), statistics_of(trace)
+    for column, word in enumerate(STATISTICS):
+        a, b = surge[:, column], peer[:, column]
+        if word == "window":
+            share = (a.sum() - b.sum()).abs().item() / peer[:, 0].sum().item()
+            table.row(f"{name} {word}", a.sum(), b.sum(), share, 2e-4)
+        else:
+            table.array(f"{name} {word}", a, b)
+
+
+def compare_soft(table, file):
+    network = Network(file)
+    logits = network.forward()
+    loss = snn.loss(logits, file.tensor("labels"), **file.loss)
+    pda = sum(network.pda) if network.pda else torch.zeros((), dtype=torch.float64)
+    total = loss + file.pda_weight / max(file.pda_layers, 1) * pda
+    names = list(network.parameters)
+    gradients = torch.autograd.grad(total, [network.parameters[n] for n in names],
+                                    allow_unused=True)
+    table.scalar("loss", file.tensor("loss"), loss.detach())
+    table.scalar("pda", file.tensor("pda"), pda.detach())
+    table.array("logits", file.tensor("logits"), logits.detach())
+    for name, gradient in zip(names, gradients):
+        peer = torch.zeros_like(network.parameters[name]) if gradient is None \
+            else gradient
+        table.array("grad." + name, file.tensor("grad." + name), peer)
+    for name, value in network.running.items():
+        table.array(name, file.tensor(name), value)
+    for name, trace in network.traces.items():
+        table.array(name + ".current", file.tensor(name + ".current"),
+                    trace["current"].permute(0, 1, 3, 4, 2))
+        compare_statistics(table, file, name, trace)
+
+
+def rounding_bound(spec, d, u, v):
+    """Bound of |u_float32 - u| at every step: a product and a sum rounded, v
+    too where the reset is soft, and d rounded once."""
+    bound, e_v, before = [], torch.zeros_like(u[0]), torch.zeros_like(u[0])
+    for t in range(u.shape[0]):
+        e_u = d * e_v + UNIT * (2 * (d * before).abs() + u[t].abs())
+        bound.append(e_u)
+        fired = u[t] >= spec["v_threshold"]
+        e_v = e_u + UNIT * v[t].abs() if spec["reset"] == "soft" else \
+            torch.where(fired, torch.zeros_like(e_u), e_u)
+        before = v[t]
+    return torch.stack(bound)
+
+
+def replay(spec, d, current, w):
+    """A trace of the recorded current in the precision of its tensors."""
+    trace = snn.lif(current, dict(spec, decay_input=False), d, (w, w))
+    return {key: torch.stack(trace[key]) for key in "usv"}
+
+
+def compare_hard_layer(table, file, layer):
+    """In float32 the replay must fire exactly as often as SURGE at each step;
+    against float64 a neuron may differ only from a near decision on."""
+    name, spec = layer["name"], layer["neuron"]
+    own = {key: file.tensor(name + "." + key) for key in ("rho", "decay_logit")
+           if name + "." + key in file}
+    d, _ = neuron_scalars({"neuron": dict(spec, width_rule="fixed")}, own, None)
+    current, one = file.tensor(name + ".current"), torch.ones(())
+    exact = replay(spec, d, current, one.double())
+    single = replay(spec, d.float(), current.float(), one)
+    near = (exact["u"] - spec["v_threshold"]).abs() <= \
+        rounding_bound(spec, d, exact["u"], exact["v"])
+    excused = near.cumsum(0) > 0
+    differ = exact["s"] != single["s"].double()
+    table.row(f"{name} spikes differ, {int((differ & excused).sum())} near",
+              0, int((differ & ~excused).sum()), int((differ & ~excused).sum()), 0)
+    counts = single["s"].double().flatten(1).sum(1)
+    recorded = file.tensor(name + ".statistics")
+    for t in range(file.T):
+        table.row(f"{name} spikes at step {t}", recorded[t, 4], counts[t],
+                  abs(recorded[t, 4] - counts[t]), 0)
+    u = single["u"].double().flatten(1)
+    quantization = ((u - single["s"].double().flatten(1)) ** 2).sum(1)
+    table.array(f"{name} mean", recorded[:, 1], u.mean(1))
+    table.array(f"{name} m2", recorded[:, 2],
+                ((u - u.mean(1, keepdim=True)) ** 2).sum(1))
+    table.array(f"{name} quantization", recorded[:, 5], quantization)
+
+
+def compare_hard(table, file):
+    logits = file.tensor("logits")
+    loss = snn.loss(logits, file.tensor("labels"), **file.loss)
+    table.scalar("loss of the recorded logits", file.tensor("loss"), loss)
+    for layer in file.layers:
+        if layer["kind"] == "neuron":
+            compare_hard_layer(table, file, layer)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    failed = 0
+    for path in parser.parse_args().files:
+        file = File(path)
+        print(f"\n{os.path.basename(path)}: T {file.T}, batch "
+              f"{file.arrays['labels'].shape[0]}, "
+              f"{'smooth twin' if file.soft else 'hard spikes'}")
+        table = Table()
+        (compare_soft if file.soft else compare_hard)(table, file)
+        failed += table.failed
+    print(f"\n{failed} rows exceed their limit" if failed else "\nall rows agree")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

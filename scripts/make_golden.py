@@ -1,0 +1,277 @@
+#!/usr/bin/python3
+"""Writes tests/golden/*.safetensors with PyTorch, in double precision.
+
+    scripts/make_golden.py            writes the files
+    scripts/make_golden.py --check    fails where the files say something else
+
+Inputs are float32 numbers, so that an op starts from the same values; results
+are float64. Cases are drawn again until every decision (threshold, window,
+clip) is further from its edge than float32's rounding can reach."""
+import argparse
+import itertools
+import os
+import sys
+
+import numpy as np
+import torch
+
+import tensorfile
+import torch_snn as snn
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                      "..", "tests", "golden")
+MARGIN = 1e-3
+
+
+def single(array):
+    return np.asarray(array, dtype=np.float32)
+
+
+def single_value(value):
+    """The float32 nearest to a constant that the ops take as float."""
+    return float(np.float32(value))
+
+
+def double(array):
+    """A float32 array as a float64 tensor: exactly the same numbers."""
+    return torch.from_numpy(np.asarray(array, dtype=np.float64))
+
+
+def leaf(array):
+    return double(array).requires_grad_(True)
+
+
+# --- neuron: method, sections 1 and 2 ---------------------------------------
+
+def neuron_case(spec, x32, gs32, rho32, p32):
+    """Everything of one case, or None where a decision is too close."""
+    x, rho, p = leaf(x32), leaf(rho32), leaf(p32)
+    d = torch.sigmoid(p)
+    trace = snn.lif(x, spec, d, snn.widths(spec, rho, d, None))
+    for name in "usv":
+        for value in trace[name]:
+            value.retain_grad()
+    sum((s * g).sum() for s, g in zip(trace["s"], double(gs32))).backward()
+    u, s = torch.stack(trace["u"]).detach(), torch.stack(trace["s"]).detach()
+    distance = (u - spec["v_threshold"]).abs()
+    edge = (distance - snn.window(spec["family"], rho.exp().detach())).abs()
+    if min(distance.min(), edge.min()) < MARGIN:
+        return None
+
+    def gradients(name):
+        return np.stack([np.zeros(x32.shape[1:]) if v.grad is None
+                         else v.grad.numpy() for v in trace[name]])
+
+    return {"u": u.numpy(), "s": s.numpy(), "delta": gradients("s"),
+            "gu": gradients("u"), "gv": gradients("v"),
+            "dx": x.grad.numpy(), "drho": rho.grad.numpy(), "dp": p.grad.numpy()}
+
+
+def neuron_cases(random, shape):
+    file = {"x": single(random.uniform(-0.5, 2.5, shape)),
+            "gs": single(random.normal(size=shape)),
+            "rho": single([np.log(0.7)]), "p": single([0.4])}
+    for family, reset, detach, scaled in itertools.product(
+            snn.FAMILIES, ("hard", "soft"), (False, True), (False, True)):
+        spec = {"family": family, "reset": reset, "detach_reset": detach,
+                "decay_input": scaled, "width_rule": "learned",
+                "v_threshold": 1.0, "v_reset": -0.25}
+        case = neuron_case(spec, file["x"], file["gs"], file["rho"], file["p"])
+        if case is None:
+            return None
+        name = ".".join((family, reset, "detached" if detach else "attached",
+                         "scaled" if scaled else "plain"))
+        file.update({f"{name}.{key}": value for key, value in case.items()})
+    return file
+
+
+def neuron():
+    for seed in itertools.count():
+        file = neuron_cases(np.random.RandomState(seed), (6, 7))
+        if file is not None:
+            return file
+
+
+# --- norm: method, section 4 ------------------------------------------------
+
+def norm_case(file, kind, static):
+    """a and all gradients; PyTorch sees a static z repeated T times."""
+    z = leaf(file["z"][:1] if static else file["z"])
+    gamma, beta, p = leaf(file["gamma"]), leaf(file["beta"]), leaf(file["p"])
+    T, C = file["z"].shape[0], file["z"].shape[-1]
+    mean, var = double(file["running_mean"]).clone(), \
+        double(file["running_var"]).clone()
+    alpha_theta = 1.0 if kind == "bn" else float(file["alpha_theta"][0])
+    images = z.expand(T, *z.shape[1:]).reshape(-1, C)
+    a = torch.nn.functional.batch_norm(images, mean, var, alpha_theta * gamma,
+                                       beta, True, single_value(0.1),
+                                       single_value(1e-5))
+    a = a.reshape(file["z"].shape)
+    if kind == "tebn":
+        a = a * p.view(T, 1, 1, 1, 1)
+    (a * double(file["ga"])).sum().backward()
+    case = {"a": a.detach(), "running_mean": mean, "running_var": var,
+            "dz": z.grad, "dgamma": gamma.grad, "dbeta": beta.grad}
+    if kind == "tebn":
+        case["dp"] = p.grad
+    return {key: value.numpy() for key, value in case.items()}
+
+
+def norm():
+    random = np.random.RandomState(1)
+    shape = (3, 2, 2, 3, 3)  # T N H W C
+    spread = [1.5, 0.5, 0.02]  # the last: small enough that eps shows
+    file = {"z": single(random.normal(0.2, 1, shape) * spread),
+            "ga": single(random.normal(size=shape)),
+            "gamma": single(random.uniform(0.5, 1.5, 3)),
+            "beta": single(random.normal(size=3)),
+            "p": single(random.uniform(0.5, 1.5, 3)),
+            "running_mean": single(random.normal(size=3)),
+            "running_var": single(random.uniform(0.5, 2, 3)),
+            "alpha_theta": single([0.70710678])}
+    cases = {}
+    for kind, static in itertools.product(("tdbn", "bn", "tebn"), (False, True)):
+        case = norm_case(file, kind, static)
+        name = f"{kind}.{'static' if static else 'moving'}"
+        cases.update({f"{name}.{key}": value for key, value in case.items()})
+    return {**file, **cases}
+
+
+# --- PDA: method, section 3 -------------------------------------------------
+
+PDA_CASES = {
+    "moment": {},
+    "moment_channel": {"pda_granularity": "channel"},
+    "moment_target": {"pda_mean": 0.75, "pda_std": 0.5},
+    **{f"quantization_{family}": {"pda": "quantization", "family": family}
+       for family in snn.FAMILIES},
+}
+
+
+def pda_case(options, x32, w):
+    """D, dD/dx through BPTT, u; for the quantization kind also p = S_w(u-1)."""
+    spec = {"family": "rectangular", "reset": "hard", "detach_reset": True,
+            "decay_input": False, "v_threshold": 1.0, "v_reset": 0.0,
+            "pda": "moment", "pda_granularity": "layer", "pda_mean": 0.0,
+            "pda_std": 0.0, "pda_epsilon": single_value(0.05), **options}
+    x, d = leaf(x32), torch.tensor(0.25, dtype=torch.float64)
+    width = (torch.tensor(w, dtype=torch.float64),) * 2
+    trace = snn.lif(x, spec, d, width)
+    u = torch.stack(trace["u"])
+    D = snn.pda(u, spec, d, width, channel_dim=2)
+    D.backward()
+    case = {"u": u.detach().numpy(), "D": D.detach().numpy().reshape(1),
+            "dx": x.grad.numpy()}
+    if spec["pda"] == "quantization":
+        p = snn.soft_spike(spec["family"], u.detach() - 1, width[0])
+        eps = spec["pda_epsilon"]
+        if min((p - eps).abs().min(), (p - 1 + eps).abs().min()) < MARGIN:
+            return None
+        case["p"] = p.numpy()
+    return case
+
+
+def pda():
+    """The inputs are multiples of 1/64 and d = 1/4: u is exact in float32."""
+    w = 1.125
+    for seed in itertools.count():
+        random = np.random.RandomState(seed)
+        x = single(random.randint(-32, 128, (4, 2, 3)) / 64)
+        cases = {name: pda_case(options, x, w)
+                 for name, options in PDA_CASES.items()}
+        if all(case is not None for case in cases.values()):
+            break
+    file = {"x": x, "width": single([w])}
+    for name, case in cases.items():
+        file.update({f"{name}.{key}": value for key, value in case.items()})
+    return file
+
+
+# --- losses: method, section 5 ----------------------------------------------
+
+def loss():
+    random = np.random.RandomState(3)
+    T, N, classes = 3, 4, 5
+    file = {"labels": np.array([4, 0, 2, 2], dtype=np.int32)}
+    for vote in (1, 2):
+        logits32 = single(random.normal(0, 2, (T, N, classes * vote)))
+        file[f"logits{vote}"] = logits32
+        for kind, smoothing in itertools.product(("mean", "tet", "mse"), (0, 0.125)):
+            logits = leaf(logits32)
+            value = snn.loss(logits, double(file["labels"]), kind, classes, vote,
+                             smoothing, 0.0625, 1.0)
+            value.backward()
+            name = f"{kind}.vote{vote}.{'smooth' if smoothing else 'sharp'}"
+            file[f"{name}.loss"] = value.detach().numpy().reshape(1)
+            file[f"{name}.dlogits"] = logits.grad.numpy()
+    return file
+
+
+# --- optimisers: ten steps --------------------------------------------------
+
+ADAM = {"betas": (single_value(0.9), single_value(0.999)),
+        "eps": single_value(1e-8)}
+OPTIMIZERS = {
+    "sgd": (torch.optim.SGD, {}),
+    "momentum": (torch.optim.SGD, {"momentum": 0.875}),
+    "nesterov": (torch.optim.SGD, {"momentum": 0.875, "nesterov": True,
+                                   "weight_decay": 0.0625}),
+    "clipped": (torch.optim.SGD, {"momentum": 0.875}),
+    "adam": (torch.optim.Adam, {"weight_decay": 0.0625, **ADAM}),
+    "adamw": (torch.optim.AdamW, {"weight_decay": 0.0625, **ADAM}),
+}
+MAX_NORM = 2.5  # clips about half of the steps
+
+
+def optim():
+    random = np.random.RandomState(4)
+    file = {"w": single(random.normal(size=11)),
+            "g": single(random.normal(0, 0.8, (10, 11))),
+            "lr": single(random.uniform(0.02, 0.2, 10))}
+    for name, (kind, options) in OPTIMIZERS.items():
+        w = leaf(file["w"]).detach().clone().requires_grad_(True)
+        optimizer, steps, norms = kind([w], lr=0.0, **options), [], []
+        for g, lr in zip(file["g"], file["lr"]):
+            w.grad = double(g).clone()
+            if name == "clipped":
+                norms.append(float(torch.nn.utils.clip_grad_norm_([w], MAX_NORM)))
+            optimizer.param_groups[0]["lr"] = float(lr)
+            optimizer.step()
+            steps.append(w.detach().numpy().copy())
+        file[f"{name}.w"] = np.stack(steps)
+        if norms:
+            file[f"{name}.norm"] = np.array(norms)
+    return file
+
+
+# --- main -------------------------------------------------------------------
+
+FILES = {"neuron": neuron, "norm": norm, "pda": pda, "loss": loss,
+         "optim": optim}
+
+
+def differs(path, made):
+    stored, _ = tensorfile.read(path)
+    return stored.keys() != made.keys() or any(
+        not np.allclose(stored[k], made[k], rtol=1e-11, atol=1e-13) for k in made)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true",
+                        help="compare with the stored files, write nothing")
+    check, wrong = parser.parse_args().check, []
+    for name, make in FILES.items():
+        path = os.path.join(FOLDER, name + ".safetensors")
+        made = make()
+        if not check:
+            tensorfile.write(path, made, {"made_by": "scripts/make_golden.py"})
+        elif differs(path, made):
+            wrong.append(path)
+    for path in wrong:
+        print(f"{path}: PyTorch {torch.__version__} gives other values")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
