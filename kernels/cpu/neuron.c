@@ -1,0 +1,236 @@
+/* neuron.c - what the two directions of the neuron op share (see neuron.h). */
+#include "kernels/cpu/neuron.h"
+
+#include <string.h>
+
+/* --- a call, and its parts ----------------------------------------------- */
+
+/* Elements of u over all steps that should stay in the first-level cache. */
+#define CACHED 4096
+#define SHORTEST_ROW 64
+
+static size_t row_elements(int32_t T) {
+  size_t row = CACHED / (size_t)T / 8 * 8;
+  if (row < SHORTEST_ROW) return SHORTEST_ROW;
+  return row < SURGE_ROW ? row : SURGE_ROW;
+}
+
+surge_cpu_neuron surge_cpu_neuron_call(const surge_neuron *a) {
+  surge_cpu_neuron call = {.a = a, .row = row_elements(a->T)};
+  call.cut = surge_cpu_cut_maps(&a->map, a->N, call.row);
+  call.groups =
+      call.cut.count < SURGE_CPU_GROUPS ? call.cut.count : SURGE_CPU_GROUPS;
+  call.M = (size_t)a->N * surge_map_elements(&a->map);
+  return call;
+}
+
+void *surge_cpu_take(surge_cpu_scratch *scratch, size_t bytes) {
+  void *part = scratch->base ? scratch->base + scratch->used : NULL;
+  scratch->used += (bytes + 63) / 64 * 64;
+  return part;
+}
+
+size_t surge_cpu_neuron_workspace(surge_context *context,
+                                  const surge_neuron *a) {
+  size_t forward = surge_cpu_neuron_forward_workspace(context, a);
+  size_t backward = surge_cpu_neuron_backward_workspace(context, a);
+  return forward > backward ? forward : backward;
+}
+
+/* --- rows ---------------------------------------------------------------- */
+
+void surge_cpu_repeat(float *row, size_t lanes, size_t length) {
+  for (size_t done = lanes; done < length; done *= 2) {
+    size_t rest = length - done;
+    memcpy(row + done, row, (rest < done ? rest : done) * sizeof *row);
+  }
+}
+
+void surge_cpu_spread(float *restrict row, const surge_cpu_piece *piece,
+                      const float *values, size_t parts) {
+  size_t lanes = surge_cpu_lanes(piece, parts);
+  memcpy(row, values + (parts == 1 ? 0 : piece->channel),
+         lanes * sizeof *row);
+  surge_cpu_repeat(row, lanes, piece->length);
+}
+
+void surge_cpu_rows_fill(surge_cpu_rows *rows, const surge_cpu_neuron *call,
+                         const surge_cpu_piece *piece) {
+  const surge_neuron *a = call->a;
+  size_t parts = surge_cpu_parts(a, a->spec.granularity);
+  for (size_t later = 0; later < 2; later++) {
+    float *width = rows->width[later], *inverse = rows->inverse[later];
+    surge_cpu_spread(width, piece, a->width + later * parts, parts);
+    for (size_t i = 0; i < piece->length; i++) inverse[i] = 1.0f / width[i];
+  }
+  for (int which = 0; which < a->inputs; which++) {
+    const surge_neuron_input *input = &a->input[which];
+    if (!input->scale || input->per_step) continue;
+    size_t C = (size_t)a->map.c;
+    surge_cpu_spread(rows->scale[which], piece, input->scale, C);
+    surge_cpu_spread(rows->shift[which], piece, input->shift, C);
+  }
+  rows->filled = *piece;
+}
+
+void surge_cpu_fold(float *x, size_t length, size_t lanes) {
+  for (size_t count = length / lanes; count > 1;) {
+    size_t half = (count + 1) / 2, moved = (count - half) * lanes;
+    const float *second = x + half * lanes;
+#pragma omp simd
+    for (size_t i = 0; i < moved; i++) x[i] += second[i];
+    count = half;
+  }
+}
+
+void surge_cpu_fold_into(double *total, float *x, const surge_cpu_piece *piece,
+                         size_t parts) {
+  size_t lanes = surge_cpu_lanes(piece, parts);
+  double *own = total + (parts == 1 ? 0 : piece->channel);
+  surge_cpu_fold(x, piece->length, lanes);
+  for (size_t l = 0; l < lanes; l++) own[l] += (double)x[l];
+}
+
+/* --- the current --------------------------------------------------------- */
+
+/* TEBN's scale and shift differ by step: these rows are filled each time. */
+static void fill_step(surge_cpu_rows *rows, const surge_cpu_neuron *call,
+                      const surge_cpu_piece *piece, int which, size_t t) {
+  const surge_neuron_input *input = &call->a->input[which];
+  size_t C = (size_t)call->a->map.c;
+  surge_cpu_spread(rows->scale[which], piece, input->scale + t * C, C);
+  surge_cpu_spread(rows->shift[which], piece, input->shift + t * C, C);
+}
+
+static void affine_row(float *restrict x, const float *restrict z,
+                       const float *restrict scale,
+                       const float *restrict shift, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    x[i] = surge_affine(scale[i], z[i], shift[i]);
+}
+
+static void add_affine_row(float *restrict x, const float *restrict z,
+                           const float *restrict scale,
+                           const float *restrict shift, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    x[i] += surge_affine(scale[i], z[i], shift[i]);
+}
+
+static void add_row(float *restrict x, const float *restrict z,
+                    size_t length) {
+  for (size_t i = 0; i < length; i++) x[i] += z[i];
+}
+
+const float *surge_cpu_neuron_input(float *row, surge_cpu_rows *rows,
+                                    const surge_cpu_neuron *call,
+                                    const surge_cpu_piece *piece, size_t t) {
+  const surge_neuron *a = call->a;
+  size_t length = piece->length;
+  for (int which = 0; which < a->inputs; which++) {
+    const float *z = surge_cpu_input_at(call, which, t, piece->offset);
+    if (a->input[which].per_step) fill_step(rows, call, piece, which, t);
+    if (!a->input[which].scale) {
+      if (a->inputs == 1) return z;
+      if (which == 0) memcpy(row, z, length * sizeof *row);
+      if (which == 1) add_row(row, z, length);
+    } else if (which == 0) {
+      affine_row(row, z, rows->scale[0], rows->shift[0], length);
+    } else {
+      add_affine_row(row, z, rows->scale[1], rows->shift[1], length);
+    }
+  }
+  return row;
+}
+
+/* --- one step of a piece -------------------------------------------------- */
+
+void surge_cpu_neuron_start(float *v, const surge_cpu_neuron *call,
+                            const surge_cpu_piece *piece) {
+  size_t bytes = piece->length * sizeof *v;
+  if (call->a->v_in)
+    memcpy(v, call->a->v_in + piece->offset, bytes);
+  else
+    memset(v, 0, bytes);
+}
+
+/* The arrays of one step: z is affine's argument where there is a scale, else
+ * the sum of the inputs. */
+typedef struct step_rows {
+  float *restrict u, *restrict s, *restrict v;
+  const float *restrict z, *restrict scale, *restrict shift;
+  const float *restrict inverse;
+  size_t length;
+} step_rows;
+
+/* The loop, once a case: `affine`, `soft`, `reset` and `family` are constants
+ * where it is called. */
+static inline __attribute__((always_inline)) bool step_loop(
+    const step_rows *r, const surge_neuron *a, bool affine, bool soft,
+    surge_reset reset, surge_family family) {
+  float d = a->scalars[SURGE_SCALAR_DECAY], gain = a->scalars[SURGE_SCALAR_GAIN];
+  float theta = a->spec.v_threshold, v_reset = a->spec.v_reset;
+  float *restrict u_row = r->u, *restrict s_row = r->s, *restrict v_row = r->v;
+  const float *restrict z = r->z, *restrict scale = r->scale;
+  const float *restrict shift = r->shift, *restrict inverse = r->inverse;
+  uint32_t faults = 0;
+  for (size_t i = 0; i < r->length; i++) {
+    float x = affine ? surge_affine(scale[i], z[i], shift[i]) : z[i];
+    float u = surge_membrane(d, v_row[i], gain * x);
+    float s = soft ? surge_soft_spike(family, u - theta, inverse[i])
+                   : surge_fire(u, theta);
+    faults |= surge_finite(u) ? 0u : 1u;
+    u_row[i] = u;
+    s_row[i] = s;
+    v_row[i] = surge_after_reset(reset, u, s, theta, v_reset);
+  }
+  return faults == 0;
+}
+
+/* The smooth twin is for tests and proofs: a loop a family and reset. */
+static bool soft_step(const step_rows *r, const surge_neuron *a) {
+  bool hard = a->spec.reset == SURGE_RESET_HARD;
+  switch (a->spec.family) {
+#define SOFT_STEP(NAME, word, half)                                              case SURGE_##NAME:                                                               return hard ? step_loop(r, a, false, true, SURGE_RESET_HARD, SURGE_##NAME)                 : step_loop(r, a, false, true, SURGE_RESET_SOFT, SURGE_##NAME);
+    SURGE_FAMILY_LIST(SOFT_STEP)
+#undef SOFT_STEP
+  }
+  return false;
+}
+
+static bool spiking_step(const step_rows *r, const surge_neuron *a) {
+  const surge_family none = SURGE_RECTANGULAR; /* a hard decision has none */
+  bool hard = a->spec.reset == SURGE_RESET_HARD;
+  if (r->scale)
+    return hard ? step_loop(r, a, true, false, SURGE_RESET_HARD, none)
+                : step_loop(r, a, true, false, SURGE_RESET_SOFT, none);
+  return hard ? step_loop(r, a, false, false, SURGE_RESET_HARD, none)
+              : step_loop(r, a, false, false, SURGE_RESET_SOFT, none);
+}
+
+bool surge_cpu_neuron_step(float *restrict u, float *restrict s,
+                           float *restrict v, surge_cpu_rows *rows,
+                           const surge_cpu_neuron *call,
+                           const surge_cpu_piece *piece, size_t t) {
+  const surge_neuron *a = call->a;
+  _Alignas(64) surge_row x;
+  step_rows r = {.u = u, .s = s, .v = v, .length = piece->length};
+  r.inverse = rows->inverse[t > 0];
+  /* The usual case, one normalised input, is not stored in between. */
+  if (a->inputs == 1 && a->input[0].scale && !a->spec.soft_forward) {
+    if (a->input[0].per_step) fill_step(rows, call, piece, 0, t);
+    r.z = surge_cpu_input_at(call, 0, t, piece->offset);
+    r.scale = rows->scale[0];
+    r.shift = rows->shift[0];
+  } else {
+    r.z = surge_cpu_neuron_input(x, rows, call, piece, t);
+  }
+  return a->spec.soft_forward ? soft_step(&r, a) : spiking_step(&r, a);
+}
+
+void surge_cpu_deliver(float *to, const float *from, size_t length,
+                       surge_mode mode) {
+  if (mode == SURGE_ADD)
+    add_row(to, from, length);
+  else
+    memcpy(to, from, length * sizeof *to);
+}

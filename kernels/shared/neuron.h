@@ -1,0 +1,117 @@
+/* neuron.h - the formulas of the spiking neuron, one element and one step.
+ *
+ * Each product and each sum is rounded by itself (compile with
+ * -ffp-contract=off, --fmad=false): equal currents then give equal spikes on
+ * every backend. The method: <surge/neuron.h> and the neuron slots of
+ * <surge/backend.h>. */
+#ifndef SURGE_SHARED_NEURON_H
+#define SURGE_SHARED_NEURON_H
+
+#include <surge/backend.h>
+
+#include "kernels/shared/surrogate.h"
+
+/* --- forward ------------------------------------------------------------- */
+
+/* The current of one normalised input. */
+SURGE_INLINE float surge_affine(float scale, float z, float shift) {
+  return scale * z + shift;
+}
+
+/* u[t] = d*v[t-1] + a[t]. */
+SURGE_INLINE float surge_membrane(float d, float v, float a) {
+  return d * v + a;
+}
+
+/* The hard decision; equality fires. */
+SURGE_INLINE float surge_fire(float u, float theta) {
+  return u >= theta ? 1.0f : 0.0f;
+}
+
+/* v[t] after a spike s (soft: anything in [0,1]). */
+SURGE_INLINE float surge_after_reset(surge_reset reset, float u, float s,
+                                     float theta, float v_reset) {
+  return reset == SURGE_RESET_HARD ? u * (1.0f - s) + v_reset * s
+                                   : u - theta * s;
+}
+
+/* No infinity and no NaN. */
+SURGE_INLINE bool surge_finite(float u) { return u - u == 0.0f; }
+
+/* --- backward ------------------------------------------------------------ */
+
+/* The reset's derivatives, the four cases of reset and detach in one form:
+ *     dv/ds = offset - slope*u     dv/du = 1 - keep*s  (s held)              */
+typedef struct surge_reset_terms {
+  float offset, slope, keep;
+} surge_reset_terms;
+
+SURGE_INLINE surge_reset_terms
+surge_reset_terms_of(const surge_neuron_spec *spec) {
+  bool hard = spec->reset == SURGE_RESET_HARD;
+  surge_reset_terms terms = {0.0f, 0.0f, hard ? 1.0f : 0.0f};
+  if (spec->detach_reset) return terms;
+  terms.offset = hard ? spec->v_reset : -spec->v_threshold;
+  terms.slope = hard ? 1.0f : 0.0f;
+  return terms;
+}
+
+/* delta = dL/ds: from the layer above, and through the reset. */
+SURGE_INLINE float surge_adjoint_spike(float gs, float gv, float u,
+                                       surge_reset_terms terms) {
+  return gs + gv * (terms.offset - terms.slope * u);
+}
+
+/* gu = dL/du from delta, h, gv and PDA's q. */
+SURGE_INLINE float surge_adjoint_membrane(float delta, float h, float gv,
+                                          float s, float q,
+                                          surge_reset_terms terms) {
+  return delta * h + gv * (1.0f - terms.keep * s) + q;
+}
+
+/* --- scalars of a layer, in double --------------------------------------- */
+
+/* d; `logit` is read only where the decay is learned. */
+SURGE_INLINE double surge_decay_factor(const surge_neuron_spec *spec,
+                                       const float *logit) {
+  return spec->decay_learned ? 1 / (1 + exp(-(double)*logit))
+                             : (double)spec->decay;
+}
+
+/* theta sqrt(1 + d^2): the spread that threshold-dependent normalisation aims
+ * at, from the second step on. */
+SURGE_INLINE double surge_target_spread(const surge_neuron_spec *spec,
+                                        double d) {
+  return (double)spec->v_threshold * sqrt(1 + d * d);
+}
+
+/* A width of the rectangle as the width of `family` with the same central
+ * half of the mass. */
+SURGE_INLINE double surge_from_rectangular(surge_family family, double w) {
+  return w * (surge_central_half(SURGE_RECTANGULAR) /
+              surge_central_half(family));
+}
+
+/* Width at t = 0 (later: t > 0) under every rule but `learned`. `gamma` is the
+ * norm's mean gamma and `progress` that of the run; each for its rule alone. */
+SURGE_INLINE double surge_width(const surge_neuron_spec *spec, double d,
+                                double gamma, double progress, bool later) {
+  double start = (double)spec->width, theta = (double)spec->v_threshold;
+  double g = gamma < 1e-3 ? 1e-3 : gamma;
+  double spread = surge_target_spread(spec, d);
+  switch (spec->width_rule) {
+    case SURGE_WIDTH_DECAY:
+      return surge_from_rectangular(spec->family, 2 * spread);
+    case SURGE_WIDTH_NORM:
+      return surge_from_rectangular(spec->family,
+                                    2 * g * (later ? spread : theta));
+    case SURGE_WIDTH_SCHEDULE:
+      return start * pow((double)spec->width_end / start, progress);
+    case SURGE_WIDTH_FIXED:
+    case SURGE_WIDTH_LEARNED: /* its caller takes exp(rho) */
+      break;
+  }
+  return start;
+}
+
+#endif
