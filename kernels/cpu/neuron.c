@@ -153,84 +153,136 @@ void surge_cpu_neuron_start(float *v, const surge_cpu_neuron *call,
     memset(v, 0, bytes);
 }
 
-/* The arrays of one step: z is affine's argument where there is a scale, else
- * the sum of the inputs. */
+/* The arrays of a few steps: z is affine's argument where there is a scale,
+ * else the sum of the inputs. */
 typedef struct step_rows {
-  float *restrict u, *restrict s, *restrict v;
-  const float *restrict z, *restrict scale, *restrict shift;
-  const float *restrict inverse;
-  size_t length;
+  surge_cpu_steps u, s;
+  float *v;
+  const float *z, *scale, *shift, *inverse;
+  size_t z_stride, length;
 } step_rows;
 
-/* The loop, once a case: `affine`, `soft`, `reset` and `family` are constants
- * where it is called. */
+/* What a loop is compiled for; a constant where the loop is called. */
+typedef struct step_case {
+  size_t count;
+  bool affine, write_u, write_s, soft;
+  surge_reset reset;
+  surge_family family; /* of a soft spike                                     */
+} step_case;
+
 static inline __attribute__((always_inline)) bool step_loop(
-    const step_rows *r, const surge_neuron *a, bool affine, bool soft,
-    surge_reset reset, surge_family family) {
-  float d = a->scalars[SURGE_SCALAR_DECAY], gain = a->scalars[SURGE_SCALAR_GAIN];
-  float theta = a->spec.v_threshold, v_reset = a->spec.v_reset;
-  float *restrict u_row = r->u, *restrict s_row = r->s, *restrict v_row = r->v;
-  const float *restrict z = r->z, *restrict scale = r->scale;
-  const float *restrict shift = r->shift, *restrict inverse = r->inverse;
+    const step_rows *r, const surge_neuron *a, const step_case is) {
+  const float d = a->scalars[SURGE_SCALAR_DECAY];
+  const float gain = a->scalars[SURGE_SCALAR_GAIN];
+  const float theta = a->spec.v_threshold, v_reset = a->spec.v_reset;
+  const step_rows row = *r;
   uint32_t faults = 0;
-  for (size_t i = 0; i < r->length; i++) {
-    float x = affine ? surge_affine(scale[i], z[i], shift[i]) : z[i];
-    float u = surge_membrane(d, v_row[i], gain * x);
-    float s = soft ? surge_soft_spike(family, u - theta, inverse[i])
-                   : surge_fire(u, theta);
-    faults |= surge_finite(u) ? 0u : 1u;
-    u_row[i] = u;
-    s_row[i] = s;
-    v_row[i] = surge_after_reset(reset, u, s, theta, v_reset);
+#pragma GCC ivdep
+  for (size_t i = 0; i < row.length; i++) {
+    float v = row.v[i];
+#pragma GCC unroll 4
+    for (size_t k = 0; k < is.count; k++) {
+      float z = row.z[k * row.z_stride + i];
+      float x = is.affine ? surge_affine(row.scale[i], z, row.shift[i]) : z;
+      float u = surge_membrane(d, v, gain * x);
+      float s = is.soft
+                    ? surge_soft_spike(is.family, u - theta, row.inverse[i])
+                    : surge_fire(u, theta);
+      faults |= surge_fault_bits(u);
+      if (is.write_u) row.u.first[k * row.u.stride + i] = u;
+      if (is.write_s) row.s.first[k * row.s.stride + i] = s;
+      v = is.soft ? surge_after_soft_spike(is.reset, u, s, theta, v_reset)
+                  : surge_after_spike(is.reset, u, s, theta, v_reset);
+    }
+    row.v[i] = v;
   }
   return faults == 0;
 }
 
-/* The smooth twin is for tests and proofs: a loop a family and reset. */
-static bool soft_step(const step_rows *r, const surge_neuron *a) {
-  bool hard = a->spec.reset == SURGE_RESET_HARD;
+/* Each function below makes one word of the case a constant. */
+static inline __attribute__((always_inline)) bool step_by_reset(
+    const step_rows *r, const surge_neuron *a, step_case is) {
+  is.reset = SURGE_RESET_SOFT;
+  if (a->spec.reset == SURGE_RESET_SOFT) return step_loop(r, a, is);
+  is.reset = SURGE_RESET_HARD;
+  return step_loop(r, a, is);
+}
+
+static inline __attribute__((always_inline)) bool step_by_output(
+    const step_rows *r, const surge_neuron *a, step_case is) {
+  is.write_u = is.write_s = true;
+  if (r->u.first && r->s.first) return step_by_reset(r, a, is);
+  is.write_u = false;
+  if (r->s.first) return step_by_reset(r, a, is);
+  is.write_u = true;
+  is.write_s = false;
+  return step_by_reset(r, a, is);
+}
+
+static bool step_affine(const step_rows *r, const surge_neuron *a,
+                        size_t count) {
+  if (count == 1)
+    return step_by_output(r, a, (step_case){.count = 1, .affine = true});
+  return step_by_output(r, a,
+                        (step_case){.count = SURGE_STRIDE, .affine = true});
+}
+
+static bool step_plain(const step_rows *r, const surge_neuron *a,
+                       size_t count) {
+  if (count == 1) return step_by_output(r, a, (step_case){.count = 1});
+  return step_by_output(r, a, (step_case){.count = SURGE_STRIDE});
+}
+
+static bool step_soft(const step_rows *r, const surge_neuron *a) {
+  step_case is = {.count = 1, .write_u = true, .write_s = true, .soft = true};
   switch (a->spec.family) {
-#define SOFT_STEP(NAME, word, half)                                              case SURGE_##NAME:                                                               return hard ? step_loop(r, a, false, true, SURGE_RESET_HARD, SURGE_##NAME)                 : step_loop(r, a, false, true, SURGE_RESET_SOFT, SURGE_##NAME);
+#define SOFT_STEP(NAME, word, half)                                            \
+  case SURGE_##NAME:                                                           \
+    is.family = SURGE_##NAME;                                                  \
+    return step_by_reset(r, a, is);
     SURGE_FAMILY_LIST(SOFT_STEP)
 #undef SOFT_STEP
   }
   return false;
 }
 
-static bool spiking_step(const step_rows *r, const surge_neuron *a) {
-  const surge_family none = SURGE_RECTANGULAR; /* a hard decision has none */
-  bool hard = a->spec.reset == SURGE_RESET_HARD;
-  if (r->scale)
-    return hard ? step_loop(r, a, true, false, SURGE_RESET_HARD, none)
-                : step_loop(r, a, true, false, SURGE_RESET_SOFT, none);
-  return hard ? step_loop(r, a, false, false, SURGE_RESET_HARD, none)
-              : step_loop(r, a, false, false, SURGE_RESET_SOFT, none);
+/* The sums of the inputs as they are, or gathered in x. */
+static void gather_inputs(step_rows *r, float *x, surge_cpu_rows *rows,
+                          const surge_cpu_neuron *call,
+                          const surge_cpu_piece *piece, size_t t,
+                          size_t count) {
+  r->z_stride = SURGE_ROW;
+  for (size_t k = 0; k < count; k++) {
+    const float *sum = surge_cpu_neuron_input(x + k * SURGE_ROW, rows, call,
+                                              piece, t + k);
+    if (k == 0) r->z = sum;
+    if (k == 1 && sum != x + SURGE_ROW) r->z_stride = (size_t)(sum - r->z);
+  }
 }
 
-bool surge_cpu_neuron_step(float *restrict u, float *restrict s,
+bool surge_cpu_neuron_step(surge_cpu_steps u, surge_cpu_steps s,
                            float *restrict v, surge_cpu_rows *rows,
                            const surge_cpu_neuron *call,
-                           const surge_cpu_piece *piece, size_t t) {
+                           const surge_cpu_piece *piece, size_t t,
+                           size_t count) {
   const surge_neuron *a = call->a;
-  _Alignas(64) surge_row x;
+  const surge_neuron_input *input = &a->input[0];
+  _Alignas(64) float x[SURGE_STRIDE * SURGE_ROW];
+  _Alignas(64) surge_row spare;
   step_rows r = {.u = u, .s = s, .v = v, .length = piece->length};
   r.inverse = rows->inverse[t > 0];
   /* The usual case, one normalised input, is not stored in between. */
-  if (a->inputs == 1 && a->input[0].scale && !a->spec.soft_forward) {
-    if (a->input[0].per_step) fill_step(rows, call, piece, 0, t);
+  if (a->inputs == 1 && input->scale && !input->per_step &&
+      !a->spec.soft_forward) {
     r.z = surge_cpu_input_at(call, 0, t, piece->offset);
+    r.z_stride = input->is_static ? 0 : call->M;
     r.scale = rows->scale[0];
     r.shift = rows->shift[0];
-  } else {
-    r.z = surge_cpu_neuron_input(x, rows, call, piece, t);
+    return step_affine(&r, a, count);
   }
-  return a->spec.soft_forward ? soft_step(&r, a) : spiking_step(&r, a);
-}
-
-void surge_cpu_deliver(float *to, const float *from, size_t length,
-                       surge_mode mode) {
-  if (mode == SURGE_ADD)
-    add_row(to, from, length);
-  else
-    memcpy(to, from, length * sizeof *to);
+  gather_inputs(&r, x, rows, call, piece, t, count);
+  if (!a->spec.soft_forward) return step_plain(&r, a, count);
+  if (!u.first) r.u.first = spare;
+  if (!s.first) r.s.first = spare;
+  return step_soft(&r, a);
 }

@@ -103,19 +103,33 @@ const float *surge_cpu_neuron_input(float *row, surge_cpu_rows *rows,
                                     const surge_cpu_neuron *call,
                                     const surge_cpu_piece *piece, size_t t);
 
-/* u and s of step t, v of step t-1 becomes that of step t. False where a u is
- * not finite. */
-bool surge_cpu_neuron_step(float *restrict u, float *restrict s,
+/* Steps that are taken through a row at once, where so many are left: v and
+ * what belongs to the channel then stay in registers in between. */
+#define SURGE_STRIDE 4
+
+/* Steps to take at once when `left` remain. The smooth twin, made for proofs
+ * and not for speed, goes step by step. */
+static inline size_t surge_cpu_stride(const surge_neuron *a, size_t left) {
+  return left < SURGE_STRIDE || a->spec.soft_forward ? 1 : SURGE_STRIDE;
+}
+
+/* Rows of several steps: that of step k starts at first + k*stride. */
+typedef struct surge_cpu_steps {
+  float *first;
+  size_t stride;
+} surge_cpu_steps;
+
+/* u and s (either may be NULL) of steps t .. t+count-1, count 1 or
+ * SURGE_STRIDE; v of step t-1 becomes that of the last. False where a u is not
+ * finite. */
+bool surge_cpu_neuron_step(surge_cpu_steps u, surge_cpu_steps s,
                            float *restrict v, surge_cpu_rows *rows,
                            const surge_cpu_neuron *call,
-                           const surge_cpu_piece *piece, size_t t);
+                           const surge_cpu_piece *piece, size_t t,
+                           size_t count);
 
 /* v before the first step: v_in or 0. */
 void surge_cpu_neuron_start(float *v, const surge_cpu_neuron *call,
                             const surge_cpu_piece *piece);
-
-/* to = from, or to += from. */
-void surge_cpu_deliver(float *to, const float *from, size_t length,
-                       surge_mode mode);
 
 #endif

@@ -63,7 +63,8 @@ typedef struct backward_rows {
   surge_cpu_rows channel;
   _Alignas(64) surge_row mean[2];              /* of a normalised input      */
   _Alignas(64) surge_row pda_m, pda_c0, pda_c1;
-  _Alignas(64) surge_row gv, g, q;             /* dL/dv; dL/du, then da; PDA */
+  _Alignas(64) surge_row gv, q[SURGE_STRIDE];  /* dL/dv; PDA's dL/du         */
+  _Alignas(64) surge_row g[SURGE_STRIDE];      /* dL/du, then da             */
   _Alignas(64) surge_row drho, ddecay;         /* sums over t                */
   _Alignas(64) surge_row sum0[2], sum1[2];     /* of da and da*(z - mean)    */
   _Alignas(64) surge_row da[2];                /* of a static input          */
@@ -96,50 +97,53 @@ static void fill_channel_rows(backward_rows *rows, const backward_call *b,
 /* u of all steps, and v before each where the decay's gradient needs it. */
 static void rebuild(backward_rows *rows, const backward_call *b,
                     const surge_cpu_piece *piece) {
-  _Alignas(64) surge_row v, s;
-  size_t row = b->call.row;
+  _Alignas(64) surge_row v;
+  const surge_neuron *common = &b->a->common;
+  size_t T = (size_t)common->T, row = b->call.row, count;
   surge_cpu_neuron_start(v, &b->call, piece);
-  for (size_t t = 0; t < (size_t)b->a->common.T; t++) {
+  for (size_t t = 0; t < T; t += count) {
+    surge_cpu_steps u = {rows->u + t * row, row}, none = {NULL, 0};
+    count = b->a->ddecay_logit ? 1 : surge_cpu_stride(common, T - t);
     if (b->a->ddecay_logit)
       memcpy(rows->v + t * row, v, piece->length * sizeof *v);
     /* A fault was reported by the forward. */
-    (void)surge_cpu_neuron_step(rows->u + t * row, s, v, &rows->channel,
-                                &b->call, piece, t);
+    (void)surge_cpu_neuron_step(u, none, v, &rows->channel, &b->call, piece, t,
+                                count);
   }
 }
 
 /* --- PDA ----------------------------------------------------------------- */
 
-static void moment_row(backward_rows *rows, const float *restrict u,
-                       size_t length) {
+static void moment_row(const backward_rows *rows, float *restrict q,
+                       const float *restrict u, size_t length) {
   for (size_t i = 0; i < length; i++)
-    rows->q[i] = surge_pda_moment_gradient(u[i], rows->pda_m[i],
-                                           rows->pda_c0[i], rows->pda_c1[i]);
+    q[i] = surge_pda_moment_gradient(u[i], rows->pda_m[i], rows->pda_c0[i],
+                                     rows->pda_c1[i]);
 }
 
 static inline __attribute__((always_inline)) void quantization_loop(
-    backward_rows *rows, const float *restrict u, const float *restrict width,
-    const float *restrict inverse, size_t length, float theta,
-    surge_pda_clip clip, surge_family family) {
+    const backward_rows *rows, float *restrict q, const float *restrict u,
+    const float *restrict width, const float *restrict inverse, size_t length,
+    float theta, surge_pda_clip clip, surge_family family) {
   for (size_t i = 0; i < length; i++) {
     float x = u[i] - theta;
     float p = surge_soft_spike(family, x, inverse[i]);
     float h = surge_surrogate(family, x, width[i], inverse[i]);
-    rows->q[i] = rows->pda_c0[i] * surge_pda_quantization_gradient(
-                                       p, u[i] >= theta, h, clip);
+    q[i] = rows->pda_c0[i] *
+           surge_pda_quantization_gradient(p, u[i] >= theta, h, clip);
   }
 }
 
-static void quantization_row(backward_rows *rows, const float *u,
-                             size_t length, const surge_neuron_spec *spec,
-                             bool later) {
+static void quantization_row(const backward_rows *rows, float *q,
+                             const float *u, size_t length,
+                             const surge_neuron_spec *spec, bool later) {
   const float *width = rows->channel.width[later];
   const float *inverse = rows->channel.inverse[later];
   surge_pda_clip clip = surge_pda_clip_of(spec->pda_epsilon);
   switch (spec->family) {
 #define QUANTIZATION(NAME, word, half)                                         \
   case SURGE_##NAME:                                                           \
-    quantization_loop(rows, u, width, inverse, length, spec->v_threshold,      \
+    quantization_loop(rows, q, u, width, inverse, length, spec->v_threshold,   \
                       clip, SURGE_##NAME);                                     \
     break;
     SURGE_FAMILY_LIST(QUANTIZATION)
@@ -147,53 +151,93 @@ static void quantization_row(backward_rows *rows, const float *u,
   }
 }
 
-/* --- the adjoint of one step ---------------------------------------------- */
+/* --- the adjoint of a few steps ------------------------------------------- */
 
-/* g = dL/du of step t; gv of step t becomes that of t-1. The family and
- * whether s is soft and the width learned are constants where it is called. */
+/* What a loop is compiled for; a constant where the loop is called. */
+typedef struct adjoint_case {
+  size_t count;
+  bool soft, detach;
+  surge_reset reset;
+  surge_family family;
+} adjoint_case;
+
+/* g = dL/du of steps t .. t+count-1, last step first; gv becomes dL/dv[t-1].
+ * w and 1/w of step t are rows->channel.width[t > 0]. */
 static inline __attribute__((always_inline)) void adjoint_loop(
-    backward_rows *rows, const surge_neuron *a, const float *restrict u_row,
-    const float *restrict gs, size_t length, bool later, bool learned,
-    bool soft, surge_family family) {
-  float d = a->scalars[SURGE_SCALAR_DECAY], theta = a->spec.v_threshold;
-  surge_reset_terms terms = surge_reset_terms_of(&a->spec);
-  const float *restrict width = rows->channel.width[later];
-  const float *restrict inverse = rows->channel.inverse[later];
-  const float *restrict q = rows->q;
-  float *restrict gv = rows->gv, *restrict g = rows->g;
-  float *restrict drho = rows->drho;
+    backward_rows *rows, const backward_call *b, const float *restrict u_row,
+    const float *restrict gs, size_t length, bool later, adjoint_case is) {
+  const surge_neuron *a = &b->a->common;
+  const float d = a->scalars[SURGE_SCALAR_DECAY];
+  const float theta = a->spec.v_threshold, v_reset = a->spec.v_reset;
+  const size_t M = b->call.M, stride = b->call.row;
+  const float *width = rows->channel.width[later];
+  const float *inverse = rows->channel.inverse[later];
+#pragma GCC ivdep
   for (size_t i = 0; i < length; i++) {
-    float u = u_row[i], x = u - theta;
-    float h = surge_surrogate(family, x, width[i], inverse[i]);
-    float s = soft ? surge_soft_spike(family, x, inverse[i])
-                   : surge_fire(u, theta);
-    float delta = surge_adjoint_spike(gs[i], gv[i], u, terms);
-    float gu = surge_adjoint_membrane(delta, h, gv[i], s, q[i], terms);
-    if (learned) drho[i] -= delta * (x * h);
-    g[i] = gu;
-    gv[i] = d * gu;
+    float gv = rows->gv[i], drho = rows->drho[i];
+#pragma GCC unroll 4
+    for (size_t k = is.count; k-- > 0;) {
+      float w = k > 0 ? rows->channel.width[1][i] : width[i];
+      float inv = k > 0 ? rows->channel.inverse[1][i] : inverse[i];
+      float u = u_row[k * stride + i], x = u - theta;
+      float h = surge_surrogate(is.family, x, w, inv);
+      float s = is.soft ? surge_soft_spike(is.family, x, inv)
+                        : surge_fire(u, theta);
+      float delta = gs[k * M + i];
+      if (!is.detach)
+        delta += gv * surge_reset_slope(is.reset, u, theta, v_reset);
+      float gu = surge_adjoint(delta, h, gv, surge_reset_carry(is.reset, s),
+                               rows->q[k][i]);
+      drho -= delta * (x * h);
+      rows->g[k][i] = gu;
+      gv = d * gu;
+    }
+    rows->gv[i] = gv;
+    rows->drho[i] = drho;
   }
 }
 
-static inline __attribute__((always_inline)) void adjoint_of_family(
+/* Each function below makes words of the case constants. */
+static inline __attribute__((always_inline)) void adjoint_by_reset(
     backward_rows *rows, const backward_call *b, const float *u,
-    const float *gs, size_t length, bool later, surge_family family) {
-  const surge_neuron *a = &b->a->common;
-  if (a->spec.soft_forward)
-    adjoint_loop(rows, a, u, gs, length, later, true, true, family);
-  else if (b->a->drho)
-    adjoint_loop(rows, a, u, gs, length, later, true, false, family);
+    const float *gs, size_t length, bool later, adjoint_case is) {
+  const surge_neuron_spec *spec = &b->a->common.spec;
+  adjoint_case soft = is, hard = is, soft_detached = is, hard_detached = is;
+  hard.reset = hard_detached.reset = SURGE_RESET_HARD;
+  soft.reset = soft_detached.reset = SURGE_RESET_SOFT;
+  soft_detached.detach = hard_detached.detach = true;
+  if (spec->reset == SURGE_RESET_HARD && spec->detach_reset)
+    adjoint_loop(rows, b, u, gs, length, later, hard_detached);
+  else if (spec->reset == SURGE_RESET_HARD)
+    adjoint_loop(rows, b, u, gs, length, later, hard);
+  else if (spec->detach_reset)
+    adjoint_loop(rows, b, u, gs, length, later, soft_detached);
   else
-    adjoint_loop(rows, a, u, gs, length, later, false, false, family);
+    adjoint_loop(rows, b, u, gs, length, later, soft);
 }
 
-static void adjoint_row(backward_rows *rows, const backward_call *b,
-                        const float *u, const float *gs, size_t length,
-                        bool later) {
+static inline __attribute__((always_inline)) void adjoint_by_count(
+    backward_rows *rows, const backward_call *b, const float *u,
+    const float *gs, size_t length, bool later, size_t count,
+    surge_family family) {
+  adjoint_case twin = {.count = 1, .soft = true, .family = family};
+  adjoint_case one = {.count = 1, .family = family};
+  adjoint_case several = {.count = SURGE_STRIDE, .family = family};
+  if (b->a->common.spec.soft_forward)
+    adjoint_by_reset(rows, b, u, gs, length, later, twin);
+  else if (count == 1)
+    adjoint_by_reset(rows, b, u, gs, length, later, one);
+  else
+    adjoint_by_reset(rows, b, u, gs, length, later, several);
+}
+
+static void adjoint_steps(backward_rows *rows, const backward_call *b,
+                          const float *u, const float *gs, size_t length,
+                          bool later, size_t count) {
   switch (b->a->common.spec.family) {
 #define ADJOINT(NAME, word, half)                                              \
   case SURGE_##NAME:                                                           \
-    adjoint_of_family(rows, b, u, gs, length, later, SURGE_##NAME);            \
+    adjoint_by_count(rows, b, u, gs, length, later, count, SURGE_##NAME);      \
     break;
     SURGE_FAMILY_LIST(ADJOINT)
 #undef ADJOINT
@@ -201,12 +245,12 @@ static void adjoint_row(backward_rows *rows, const backward_call *b,
 }
 
 /* dL/dd of step t: d leaks v[t-1] and, with decay_input, scales the input by
- * 1 - d. g still is dL/du; where there is one, `extra` is dL/dcurrent. */
+ * 1 - d. g[0] still is dL/du; `extra` is dL/dcurrent, or NULL. */
 static void decay_row(backward_rows *rows, const backward_call *b,
                       const surge_cpu_piece *piece, const float *extra,
                       size_t t) {
   _Alignas(64) surge_row sum;
-  const float *v = rows->v + t * b->call.row, *g = rows->g;
+  const float *v = rows->v + t * b->call.row, *g = rows->g[0];
   float *restrict ddecay = rows->ddecay;
   for (size_t i = 0; i < piece->length; i++) ddecay[i] += g[i] * v[i];
   if (!b->a->common.spec.decay_input) return;
@@ -227,13 +271,53 @@ static void current_row(float *restrict g, const float *restrict extra,
 
 /* --- what an input receives ----------------------------------------------- */
 
-static void sum_row(float *restrict sum0, float *restrict sum1,
-                    const float *restrict da, const float *restrict z,
-                    const float *restrict mean, size_t length) {
+typedef enum delivery { DELIVER_NONE, DELIVER_WRITE, DELIVER_ADD } delivery;
+
+/* The channel sums over `count` steps and, of an input that is not static, its
+ * gradient: one look at da. The last three are constants. */
+static inline __attribute__((always_inline)) void deliver_loop(
+    backward_rows *rows, int which, const float *z, size_t z_stride, float *to,
+    size_t to_stride, size_t length, size_t count, bool sums, delivery mode) {
+  const float *mean = rows->mean[which];
+  float *sum0 = rows->sum0[which], *sum1 = rows->sum1[which];
+#pragma GCC ivdep
   for (size_t i = 0; i < length; i++) {
-    sum0[i] += da[i];
-    sum1[i] += da[i] * (z[i] - mean[i]);
+    float s0 = sum0[i], s1 = sum1[i];
+#pragma GCC unroll 4
+    for (size_t k = 0; k < count; k++) {
+      float da = rows->g[k][i];
+      s0 += da;
+      if (sums) s1 += da * (z[k * z_stride + i] - mean[i]);
+      if (mode == DELIVER_ADD) da += to[k * to_stride + i];
+      if (mode != DELIVER_NONE) to[k * to_stride + i] = da;
+    }
+    if (!sums) continue;
+    sum0[i] = s0;
+    sum1[i] = s1;
   }
+}
+
+static inline __attribute__((always_inline)) void deliver_by_mode(
+    backward_rows *rows, const backward_call *b, const surge_cpu_piece *piece,
+    int which, size_t t, size_t count, bool sums) {
+  const surge_neuron_backward *a = b->a;
+  const surge_neuron_input *input = &a->common.input[which];
+  const float *z = surge_cpu_input_at(&b->call, which, t, piece->offset);
+  size_t length = piece->length, M = b->call.M;
+  size_t z_stride = input->is_static ? 0 : M;
+  float *to = a->da[which];
+  if (!to || input->is_static) {
+    deliver_loop(rows, which, z, z_stride, NULL, 0, length, count, sums,
+                 DELIVER_NONE);
+    return;
+  }
+  to += t * M + piece->offset;
+  if (a->mode[which] == SURGE_WRITE)
+    deliver_loop(rows, which, z, z_stride, to, M, length, count, sums,
+                 DELIVER_WRITE);
+  else
+    deliver_loop(rows, which, z, z_stride, to, M, length, count, sums,
+                 DELIVER_ADD);
 }
 
 /* Moves the sums of a piece into its group's, of step k; then they are zero. */
@@ -248,24 +332,26 @@ static void flush_sums(backward_rows *rows, const backward_call *b, size_t g,
   memset(rows->sum1[which], 0, bytes);
 }
 
-static void deliver_step(backward_rows *rows, const backward_call *b, size_t g,
-                         const surge_cpu_piece *piece, int which, size_t t) {
+static void deliver_steps(backward_rows *rows, const backward_call *b, size_t g,
+                          const surge_cpu_piece *piece, int which, size_t t,
+                          size_t count) {
   const surge_neuron_backward *a = b->a;
   const surge_neuron_input *input = &a->common.input[which];
-  size_t length = piece->length;
-  if (a->sums[which]) {
-    sum_row(rows->sum0[which], rows->sum1[which], rows->g,
-            surge_cpu_input_at(&b->call, which, t, piece->offset),
-            rows->mean[which], length);
-    if (input->per_step) flush_sums(rows, b, g, piece, which, t);
-  }
-  if (!a->da[which]) return;
-  if (input->is_static) {
-    float p = input->step_scale ? input->step_scale[t] : 1.0f;
-    for (size_t i = 0; i < length; i++) rows->da[which][i] += p * rows->g[i];
-  } else {
-    surge_cpu_deliver(a->da[which] + t * b->call.M + piece->offset, rows->g,
-                      length, a->mode[which]);
+  bool sums = a->sums[which];
+  if (sums && count == SURGE_STRIDE)
+    deliver_by_mode(rows, b, piece, which, t, SURGE_STRIDE, true);
+  else if (sums)
+    deliver_by_mode(rows, b, piece, which, t, 1, true);
+  else if (count == SURGE_STRIDE)
+    deliver_by_mode(rows, b, piece, which, t, SURGE_STRIDE, false);
+  else
+    deliver_by_mode(rows, b, piece, which, t, 1, false);
+  if (sums && input->per_step) flush_sums(rows, b, g, piece, which, t);
+  if (!a->da[which] || !input->is_static) return;
+  for (size_t k = count; k-- > 0;) {
+    float p = input->step_scale ? input->step_scale[t + k] : 1.0f;
+    for (size_t i = 0; i < piece->length; i++)
+      rows->da[which][i] += p * rows->g[k][i];
   }
 }
 
@@ -275,9 +361,13 @@ static void deliver_piece(backward_rows *rows, const backward_call *b,
   const surge_neuron_input *input = &a->common.input[which];
   if (a->sums[which] && !input->per_step)
     flush_sums(rows, b, g, piece, which, 0);
-  if (a->da[which] && input->is_static)
-    surge_cpu_deliver(a->da[which] + piece->offset, rows->da[which],
-                      piece->length, a->mode[which]);
+  if (!a->da[which] || !input->is_static) return;
+  float *to = a->da[which] + piece->offset;
+  const float *da = rows->da[which];
+  if (a->mode[which] == SURGE_ADD)
+    for (size_t i = 0; i < piece->length; i++) to[i] += da[i];
+  else
+    memcpy(to, da, piece->length * sizeof *to);
 }
 
 /* --- pieces and groups --------------------------------------------------- */
@@ -293,7 +383,7 @@ static void start_piece(backward_rows *rows, const backward_call *b,
     memcpy(rows->gv, a->gv_out + piece->offset, bytes);
   else
     memset(rows->gv, 0, bytes);
-  memset(rows->q, 0, bytes);
+  for (size_t k = 0; k < SURGE_STRIDE; k++) memset(rows->q[k], 0, bytes);
   memset(rows->drho, 0, bytes);
   memset(rows->ddecay, 0, bytes);
   for (int which = 0; which < a->common.inputs; which++) {
@@ -303,21 +393,42 @@ static void start_piece(backward_rows *rows, const backward_call *b,
   }
 }
 
-static void backward_step(backward_rows *rows, const backward_call *b,
-                          size_t g, const surge_cpu_piece *piece, size_t t) {
-  const surge_neuron_backward *a = b->a;
-  const surge_neuron_spec *spec = &a->common.spec;
+/* PDA's q of step t into row k. */
+static void pda_row(backward_rows *rows, const backward_call *b, size_t length,
+                    size_t t, size_t k) {
+  const surge_neuron_spec *spec = &b->a->common.spec;
   const float *u = rows->u + t * b->call.row;
-  size_t at = t * b->call.M + piece->offset, length = piece->length;
+  if (spec->pda == SURGE_PDA_MOMENT)
+    moment_row(rows, rows->q[k], u, length);
+  else
+    quantization_row(rows, rows->q[k], u, length, spec, t > 0);
+}
+
+/* Steps at once when `left` remain: one where something is done step by
+ * step. */
+static size_t backward_stride(const surge_neuron_backward *a, size_t left) {
+  const surge_neuron *common = &a->common;
+  for (int which = 0; which < common->inputs; which++)
+    if (common->input[which].per_step) return 1;
+  return a->ddecay_logit ? 1 : surge_cpu_stride(common, left);
+}
+
+static void backward_steps(backward_rows *rows, const backward_call *b,
+                           size_t g, const surge_cpu_piece *piece, size_t t,
+                           size_t count) {
+  const surge_neuron_backward *a = b->a;
+  size_t M = b->call.M, at = t * M + piece->offset, length = piece->length;
   const float *extra = a->g_current ? a->g_current + at : NULL;
-  if (a->pda && spec->pda == SURGE_PDA_MOMENT) moment_row(rows, u, length);
-  if (a->pda && spec->pda == SURGE_PDA_QUANTIZATION)
-    quantization_row(rows, u, length, spec, t > 0);
-  adjoint_row(rows, b, u, a->gs + at, length, t > 0);
+  float gain = a->common.scalars[SURGE_SCALAR_GAIN];
+  for (size_t k = 0; a->pda && k < count; k++)
+    pda_row(rows, b, length, t + k, k);
+  adjoint_steps(rows, b, rows->u + t * b->call.row, a->gs + at, length, t > 0,
+                count);
   if (a->ddecay_logit) decay_row(rows, b, piece, extra, t);
-  current_row(rows->g, extra, a->common.scalars[SURGE_SCALAR_GAIN], length);
+  for (size_t k = 0; k < count; k++)
+    current_row(rows->g[k], extra ? extra + k * M : NULL, gain, length);
   for (int which = 0; which < a->common.inputs; which++)
-    deliver_step(rows, b, g, piece, which, t);
+    deliver_steps(rows, b, g, piece, which, t, count);
 }
 
 static void backward_piece(backward_rows *rows, const backward_call *b,
@@ -325,8 +436,11 @@ static void backward_piece(backward_rows *rows, const backward_call *b,
   const surge_neuron_backward *a = b->a;
   size_t parts = surge_cpu_parts(&a->common, a->common.spec.granularity);
   start_piece(rows, b, piece);
-  for (size_t t = (size_t)a->common.T; t-- > 0;)
-    backward_step(rows, b, g, piece, t);
+  for (size_t left = (size_t)a->common.T; left > 0;) {
+    size_t count = backward_stride(a, left);
+    left -= count;
+    backward_steps(rows, b, g, piece, left, count);
+  }
   for (int which = 0; which < a->common.inputs; which++)
     deliver_piece(rows, b, g, piece, which);
   if (a->dv_in)

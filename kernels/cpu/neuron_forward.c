@@ -195,13 +195,14 @@ static void write_current(const forward_call *f, surge_cpu_rows *rows,
 
 /* What is reduced from the u and s of step t. */
 static void reduce_step(const forward_call *f, size_t g, const float *u,
-                        const float *s, surge_cpu_rows *rows,
+                        const surge_cpu_rows *rows,
                         const surge_cpu_piece *piece, size_t t) {
   const surge_neuron_forward *a = f->a;
   const surge_neuron_spec *spec = &a->common.spec;
   if (a->statistics) {
     surge_neuron_statistics part =
-        statistics_of(u, s, rows->width[t > 0], piece, spec);
+        statistics_of(u, a->s + t * f->call.M + piece->offset,
+                      rows->width[t > 0], piece, spec);
     add_statistics(&f->work.statistics[g * (size_t)a->common.T + t], &part);
   }
   if (a->histogram)
@@ -228,22 +229,25 @@ static void reduce_pda(const forward_call *f, size_t g, const float *u,
 
 static bool forward_piece(const forward_call *f, size_t g, float *u_rows,
                           surge_cpu_rows *rows, const surge_cpu_piece *piece) {
-  _Alignas(64) surge_row v, s;
+  _Alignas(64) surge_row v;
   const surge_neuron_forward *a = f->a;
-  bool finite = true;
+  size_t T = (size_t)a->common.T, row = f->call.row, M = f->call.M, count;
+  bool logged = a->statistics || a->histogram, finite = true;
+  bool needs_u = a->pda || logged; /* else it never leaves the registers */
   surge_cpu_neuron_start(v, &f->call, piece);
-  for (size_t t = 0; t < (size_t)a->common.T; t++) {
-    float *u = u_rows + (a->pda ? t * f->call.row : 0);
-    finite &= surge_cpu_neuron_step(u, s, v, rows, &f->call, piece, t);
-    surge_cpu_deliver(a->s + t * f->call.M + piece->offset, s, piece->length,
-                      SURGE_WRITE);
-    if (a->current) write_current(f, rows, piece, t);
-    if (a->statistics || a->histogram)
-      reduce_step(f, g, u, s, rows, piece, t);
+  for (size_t t = 0; t < T; t += count) {
+    surge_cpu_steps u = {needs_u ? u_rows + t * row : NULL, row};
+    surge_cpu_steps s = {a->s + t * M + piece->offset, M};
+    count = surge_cpu_stride(&a->common, T - t);
+    finite &= surge_cpu_neuron_step(u, s, v, rows, &f->call, piece, t, count);
   }
+  for (size_t t = 0; a->current && t < T; t++)
+    write_current(f, rows, piece, t);
+  for (size_t t = 0; logged && t < T; t++)
+    reduce_step(f, g, u_rows + t * row, rows, piece, t);
   if (a->pda) reduce_pda(f, g, u_rows, rows, piece);
   if (a->v_out)
-    surge_cpu_deliver(a->v_out + piece->offset, v, piece->length, SURGE_WRITE);
+    memcpy(a->v_out + piece->offset, v, piece->length * sizeof *v);
   return finite;
 }
 

@@ -28,45 +28,40 @@ SURGE_INLINE float surge_fire(float u, float theta) {
   return u >= theta ? 1.0f : 0.0f;
 }
 
-/* v[t] after a spike s (soft: anything in [0,1]). */
-SURGE_INLINE float surge_after_reset(surge_reset reset, float u, float s,
-                                     float theta, float v_reset) {
+/* v[t] after a soft spike s in [0,1]. */
+SURGE_INLINE float surge_after_soft_spike(surge_reset reset, float u, float s,
+                                          float theta, float v_reset) {
   return reset == SURGE_RESET_HARD ? u * (1.0f - s) + v_reset * s
                                    : u - theta * s;
 }
 
-/* No infinity and no NaN. */
-SURGE_INLINE bool surge_finite(float u) { return u - u == 0.0f; }
+/* The same where s is 0 or 1. */
+SURGE_INLINE float surge_after_spike(surge_reset reset, float u, float s,
+                                     float theta, float v_reset) {
+  float fired = reset == SURGE_RESET_HARD ? v_reset : u - theta;
+  return s != 0.0f ? fired : u;
+}
+
+/* Bits that are all zero where u is finite. */
+SURGE_INLINE uint32_t surge_fault_bits(float u) { return surge_bits_of(u - u); }
 
 /* --- backward ------------------------------------------------------------ */
 
-/* The reset's derivatives, the four cases of reset and detach in one form:
- *     dv/ds = offset - slope*u     dv/du = 1 - keep*s  (s held)              */
-typedef struct surge_reset_terms {
-  float offset, slope, keep;
-} surge_reset_terms;
-
-SURGE_INLINE surge_reset_terms
-surge_reset_terms_of(const surge_neuron_spec *spec) {
-  bool hard = spec->reset == SURGE_RESET_HARD;
-  surge_reset_terms terms = {0.0f, 0.0f, hard ? 1.0f : 0.0f};
-  if (spec->detach_reset) return terms;
-  terms.offset = hard ? spec->v_reset : -spec->v_threshold;
-  terms.slope = hard ? 1.0f : 0.0f;
-  return terms;
+/* dv/ds of the reset. */
+SURGE_INLINE float surge_reset_slope(surge_reset reset, float u, float theta,
+                                     float v_reset) {
+  return reset == SURGE_RESET_HARD ? v_reset - u : -theta;
 }
 
-/* delta = dL/ds: from the layer above, and through the reset. */
-SURGE_INLINE float surge_adjoint_spike(float gs, float gv, float u,
-                                       surge_reset_terms terms) {
-  return gs + gv * (terms.offset - terms.slope * u);
+/* dv/du of the reset, the spike held. */
+SURGE_INLINE float surge_reset_carry(surge_reset reset, float s) {
+  return reset == SURGE_RESET_HARD ? 1.0f - s : 1.0f;
 }
 
-/* gu = dL/du from delta, h, gv and PDA's q. */
-SURGE_INLINE float surge_adjoint_membrane(float delta, float h, float gv,
-                                          float s, float q,
-                                          surge_reset_terms terms) {
-  return delta * h + gv * (1.0f - terms.keep * s) + q;
+/* gu = dL/du from delta = dL/ds, h, gv = dL/dv and PDA's q. */
+SURGE_INLINE float surge_adjoint(float delta, float h, float gv, float carry,
+                                 float q) {
+  return delta * h + gv * carry + q;
 }
 
 /* --- scalars of a layer, in double --------------------------------------- */
