@@ -54,23 +54,40 @@ void surge_cpu_spread(float *restrict row, const surge_cpu_piece *piece,
   surge_cpu_repeat(row, lanes, piece->length);
 }
 
-void surge_cpu_rows_fill(surge_cpu_rows *rows, const surge_cpu_neuron *call,
-                         const surge_cpu_piece *piece) {
-  const surge_neuron *a = call->a;
+static void fill_widths(surge_cpu_rows *rows, const surge_neuron *a,
+                        const surge_cpu_piece *piece) {
   size_t parts = surge_cpu_parts(a, a->spec.granularity);
   for (size_t later = 0; later < 2; later++) {
     float *width = rows->width[later], *inverse = rows->inverse[later];
     surge_cpu_spread(width, piece, a->width + later * parts, parts);
     for (size_t i = 0; i < piece->length; i++) inverse[i] = 1.0f / width[i];
   }
+}
+
+void surge_cpu_rows_start(surge_cpu_rows *rows, const surge_cpu_neuron *call) {
+  const surge_cpu_piece any = {.length = SURGE_ROW};
+  rows->filled.length = 0;
+  if (call->a->spec.granularity == SURGE_PER_LAYER)
+    fill_widths(rows, call->a, &any);
+}
+
+bool surge_cpu_rows_fill(surge_cpu_rows *rows, const surge_cpu_neuron *call,
+                         const surge_cpu_piece *piece) {
+  const surge_neuron *a = call->a;
+  size_t C = (size_t)a->map.c;
+  /* A shorter piece of the same channels needs the start of the same rows. */
+  if (rows->filled.channel == piece->channel &&
+      rows->filled.length >= piece->length)
+    return false;
+  rows->filled = *piece;
+  if (a->spec.granularity == SURGE_PER_CHANNEL) fill_widths(rows, a, piece);
   for (int which = 0; which < a->inputs; which++) {
     const surge_neuron_input *input = &a->input[which];
     if (!input->scale || input->per_step) continue;
-    size_t C = (size_t)a->map.c;
     surge_cpu_spread(rows->scale[which], piece, input->scale, C);
     surge_cpu_spread(rows->shift[which], piece, input->shift, C);
   }
-  rows->filled = *piece;
+  return true;
 }
 
 void surge_cpu_fold(float *x, size_t length, size_t lanes) {
@@ -188,7 +205,7 @@ static inline __attribute__((always_inline)) bool step_loop(
       float s = is.soft
                     ? surge_soft_spike(is.family, u - theta, row.inverse[i])
                     : surge_fire(u, theta);
-      faults |= surge_fault_bits(u);
+      if (is.write_s) faults |= surge_fault_bits(u);
       if (is.write_u) row.u.first[k * row.u.stride + i] = u;
       if (is.write_s) row.s.first[k * row.s.stride + i] = s;
       v = is.soft ? surge_after_soft_spike(is.reset, u, s, theta, v_reset)

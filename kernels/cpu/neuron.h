@@ -52,7 +52,7 @@ size_t surge_cpu_neuron_backward_workspace(surge_context *context,
 typedef struct surge_cpu_rows {
   _Alignas(64) surge_row scale[2], shift[2]; /* of an input                    */
   _Alignas(64) surge_row width[2], inverse[2]; /* at t = 0, at t > 0          */
-  surge_cpu_piece filled; /* the piece these rows are for                    */
+  surge_cpu_piece filled; /* the piece these rows were filled for            */
 } surge_cpu_rows;
 
 /* Repeats the first `lanes` elements over the row. */
@@ -62,13 +62,11 @@ void surge_cpu_repeat(float *row, size_t lanes, size_t length);
 void surge_cpu_spread(float *restrict row, const surge_cpu_piece *piece,
                       const float *values, size_t parts);
 
-/* Whether two pieces have the same channels at the same elements. */
-static inline bool surge_cpu_same_channels(const surge_cpu_piece *a,
-                                           const surge_cpu_piece *b) {
-  return a->channel == b->channel && a->length == b->length;
-}
+/* What is the same for all pieces: a width a layer. Before any fill. */
+void surge_cpu_rows_start(surge_cpu_rows *rows, const surge_cpu_neuron *call);
 
-void surge_cpu_rows_fill(surge_cpu_rows *rows, const surge_cpu_neuron *call,
+/* What differs by channel; nothing where the piece before had the same. */
+bool surge_cpu_rows_fill(surge_cpu_rows *rows, const surge_cpu_neuron *call,
                          const surge_cpu_piece *piece);
 
 /* Adds the rows of `lanes` elements that x consists of, by halves, into the
@@ -120,8 +118,8 @@ typedef struct surge_cpu_steps {
 } surge_cpu_steps;
 
 /* u and s (either may be NULL) of steps t .. t+count-1, count 1 or
- * SURGE_STRIDE; v of step t-1 becomes that of the last. False where a u is not
- * finite. */
+ * SURGE_STRIDE; v of step t-1 becomes that of the last. False where s
+ * is wanted and a u is not finite. */
 bool surge_cpu_neuron_step(surge_cpu_steps u, surge_cpu_steps s,
                            float *restrict v, surge_cpu_rows *rows,
                            const surge_cpu_neuron *call,

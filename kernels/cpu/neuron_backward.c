@@ -75,7 +75,7 @@ static void fill_channel_rows(backward_rows *rows, const backward_call *b,
                               const surge_cpu_piece *piece) {
   const surge_neuron_backward *a = b->a;
   const surge_neuron *common = &a->common;
-  surge_cpu_rows_fill(&rows->channel, &b->call, piece);
+  if (!surge_cpu_rows_fill(&rows->channel, &b->call, piece)) return;
   for (int which = 0; which < common->inputs; which++)
     if (a->sums[which])
       surge_cpu_spread(rows->mean[which], piece, common->input[which].mean,
@@ -186,8 +186,9 @@ static inline __attribute__((always_inline)) void adjoint_loop(
       float delta = gs[k * M + i];
       if (!is.detach)
         delta += gv * surge_reset_slope(is.reset, u, theta, v_reset);
-      float gu = surge_adjoint(delta, h, gv, surge_reset_carry(is.reset, s),
-                               rows->q[k][i]);
+      float carried = is.soft ? surge_carry_soft_spike(is.reset, gv, s)
+                              : surge_carry_spike(is.reset, gv, s);
+      float gu = surge_adjoint(delta, h, rows->q[k][i], carried);
       drho -= delta * (x * h);
       rows->g[k][i] = gu;
       gv = d * gu;
@@ -376,14 +377,12 @@ static void start_piece(backward_rows *rows, const backward_call *b,
                         const surge_cpu_piece *piece) {
   const surge_neuron_backward *a = b->a;
   size_t bytes = piece->length * sizeof(float);
-  if (!surge_cpu_same_channels(&rows->channel.filled, piece))
-    fill_channel_rows(rows, b, piece);
+  fill_channel_rows(rows, b, piece);
   rebuild(rows, b, piece);
   if (a->gv_out)
     memcpy(rows->gv, a->gv_out + piece->offset, bytes);
   else
     memset(rows->gv, 0, bytes);
-  for (size_t k = 0; k < SURGE_STRIDE; k++) memset(rows->q[k], 0, bytes);
   memset(rows->drho, 0, bytes);
   memset(rows->ddecay, 0, bytes);
   for (int which = 0; which < a->common.inputs; which++) {
@@ -469,7 +468,8 @@ static void backward_group(const backward_call *b, size_t g) {
   size_t own = thread * (size_t)b->a->common.T * call->row;
   rows.u = b->work.u + own;
   rows.v = b->work.v + own;
-  rows.channel.filled.length = 0;
+  surge_cpu_rows_start(&rows.channel, call);
+  memset(rows.q, 0, sizeof rows.q); /* and so they stay without PDA */
   clear_group(b, g);
   for (size_t p = surge_cpu_first(call->cut.count, call->groups, g);
        p < surge_cpu_first(call->cut.count, call->groups, g + 1); p++) {

@@ -47,18 +47,32 @@ size_t surge_cpu_neuron_forward_workspace(surge_context *context,
 
 /* --- moments ------------------------------------------------------------- */
 
-static void sum_rows(float *restrict sum, const float *restrict u,
-                     size_t length) {
-  for (size_t i = 0; i < length; i++) sum[i] += u[i];
+/* sum[i] += u[i] over `count` rows, a constant. */
+static inline __attribute__((always_inline)) void sum_rows(
+    float *restrict sum, const float *restrict u, size_t stride, size_t length,
+    size_t count) {
+  for (size_t i = 0; i < length; i++) {
+    float total = sum[i];
+#pragma GCC unroll 4
+    for (size_t k = 0; k < count; k++) total += u[k * stride + i];
+    sum[i] = total;
+  }
 }
 
-static void deviate_rows(float *restrict sum, float *restrict squares,
-                         const float *restrict u,
-                         const float *restrict centre, size_t length) {
+/* The same of the deviations from a centre, and of their squares. */
+static inline __attribute__((always_inline)) void deviate_rows(
+    float *restrict sum, float *restrict squares, const float *restrict u,
+    const float *restrict centre, size_t stride, size_t length, size_t count) {
   for (size_t i = 0; i < length; i++) {
-    float apart = u[i] - centre[i];
-    sum[i] += apart;
-    squares[i] += apart * apart;
+    float total = sum[i], square = squares[i];
+#pragma GCC unroll 4
+    for (size_t k = 0; k < count; k++) {
+      float apart = u[k * stride + i] - centre[i];
+      total += apart;
+      square += apart * apart;
+    }
+    sum[i] = total;
+    squares[i] = square;
   }
 }
 
@@ -71,13 +85,19 @@ static void add_moments(surge_moments *total, size_t parts, const float *u,
   _Alignas(64) surge_row centre, sum = {0}, squares = {0};
   size_t length = piece->length, lanes = surge_cpu_lanes(piece, parts);
   double n = (double)(steps * (length / lanes));
-  for (size_t t = 0; t < steps; t++) sum_rows(sum, u + t * stride, length);
+  size_t t = 0;
+  for (; t + SURGE_STRIDE <= steps; t += SURGE_STRIDE)
+    sum_rows(sum, u + t * stride, stride, length, SURGE_STRIDE);
+  for (; t < steps; t++) sum_rows(sum, u + t * stride, stride, length, 1);
   surge_cpu_fold(sum, length, lanes);
   for (size_t i = 0; i < lanes; i++) centre[i] = sum[i] / (float)n;
   surge_cpu_repeat(centre, lanes, length);
   memset(sum, 0, sizeof sum);
-  for (size_t t = 0; t < steps; t++)
-    deviate_rows(sum, squares, u + t * stride, centre, length);
+  for (t = 0; t + SURGE_STRIDE <= steps; t += SURGE_STRIDE)
+    deviate_rows(sum, squares, u + t * stride, centre, stride, length,
+                 SURGE_STRIDE);
+  for (; t < steps; t++)
+    deviate_rows(sum, squares, u + t * stride, centre, stride, length, 1);
   surge_cpu_fold(sum, length, lanes);
   surge_cpu_fold(squares, length, lanes);
   surge_moments *own = total + (parts == 1 ? 0 : piece->channel);
@@ -268,13 +288,12 @@ static bool forward_group(const forward_call *f, size_t g) {
   float *u = f->work.u + (size_t)omp_get_thread_num() *
                              (size_t)f->a->common.T * call->row;
   bool finite = true;
-  rows.filled.length = 0;
+  surge_cpu_rows_start(&rows, call);
   clear_group(f, g);
   for (size_t p = surge_cpu_first(call->cut.count, call->groups, g);
        p < surge_cpu_first(call->cut.count, call->groups, g + 1); p++) {
     surge_cpu_piece piece = surge_cpu_piece_at(&call->cut, p);
-    if (!surge_cpu_same_channels(&rows.filled, &piece))
-      surge_cpu_rows_fill(&rows, call, &piece);
+    (void)surge_cpu_rows_fill(&rows, call, &piece);
     finite &= forward_piece(f, g, u, &rows, &piece);
   }
   return finite;

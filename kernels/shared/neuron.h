@@ -53,15 +53,22 @@ SURGE_INLINE float surge_reset_slope(surge_reset reset, float u, float theta,
   return reset == SURGE_RESET_HARD ? v_reset - u : -theta;
 }
 
-/* dv/du of the reset, the spike held. */
-SURGE_INLINE float surge_reset_carry(surge_reset reset, float s) {
-  return reset == SURGE_RESET_HARD ? 1.0f - s : 1.0f;
+/* gv*dv/du of the reset, a soft spike held. */
+SURGE_INLINE float surge_carry_soft_spike(surge_reset reset, float gv,
+                                          float s) {
+  return reset == SURGE_RESET_HARD ? gv * (1.0f - s) : gv;
 }
 
-/* gu = dL/du from delta = dL/ds, h, gv = dL/dv and PDA's q. */
-SURGE_INLINE float surge_adjoint(float delta, float h, float gv, float carry,
-                                 float q) {
-  return delta * h + gv * carry + q;
+/* The same where s is 0 or 1. */
+SURGE_INLINE float surge_carry_spike(surge_reset reset, float gv, float s) {
+  return reset == SURGE_RESET_HARD && s != 0.0f ? 0.0f : gv;
+}
+
+/* gu = dL/du from delta = dL/ds, h, PDA's q, and what v carried. With a
+ * detached reset only `carried` waits for the step after. */
+SURGE_INLINE float surge_adjoint(float delta, float h, float q,
+                                 float carried) {
+  return (delta * h + q) + carried;
 }
 
 /* --- scalars of a layer, in double --------------------------------------- */
