@@ -65,8 +65,10 @@ typedef struct backward_rows {
   _Alignas(64) surge_row pda_m, pda_c0, pda_c1;
   _Alignas(64) surge_row gv, q[SURGE_STRIDE];  /* dL/dv; PDA's dL/du         */
   _Alignas(64) surge_row g[SURGE_STRIDE];      /* dL/du, then da             */
-  _Alignas(64) surge_row drho, ddecay;         /* sums over t                */
+  _Alignas(64) surge_row drho, ddecay;         /* sums over t and some pieces */
   _Alignas(64) surge_row sum0[2], sum1[2];     /* of da and da*(z - mean)    */
+  surge_cpu_piece summed; /* the longest of the pieces in those sums         */
+  size_t terms;           /* that one place of them consists of              */
   _Alignas(64) surge_row da[2];                /* of a static input          */
   float *u, *v;                                /* [T, row]                   */
 } backward_rows;
@@ -356,12 +358,10 @@ static void deliver_steps(backward_rows *rows, const backward_call *b, size_t g,
   }
 }
 
-static void deliver_piece(backward_rows *rows, const backward_call *b,
-                          size_t g, const surge_cpu_piece *piece, int which) {
+static void deliver_piece(const backward_rows *rows, const backward_call *b,
+                          const surge_cpu_piece *piece, int which) {
   const surge_neuron_backward *a = b->a;
   const surge_neuron_input *input = &a->common.input[which];
-  if (a->sums[which] && !input->per_step)
-    flush_sums(rows, b, g, piece, which, 0);
   if (!a->da[which] || !input->is_static) return;
   float *to = a->da[which] + piece->offset;
   const float *da = rows->da[which];
@@ -369,6 +369,46 @@ static void deliver_piece(backward_rows *rows, const backward_call *b,
     for (size_t i = 0; i < piece->length; i++) to[i] += da[i];
   else
     memcpy(to, da, piece->length * sizeof *to);
+}
+
+/* --- sums over pieces ---------------------------------------------------- */
+
+/* Float additions that make one place of a row of sums: a bound on the chain,
+ * large enough that folding costs little. */
+#define MAX_TERMS 64
+
+/* Moves the rows of sums into the group's partial sums. */
+static void settle_sums(backward_rows *rows, const backward_call *b, size_t g) {
+  const surge_neuron_backward *a = b->a;
+  const surge_cpu_piece *piece = &rows->summed;
+  size_t parts = surge_cpu_parts(&a->common, a->common.spec.granularity);
+  for (int which = 0; which < a->common.inputs; which++)
+    if (a->sums[which] && !a->common.input[which].per_step)
+      flush_sums(rows, b, g, piece, which, 0);
+  if (a->drho)
+    surge_cpu_fold_into(b->work.drho + g * parts, rows->drho, piece, parts);
+  if (a->ddecay_logit)
+    surge_cpu_fold_into(b->work.ddecay + g, rows->ddecay, piece, 1);
+  rows->terms = 0;
+}
+
+/* Makes room for a piece in the rows of sums: it joins the pieces before it
+ * where they have its channels and the chain stays short. */
+static void join_sums(backward_rows *rows, const backward_call *b, size_t g,
+                      const surge_cpu_piece *piece) {
+  size_t T = (size_t)b->a->common.T;
+  bool joins = rows->summed.channel == piece->channel &&
+               rows->terms + T <= MAX_TERMS;
+  if (rows->terms > 0 && !joins) settle_sums(rows, b, g);
+  if (rows->terms == 0) {
+    memset(rows->drho, 0, sizeof rows->drho);
+    memset(rows->ddecay, 0, sizeof rows->ddecay);
+    memset(rows->sum0, 0, sizeof rows->sum0);
+    memset(rows->sum1, 0, sizeof rows->sum1);
+    rows->summed = *piece;
+  }
+  if (rows->summed.length < piece->length) rows->summed = *piece;
+  rows->terms += T;
 }
 
 /* --- pieces and groups --------------------------------------------------- */
@@ -383,13 +423,8 @@ static void start_piece(backward_rows *rows, const backward_call *b,
     memcpy(rows->gv, a->gv_out + piece->offset, bytes);
   else
     memset(rows->gv, 0, bytes);
-  memset(rows->drho, 0, bytes);
-  memset(rows->ddecay, 0, bytes);
-  for (int which = 0; which < a->common.inputs; which++) {
-    memset(rows->sum0[which], 0, bytes);
-    memset(rows->sum1[which], 0, bytes);
-    memset(rows->da[which], 0, bytes);
-  }
+  for (int which = 0; which < a->common.inputs; which++)
+    if (a->common.input[which].is_static) memset(rows->da[which], 0, bytes);
 }
 
 /* PDA's q of step t into row k. */
@@ -433,7 +468,7 @@ static void backward_steps(backward_rows *rows, const backward_call *b,
 static void backward_piece(backward_rows *rows, const backward_call *b,
                            size_t g, const surge_cpu_piece *piece) {
   const surge_neuron_backward *a = b->a;
-  size_t parts = surge_cpu_parts(&a->common, a->common.spec.granularity);
+  join_sums(rows, b, g, piece);
   start_piece(rows, b, piece);
   for (size_t left = (size_t)a->common.T; left > 0;) {
     size_t count = backward_stride(a, left);
@@ -441,13 +476,9 @@ static void backward_piece(backward_rows *rows, const backward_call *b,
     backward_steps(rows, b, g, piece, left, count);
   }
   for (int which = 0; which < a->common.inputs; which++)
-    deliver_piece(rows, b, g, piece, which);
+    deliver_piece(rows, b, piece, which);
   if (a->dv_in)
     memcpy(a->dv_in + piece->offset, rows->gv, piece->length * sizeof(float));
-  if (a->drho)
-    surge_cpu_fold_into(b->work.drho + g * parts, rows->drho, piece, parts);
-  if (a->ddecay_logit)
-    surge_cpu_fold_into(b->work.ddecay + g, rows->ddecay, piece, 1);
 }
 
 static void clear_group(const backward_call *b, size_t g) {
@@ -471,11 +502,13 @@ static void backward_group(const backward_call *b, size_t g) {
   surge_cpu_rows_start(&rows.channel, call);
   memset(rows.q, 0, sizeof rows.q); /* and so they stay without PDA */
   clear_group(b, g);
+  rows.terms = 0;
   for (size_t p = surge_cpu_first(call->cut.count, call->groups, g);
        p < surge_cpu_first(call->cut.count, call->groups, g + 1); p++) {
     surge_cpu_piece piece = surge_cpu_piece_at(&call->cut, p);
     backward_piece(&rows, b, g, &piece);
   }
+  settle_sums(&rows, b, g);
 }
 
 /* --- the last stage: over the groups, in order, in double ----------------- */
