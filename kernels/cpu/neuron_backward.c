@@ -31,15 +31,16 @@ static size_t bind(backward_work *work, void *base, surge_context *context,
   const surge_neuron *a = call->a;
   size_t groups = call->groups, C = (size_t)a->map.c;
   size_t parts = surge_cpu_parts(a, a->spec.granularity);
-  size_t u_bytes = (size_t)context->threads * (size_t)a->T * call->row *
-                   sizeof *work->u;
+  size_t rows = (size_t)context->threads * (size_t)a->T * call->row;
   for (int which = 0; which < a->inputs; which++)
     work->sums[which] = surge_cpu_take(
         &scratch, groups * steps_of(a, which) * 2 * C * sizeof(double));
   work->drho = surge_cpu_take(&scratch, groups * parts * sizeof(double));
   work->ddecay = surge_cpu_take(&scratch, groups * sizeof(double));
-  work->u = surge_cpu_take(&scratch, u_bytes);
-  work->v = surge_cpu_take(&scratch, a->spec.decay_learned ? u_bytes : 0);
+  work->u = surge_cpu_take(&scratch, rows * sizeof *work->u);
+  work->v = NULL;
+  if (a->spec.decay_learned)
+    work->v = surge_cpu_take(&scratch, rows * sizeof *work->v);
   return scratch.used;
 }
 
@@ -498,7 +499,7 @@ static void backward_group(const backward_call *b, size_t g) {
   size_t thread = (size_t)omp_get_thread_num();
   size_t own = thread * (size_t)b->a->common.T * call->row;
   rows.u = b->work.u + own;
-  rows.v = b->work.v + own;
+  rows.v = b->work.v ? b->work.v + own : NULL;
   surge_cpu_rows_start(&rows.channel, call);
   memset(rows.q, 0, sizeof rows.q); /* and so they stay without PDA */
   clear_group(b, g);

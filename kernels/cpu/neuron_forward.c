@@ -76,31 +76,42 @@ static inline __attribute__((always_inline)) void deviate_rows(
   }
 }
 
+/* centre[i] = mean of the piece's part that element i belongs to. */
+static void find_centre(float *restrict centre, const float *u, size_t stride,
+                        size_t steps, size_t length, size_t lanes) {
+  size_t t = 0;
+  memset(centre, 0, length * sizeof *centre);
+  for (; t + SURGE_STRIDE <= steps; t += SURGE_STRIDE)
+    sum_rows(centre, u + t * stride, stride, length, SURGE_STRIDE);
+  for (; t < steps; t++) sum_rows(centre, u + t * stride, stride, length, 1);
+  surge_cpu_fold(centre, length, lanes);
+  for (size_t l = 0; l < lanes; l++)
+    centre[l] /= (float)(steps * (length / lanes));
+}
+
 /* Merges the moments of u over `steps` rows of a piece, a part (channel) or
- * all in one. Two passes over what is in the cache: a centre, then the
- * deviations from it; both in float, the rest in double. */
+ * all in one: float sums of the deviations from a centre, the rest in double.
+ * The centre is the mean of the pieces before - that a piece's own mean lies
+ * elsewhere is variance of the whole, so the sums stay as accurate as it - and
+ * for the first piece its own. */
 static void add_moments(surge_moments *total, size_t parts, const float *u,
                         size_t stride, size_t steps,
                         const surge_cpu_piece *piece) {
   _Alignas(64) surge_row centre, sum = {0}, squares = {0};
-  size_t length = piece->length, lanes = surge_cpu_lanes(piece, parts);
+  size_t length = piece->length, lanes = surge_cpu_lanes(piece, parts), t = 0;
+  surge_moments *own = total + (parts == 1 ? 0 : piece->channel);
   double n = (double)(steps * (length / lanes));
-  size_t t = 0;
-  for (; t + SURGE_STRIDE <= steps; t += SURGE_STRIDE)
-    sum_rows(sum, u + t * stride, stride, length, SURGE_STRIDE);
-  for (; t < steps; t++) sum_rows(sum, u + t * stride, stride, length, 1);
-  surge_cpu_fold(sum, length, lanes);
-  for (size_t i = 0; i < lanes; i++) centre[i] = sum[i] / (float)n;
+  if (own->n == 0) find_centre(centre, u, stride, steps, length, lanes);
+  for (size_t l = 0; own->n > 0 && l < lanes; l++)
+    centre[l] = (float)own[l].mean;
   surge_cpu_repeat(centre, lanes, length);
-  memset(sum, 0, sizeof sum);
-  for (t = 0; t + SURGE_STRIDE <= steps; t += SURGE_STRIDE)
+  for (; t + SURGE_STRIDE <= steps; t += SURGE_STRIDE)
     deviate_rows(sum, squares, u + t * stride, centre, stride, length,
                  SURGE_STRIDE);
   for (; t < steps; t++)
     deviate_rows(sum, squares, u + t * stride, centre, stride, length, 1);
   surge_cpu_fold(sum, length, lanes);
   surge_cpu_fold(squares, length, lanes);
-  surge_moments *own = total + (parts == 1 ? 0 : piece->channel);
   for (size_t l = 0; l < lanes; l++)
     own[l] = surge_moments_merge(
         own[l], surge_moments_about((double)centre[l], n, (double)sum[l],
