@@ -9,7 +9,7 @@
  * Largest errors, as tests/ops/test_math.c measures them against double, in
  * units of the last place (of a result that is not subnormal):
  *     surge_expf   1.1    surge_logf   0.9
- *     surge_atanf  2.0    surge_erff   1.7
+ *     surge_atanf  2.1    surge_erff   1.4
  * The kernels exp, log and atan follow Moshier's Cephes library (single
  * precision); erf is two Chebyshev fits of this project's own. */
 #ifndef SURGE_SHARED_MATH_H

@@ -66,23 +66,22 @@ SURGE_INLINE float surge_carry_spike(surge_reset reset, float gv, float s) {
 
 /* gu = dL/du from delta = dL/ds, h, PDA's q, and what v carried. With a
  * detached reset only `carried` waits for the step after. */
-SURGE_INLINE float surge_adjoint(float delta, float h, float q,
-                                 float carried) {
+SURGE_INLINE float surge_adjoint(float delta, float h, float q, float carried) {
   return (delta * h + q) + carried;
 }
 
 /* --- scalars of a layer, in double --------------------------------------- */
 
 /* d; `logit` is read only where the decay is learned. */
-SURGE_INLINE double surge_decay_factor(const surge_neuron_spec *spec,
-                                       const float *logit) {
+SURGE_INLINE double surge_decay_factor(const surge_neuron_spec* spec,
+                                       const float* logit) {
   return spec->decay_learned ? 1 / (1 + exp(-(double)*logit))
                              : (double)spec->decay;
 }
 
 /* theta sqrt(1 + d^2): the spread that threshold-dependent normalisation aims
  * at, from the second step on. */
-SURGE_INLINE double surge_target_spread(const surge_neuron_spec *spec,
+SURGE_INLINE double surge_target_spread(const surge_neuron_spec* spec,
                                         double d) {
   return (double)spec->v_threshold * sqrt(1 + d * d);
 }
@@ -90,13 +89,13 @@ SURGE_INLINE double surge_target_spread(const surge_neuron_spec *spec,
 /* A width of the rectangle as the width of `family` with the same central
  * half of the mass. */
 SURGE_INLINE double surge_from_rectangular(surge_family family, double w) {
-  return w * (surge_central_half(SURGE_RECTANGULAR) /
-              surge_central_half(family));
+  return w *
+         (surge_central_half(SURGE_RECTANGULAR) / surge_central_half(family));
 }
 
 /* Width at t = 0 (later: t > 0) under every rule but `learned`. `gamma` is the
  * norm's mean gamma and `progress` that of the run; each for its rule alone. */
-SURGE_INLINE double surge_width(const surge_neuron_spec *spec, double d,
+SURGE_INLINE double surge_width(const surge_neuron_spec* spec, double d,
                                 double gamma, double progress, bool later) {
   double start = (double)spec->width, theta = (double)spec->v_threshold;
   double g = gamma < 1e-3 ? 1e-3 : gamma;
@@ -110,8 +109,7 @@ SURGE_INLINE double surge_width(const surge_neuron_spec *spec, double d,
     case SURGE_WIDTH_SCHEDULE:
       return start * pow((double)spec->width_end / start, progress);
     case SURGE_WIDTH_FIXED:
-    case SURGE_WIDTH_LEARNED: /* its caller takes exp(rho) */
-      break;
+    case SURGE_WIDTH_LEARNED: /* its caller takes exp(rho) */ break;
   }
   return start;
 }

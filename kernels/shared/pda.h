@@ -18,9 +18,9 @@
  *     dD/du = 1/n [(e/2)(1/s0^2 + 1/s^2)
  *                  + 1/2 (1/s0^2 - (s0^2 + e^2)/s^4)(u - m)]
  * Returns D; the coefficients of dD/du are multiplied by `scale`. */
-SURGE_INLINE double surge_pda_moment(surge_pda_coefficients *q,
-                                     surge_moments u, double mu0, double s0,
-                                     double theta, double scale) {
+SURGE_INLINE double surge_pda_moment(surge_pda_coefficients* q, surge_moments u,
+                                     double mu0, double s0, double theta,
+                                     double scale) {
   double target = s0 * s0, variance = u.m2 / u.n + 1e-5 * theta * theta;
   double e = u.mean - mu0;
   q->m = (float)u.mean;
@@ -68,8 +68,7 @@ SURGE_INLINE float surge_pda_quantization_gradient(float p, bool fired, float h,
   bool inside = p >= clip.low && p <= clip.high;
   p = surge_clamp(p, clip.low, clip.high);
   float apart = p - (fired ? clip.high : clip.low);
-  float slope =
-      surge_pda_logits(p, fired, clip) + apart / (p * (1.0f - p));
+  float slope = surge_pda_logits(p, fired, clip) + apart / (p * (1.0f - p));
   return inside ? 0.5f * h * slope : 0.0f;
 }
 

@@ -21,12 +21,8 @@
   SURGE_INLINE float surge_surrogate_##word(float x, float w, float inverse)
 
 /* S = clamp(x/w + 1/2, 0, 1); h = 1/w where |x| < w/2. */
-SURGE_SPIKE(rectangular) {
-  return surge_clamp(x * inverse + 0.5f, 0.0f, 1.0f);
-}
-SURGE_SURROGATE(rectangular) {
-  return fabsf(x) < 0.5f * w ? inverse : 0.0f;
-}
+SURGE_SPIKE(rectangular) { return surge_clamp(x * inverse + 0.5f, 0.0f, 1.0f); }
+SURGE_SURROGATE(rectangular) { return fabsf(x) < 0.5f * w ? inverse : 0.0f; }
 
 /* y = x/w: S = 1/2 + y - y|y|/2 and h = (1 - |y|)/w where |y| < 1. */
 SURGE_SPIKE(triangular) {
@@ -87,8 +83,7 @@ SURGE_INLINE float surge_soft_spike(surge_family family, float x,
                                     float inverse) {
   switch (family) {
 #define SURGE_SPIKE_CASE(NAME, word, half)                                     \
-  case SURGE_##NAME:                                                           \
-    return surge_spike_##word(x, inverse);
+  case SURGE_##NAME: return surge_spike_##word(x, inverse);
     SURGE_FAMILY_LIST(SURGE_SPIKE_CASE)
 #undef SURGE_SPIKE_CASE
   }
@@ -100,8 +95,7 @@ SURGE_INLINE float surge_surrogate(surge_family family, float x, float w,
                                    float inverse) {
   switch (family) {
 #define SURGE_SURROGATE_CASE(NAME, word, half)                                 \
-  case SURGE_##NAME:                                                           \
-    return surge_surrogate_##word(x, w, inverse);
+  case SURGE_##NAME: return surge_surrogate_##word(x, w, inverse);
     SURGE_FAMILY_LIST(SURGE_SURROGATE_CASE)
 #undef SURGE_SURROGATE_CASE
   }
@@ -112,8 +106,7 @@ SURGE_INLINE float surge_surrogate(surge_family family, float x, float w,
 SURGE_INLINE double surge_central_half(surge_family family) {
   switch (family) {
 #define SURGE_HALF_CASE(NAME, word, half)                                      \
-  case SURGE_##NAME:                                                           \
-    return half;
+  case SURGE_##NAME: return half;
     SURGE_FAMILY_LIST(SURGE_HALF_CASE)
 #undef SURGE_HALF_CASE
   }
