@@ -2,8 +2,8 @@
  *
  * oneDNN's own threads would change bits with their number, so the images are
  * cut into slices by sizes alone and each slice is a one-thread call within
- * SURGE's parallel loop. Slices come in a few sizes, powers of SLICE_RATIO, so
- * that any number of images runs on primitives that the plan has made. Weight
+ * SURGE's parallel loop. Slices come in a few sizes, `level_images`, so that
+ * any number of images runs on primitives that the plan has made. Weight
  * gradients are summed slice after slice within a group of images, and the
  * groups' sums in order. */
 #include <omp.h>
@@ -13,8 +13,7 @@
 #include "kernels/cpu/onednn.h"
 #include "src/backend/checks.h"
 
-#define SLICE_RATIO 4
-#define SLICE_LEVELS 4       /* 1, 4, 16 and 64 images                         */
+#define SLICE_LEVELS 4
 #define SLICE_WORK 4e6       /* multiply-adds that make a call's cost small    */
 #define SLICE_PIXELS 1024    /* likewise outputs, for adding up gradients      */
 #define SLICES 8             /* at least so many, where there are the images   */
@@ -28,11 +27,8 @@ struct surge_conv2d_plan {
   surge_onednn_conv *pass[SURGE_ONEDNN_PASSES];
 };
 
-static size_t level_images(int level) {
-  size_t images = 1;
-  while (level--) images *= SLICE_RATIO;
-  return images;
-}
+/* Images of a slice of each level. */
+static const size_t level_images[SLICE_LEVELS] = {1, 4, 16, 64};
 
 /* --- slices --------------------------------------------------------------- */
 
@@ -45,8 +41,8 @@ typedef struct slice {
 static size_t slice_count(size_t images, int top) {
   size_t count = 0;
   for (int level = top; level >= 0; level--) {
-    count += images / level_images(level);
-    images %= level_images(level);
+    count += images / level_images[level];
+    images %= level_images[level];
   }
   return count;
 }
@@ -54,7 +50,7 @@ static size_t slice_count(size_t images, int top) {
 static slice slice_at(size_t images, int top, size_t s) {
   size_t first = 0;
   for (int level = top;; level--) {
-    size_t size = level_images(level), here = (images - first) / size;
+    size_t size = level_images[level], here = (images - first) / size;
     if (s < here) return (slice){first + s * size, size, level};
     first += here * size;
     s -= here;
@@ -65,7 +61,7 @@ static slice slice_at(size_t images, int top, size_t s) {
 static int top_level(const surge_conv2d_plan *plan, surge_onednn_pass pass,
                      size_t images, size_t slices) {
   int level = plan->levels[pass] - 1;
-  while (level > 0 && images < slices * level_images(level)) level--;
+  while (level > 0 && images < slices * level_images[level]) level--;
   return level;
 }
 
@@ -75,7 +71,7 @@ static int count_levels(const surge_conv2d_shape *s, surge_onednn_pass pass) {
   double work = pixels * s->kernel * s->kernel * s->out.c * s->in.c / s->groups;
   int level = 0;
   while (level < SLICE_LEVELS - 1) {
-    double images = (double)level_images(level);
+    double images = (double)level_images[level];
     bool enough = images * work >= SLICE_WORK;
     if (pass == SURGE_ONEDNN_BACKWARD_WEIGHTS)
       enough = enough && images * pixels >= SLICE_PIXELS;
@@ -99,11 +95,8 @@ surge_status surge_cpu_conv2d_plan(surge_context *context,
   surge_status status = SURGE_OK;
   for (int i = 0; i < SURGE_ONEDNN_PASSES && status == SURGE_OK; i++) {
     surge_onednn_pass pass = (surge_onednn_pass)i;
-    size_t images[SLICE_LEVELS];
     p->levels[i] = count_levels(shape, pass);
-    for (int level = 0; level < p->levels[i]; level++)
-      images[level] = level_images(level);
-    status = surge_onednn_create(&p->pass[i], shape, pass, images,
+    status = surge_onednn_create(&p->pass[i], shape, pass, level_images,
                                  p->levels[i], p->slots);
   }
   if (status == SURGE_OK)
@@ -150,7 +143,7 @@ static size_t gradient_count(const surge_conv2d_plan *plan) {
  * least GROUPS, so that threads find work, and no more memory than allowed. */
 static size_t group_count(const surge_conv2d_plan *plan, size_t images) {
   int level = plan->levels[SURGE_ONEDNN_BACKWARD_WEIGHTS] - 1;
-  size_t groups = images / level_images(level);
+  size_t groups = images / level_images[level];
   size_t most = GROUP_FLOATS / gradient_count(plan);
   if (most > SURGE_CPU_GROUPS) most = SURGE_CPU_GROUPS;
   if (groups > most) groups = most;
@@ -164,7 +157,7 @@ static workspace lay_out(const surge_conv2d_plan *plan, surge_onednn_pass pass,
   workspace w = {.scratch = round64(surge_onednn_scratch_bytes(conv))};
   size_t weights = round64(surge_onednn_packed_bytes(conv)), result = 0;
   if (pass == SURGE_ONEDNN_BACKWARD_DATA)
-    result = level_images(plan->levels[pass] - 1) *
+    result = level_images[plan->levels[pass] - 1] *
              surge_map_elements(&plan->shape.in) * sizeof(float);
   if (pass == SURGE_ONEDNN_BACKWARD_WEIGHTS) {
     weights = weight_count(&plan->shape) * sizeof(float); /* unpacked */

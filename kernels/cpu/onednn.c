@@ -5,6 +5,7 @@
 #include <dnnl_debug.h>
 #include <omp.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* --- what differs between 2.x and 3.x ------------------------------------- */
 
@@ -83,6 +84,42 @@ static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd,
 }
 #endif
 
+/* --- orders of a map ------------------------------------------------------ */
+
+/* How a primitive sees a map: a layout of SURGE's, or planes of one channel. */
+typedef enum order { CHANNELS_LAST, BLOCKED, PLANAR } order;
+
+static order order_of(const surge_map *map) {
+  return map->layout == SURGE_BLOCKED8 ? BLOCKED : CHANNELS_LAST;
+}
+
+static size_t offset_in(order o, size_t pixels, size_t C, size_t pixel,
+                        size_t c) {
+  switch (o) {
+    case CHANNELS_LAST: return pixel * C + c;
+    case BLOCKED: return (c / 8 * pixels + pixel) * 8 + c % 8;
+    default: return c * pixels + pixel;
+  }
+}
+
+/* to = from in another order, image by image; with blocked maps in runs of the
+ * eight channels that lie side by side in both. */
+static void rearrange(float *to, order to_order, const float *from,
+                      order from_order, const surge_map *map, size_t images) {
+  size_t pixels = (size_t)map->h * (size_t)map->w, C = (size_t)map->c;
+  size_t run = to_order == PLANAR || from_order == PLANAR ? 1 : 8;
+  for (size_t n = 0; n < images; n++, to += pixels * C, from += pixels * C)
+    for (size_t c = 0; c < C; c += run)
+      for (size_t pixel = 0; pixel < pixels; pixel++) {
+        float *t = to + offset_in(to_order, pixels, C, pixel, c);
+        const float *f = from + offset_in(from_order, pixels, C, pixel, c);
+        if (run == 8)
+          memcpy(t, f, 8 * sizeof *t);
+        else
+          *t = *f;
+      }
+}
+
 /* --- the object ----------------------------------------------------------- */
 
 enum { X, Y, PACKED, SCRATCH, BIAS, ARRAYS }; /* order of a call's arguments */
@@ -100,6 +137,9 @@ typedef struct reorder {
 
 struct surge_onednn_conv {
   surge_onednn_pass pass;
+  surge_map in, out;
+  order x_order, y_order;       /* of the primitives */
+  const size_t *images;         /* [levels], the caller's */
   int levels, slots, arguments; /* 4, or 5 with a bias */
   dnnl_engine_t engine;
   dnnl_stream_t *streams;       /* [slots] */
@@ -125,11 +165,11 @@ surge_status surge_onednn_check(const char *op, int status) {
 
 /* --- planning ------------------------------------------------------------- */
 
-static dnnl_status_t init_map(owned_desc *desc, const surge_map *map,
+static dnnl_status_t init_map(owned_desc *desc, const surge_map *map, order o,
                               size_t images) {
+  static const dnnl_format_tag_t tags[] = {dnnl_nhwc, dnnl_nChw8c, dnnl_nchw};
   dnnl_dims_t dims = {(dnnl_dim_t)images, map->c, map->h, map->w};
-  bool blocked = map->layout == SURGE_BLOCKED8;
-  return desc_init(desc, 4, dims, blocked ? dnnl_nChw8c : dnnl_nhwc);
+  return desc_init(desc, 4, dims, tags[o]);
 }
 
 /* The weights in logical order, or in whichever order a primitive prefers. */
@@ -144,18 +184,17 @@ static dnnl_status_t init_weights(owned_desc *desc, const surge_conv2d_shape *s,
   return desc_init(desc, 5, dims, logical ? dnnl_gohwi : dnnl_format_tag_any);
 }
 
-/* The descriptor of a pass over `images` images; w NULL: any order. */
+/* The descriptor of a level; w NULL: weights in any order. */
 static dnnl_status_t describe_level(dnnl_primitive_desc_t *pd,
-                                    dnnl_engine_t engine,
-                                    const surge_conv2d_shape *s,
-                                    surge_onednn_pass pass, size_t images,
+                                    const surge_onednn_conv *conv,
+                                    const surge_conv2d_shape *s, int level,
                                     any_desc w) {
   owned_desc x, y, bias, free_w;
   dnnl_primitive_attr_t attr;
   dnnl_dims_t K = {s->out.c};
   dnnl_dims_t stride = {s->stride, s->stride}, pad = {s->pad, s->pad};
-  DNNL_TRY(init_map(&x, &s->in, images));
-  DNNL_TRY(init_map(&y, &s->out, images));
+  DNNL_TRY(init_map(&x, &s->in, conv->x_order, conv->images[level]));
+  DNNL_TRY(init_map(&y, &s->out, conv->y_order, conv->images[level]));
   DNNL_TRY(init_weights(&free_w, s, false));
   DNNL_TRY(desc_init(&bias, 1, K, dnnl_x));
   DNNL_TRY(dnnl_primitive_attr_create(&attr));
@@ -164,13 +203,38 @@ static dnnl_status_t describe_level(dnnl_primitive_desc_t *pd,
   conv_descs d = {BORROW(x), w ? w : BORROW(free_w),
                   s->bias ? BORROW(bias) : NULL, BORROW(y)};
   dnnl_status_t status =
-      describe_conv(pd, engine, pass, &d, stride, pad, attr);
+      describe_conv(pd, conv->engine, conv->pass, &d, stride, pad, attr);
   dnnl_primitive_attr_destroy(attr);
   desc_free(&x);
   desc_free(&y);
   desc_free(&free_w);
   desc_free(&bias);
   return status;
+}
+
+/* Is a descriptor's code oneDNN's plain reference: a hundred times slower? */
+static bool is_reference(const_dnnl_primitive_desc_t pd) {
+  const char *name = "";
+  dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+  return !strncmp(name, "ref", 3);
+}
+
+/* Chooses the orders of x and y, and with the first level's descriptor that of
+ * the weights: the maps as they lie where oneDNN has fast code for that, else x
+ * in planes (its code for a few input channels), else both channels-last. */
+static dnnl_status_t describe_first(dnnl_primitive_desc_t *pd,
+                                    surge_onednn_conv *conv,
+                                    const surge_conv2d_shape *s) {
+  const order choices[][2] = {{order_of(&s->in), order_of(&s->out)},
+                              {PLANAR, order_of(&s->out)},
+                              {CHANNELS_LAST, CHANNELS_LAST}};
+  for (int i = 0;; i++) {
+    conv->x_order = choices[i][0];
+    conv->y_order = choices[i][1];
+    dnnl_status_t status = describe_level(pd, conv, s, 0, NULL);
+    if (status != dnnl_success || i == 2 || !is_reference(*pd)) return status;
+    dnnl_primitive_desc_destroy(*pd);
+  }
 }
 
 /* What oneDNN calls a call's arguments and how it is asked for their shapes. */
@@ -206,6 +270,7 @@ static dnnl_status_t create_level(surge_onednn_conv *conv, int level,
                                   const_dnnl_primitive_desc_t pd) {
   DNNL_TRY(dnnl_primitive_create(&conv->primitives[level], pd));
   size_t scratch = dnnl_memory_desc_get_size(shape_of(conv, pd, SCRATCH));
+  scratch = (scratch + 63) / 64 * 64;
   if (scratch > conv->scratch_bytes) conv->scratch_bytes = scratch;
   for (int slot = 0; slot < conv->slots; slot++) {
     call *c = &conv->calls[level * conv->slots + slot];
@@ -248,16 +313,13 @@ static dnnl_status_t create_reorders(surge_onednn_conv *conv,
 
 /* All levels; the first one chooses the order of the packed weights. */
 static dnnl_status_t create_levels(surge_onednn_conv *conv,
-                                   const surge_conv2d_shape *shape,
-                                   const size_t *images) {
+                                   const surge_conv2d_shape *shape) {
   dnnl_primitive_desc_t first, pd;
-  DNNL_TRY(describe_level(&first, conv->engine, shape, conv->pass, images[0],
-                          NULL));
+  DNNL_TRY(describe_first(&first, conv, shape));
   any_desc packed = shape_of(conv, first, PACKED);
   dnnl_status_t status = create_level(conv, 0, first);
   for (int i = 1; i < conv->levels && status == dnnl_success; i++) {
-    status = describe_level(&pd, conv->engine, shape, conv->pass, images[i],
-                            packed);
+    status = describe_level(&pd, conv, shape, i, packed);
     if (status != dnnl_success) break;
     status = create_level(conv, i, pd);
     dnnl_primitive_desc_destroy(pd);
@@ -283,6 +345,9 @@ surge_status surge_onednn_create(surge_onednn_conv **conv,
   if (!c) return SURGE_FAIL(SURGE_ERROR_DEVICE, "conv2d_plan: no memory");
   bool bias = shape->bias && pass != SURGE_ONEDNN_BACKWARD_DATA;
   c->pass = pass;
+  c->in = shape->in;
+  c->out = shape->out;
+  c->images = images;
   c->levels = levels;
   c->slots = slots;
   c->arguments = bias ? ARRAYS : ARRAYS - 1;
@@ -294,7 +359,7 @@ surge_status surge_onednn_create(surge_onednn_conv **conv,
   int threads = omp_get_max_threads();
   omp_set_num_threads(1); /* what oneDNN plans for */
   dnnl_status_t status = create_streams(c);
-  if (status == dnnl_success) status = create_levels(c, shape, images);
+  if (status == dnnl_success) status = create_levels(c, shape);
   omp_set_num_threads(threads);
   return surge_onednn_check("conv2d_plan", (int)status);
 }
@@ -328,8 +393,19 @@ size_t surge_onednn_packed_bytes(const surge_onednn_conv *conv) {
   return conv->packed_bytes;
 }
 
+/* Bytes of one level's x or y where a call rearranges it, else 0. */
+static size_t rearranged_bytes(const surge_onednn_conv *conv, int level,
+                               const surge_map *map, order o) {
+  if (o == order_of(map) || map->c == 1) return 0;
+  size_t count = conv->images[level] * surge_map_elements(map);
+  return (count * sizeof(float) + 63) / 64 * 64;
+}
+
 size_t surge_onednn_scratch_bytes(const surge_onednn_conv *conv) {
-  return conv->scratch_bytes;
+  int last = conv->levels - 1;
+  return conv->scratch_bytes +
+         rearranged_bytes(conv, last, &conv->in, conv->x_order) +
+         rearranged_bytes(conv, last, &conv->out, conv->y_order);
 }
 
 /* --- running -------------------------------------------------------------- */
@@ -379,8 +455,9 @@ surge_status surge_onednn_unpack(const surge_onednn_conv *conv, float *w,
   return surge_onednn_check("conv2d: weight gradients", (int)status);
 }
 
-static dnnl_status_t run(const surge_onednn_conv *conv, int level, int slot,
-                         const surge_onednn_arrays *arrays) {
+/* Runs the primitive on arrays that lie in its orders. */
+static dnnl_status_t run_arranged(const surge_onednn_conv *conv, int level,
+                                  int slot, const surge_onednn_arrays *arrays) {
   const call *c = &conv->calls[level * conv->slots + slot];
   void *array[ARRAYS] = {arrays->x, arrays->y, arrays->packed, arrays->scratch,
                          arrays->bias};
@@ -388,6 +465,30 @@ static dnnl_status_t run(const surge_onednn_conv *conv, int level, int slot,
     DNNL_TRY(point(c->args[i].memory, array[i]));
   return dnnl_primitive_execute(conv->primitives[level], conv->streams[slot],
                                 conv->arguments, c->args);
+}
+
+static dnnl_status_t run(const surge_onednn_conv *conv, int level, int slot,
+                         const surge_onednn_arrays *arrays) {
+  const surge_map *in = &conv->in, *out = &conv->out;
+  size_t images = conv->images[level];
+  size_t x_bytes = rearranged_bytes(conv, level, in, conv->x_order);
+  size_t y_bytes = rearranged_bytes(conv, level, out, conv->y_order);
+  bool writes_x = conv->pass == SURGE_ONEDNN_BACKWARD_DATA;
+  bool writes_y = conv->pass == SURGE_ONEDNN_FORWARD;
+  surge_onednn_arrays own = *arrays;
+  char *free_bytes = (char *)arrays->scratch + conv->scratch_bytes;
+  if (x_bytes) own.x = free_bytes;
+  if (y_bytes) own.y = free_bytes + x_bytes;
+  if (x_bytes && !writes_x)
+    rearrange(own.x, conv->x_order, arrays->x, order_of(in), in, images);
+  if (y_bytes && !writes_y)
+    rearrange(own.y, conv->y_order, arrays->y, order_of(out), out, images);
+  DNNL_TRY(run_arranged(conv, level, slot, &own));
+  if (x_bytes && writes_x)
+    rearrange(arrays->x, order_of(in), own.x, conv->x_order, in, images);
+  if (y_bytes && writes_y)
+    rearrange(arrays->y, order_of(out), own.y, conv->y_order, out, images);
+  return dnnl_success;
 }
 
 int surge_onednn_run(const surge_onednn_conv *conv, int level, int slot,

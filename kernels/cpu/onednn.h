@@ -19,7 +19,9 @@ typedef enum surge_onednn_pass {
 /* One pass of one convolution. It has a primitive for each of a few numbers of
  * images (`level` counts them) and, for each of `slots` threads, the memory
  * objects of a call, so that running allocates none. The packed weights, in the
- * order that the primitives prefer, are the same for all levels. */
+ * order that the primitives prefer, are the same for all levels. Where oneDNN
+ * has no fast code for the maps as they lie (a blocked one beside one that is
+ * not, say), a call rearranges its images within its scratch. */
 typedef struct surge_onednn_conv surge_onednn_conv;
 
 surge_status surge_onednn_create(surge_onednn_conv **conv,
