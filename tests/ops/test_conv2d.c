@@ -3,9 +3,9 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "tests/ref64/layers.h"
+#include "tests/support/refused.h"
 #include "tests/support/values.h"
 
 #define LAST SURGE_CHANNELS_LAST
@@ -326,22 +326,13 @@ static const refusal refused[] = {
     {"height 2, found 4", {{4, 4, 8, BLOCK}, {4, 4, 8, BLOCK}, 3, 2, 1, 1, 0}},
 };
 
-static void expect_refused(surge_status status, const char *op,
-                           const char *wanted) {
-  const char *found = surge_last_error();
-  cr_expect_eq(status, SURGE_ERROR_INTERNAL, "%s: %s: wanted a refusal", op,
-               wanted);
-  cr_expect(strstr(found, op) && strstr(found, wanted),
-            "wanted \"%s\" and \"%s\", found \"%s\"", op, wanted, found);
-}
-
 Test(conv2d, refuses_shapes) {
   const surge_backend *b = test_backend();
   surge_context *context = test_context(1);
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
     surge_conv2d_plan *plan;
-    expect_refused(b->conv2d_plan(context, &plan, &refused[i].shape),
-                   "conv2d_plan", refused[i].wanted);
+    test_expect_refused(b->conv2d_plan(context, &plan, &refused[i].shape),
+                        "conv2d_plan", refused[i].wanted);
     cr_expect_null(plan);
   }
   b->close(context);
@@ -364,26 +355,26 @@ Test(conv2d, refuses_arguments) {
   b->conv2d_backward_weights(context, plan,                                   \
                              &(surge_conv2d_backward_weights){__VA_ARGS__})
   const char *op = "conv2d_forward";
-  expect_refused(FORWARD(NULL, v, v, v, 1, v), op, ": y:");
-  expect_refused(FORWARD(v, NULL, v, v, 1, v), op, ": x:");
-  expect_refused(FORWARD(v, v, NULL, v, 1, v), op, ": w:");
-  expect_refused(FORWARD(v, v, v, NULL, 1, v), op, ": b: wanted the array");
-  expect_refused(FORWARD(v, v, v, v, 0, v), op, ": images:");
-  expect_refused(FORWARD(v, v, v, v, 1, NULL), op, ": workspace:");
+  test_expect_refused(FORWARD(NULL, v, v, v, 1, v), op, ": y:");
+  test_expect_refused(FORWARD(v, NULL, v, v, 1, v), op, ": x:");
+  test_expect_refused(FORWARD(v, v, NULL, v, 1, v), op, ": w:");
+  test_expect_refused(FORWARD(v, v, v, NULL, 1, v), op, ": b: wanted the array");
+  test_expect_refused(FORWARD(v, v, v, v, 0, v), op, ": images:");
+  test_expect_refused(FORWARD(v, v, v, v, 1, NULL), op, ": workspace:");
   op = "conv2d_backward_data";
-  expect_refused(DATA(NULL, v, v, SURGE_ADD, 1, v), op, ": dx:");
-  expect_refused(DATA(v, NULL, v, SURGE_ADD, 1, v), op, ": dy:");
-  expect_refused(DATA(v, v, NULL, SURGE_ADD, 1, v), op, ": w:");
-  expect_refused(DATA(v, v, v, (surge_mode)2, 1, v), op, ": mode:");
-  expect_refused(DATA(v, v, v, SURGE_ADD, 0, v), op, ": images:");
-  expect_refused(DATA(v, v, v, SURGE_ADD, 1, NULL), op, ": workspace:");
+  test_expect_refused(DATA(NULL, v, v, SURGE_ADD, 1, v), op, ": dx:");
+  test_expect_refused(DATA(v, NULL, v, SURGE_ADD, 1, v), op, ": dy:");
+  test_expect_refused(DATA(v, v, NULL, SURGE_ADD, 1, v), op, ": w:");
+  test_expect_refused(DATA(v, v, v, (surge_mode)2, 1, v), op, ": mode:");
+  test_expect_refused(DATA(v, v, v, SURGE_ADD, 0, v), op, ": images:");
+  test_expect_refused(DATA(v, v, v, SURGE_ADD, 1, NULL), op, ": workspace:");
   op = "conv2d_backward_weights";
-  expect_refused(WEIGHTS(NULL, v, v, v, 1, v), op, ": dw:");
-  expect_refused(WEIGHTS(v, NULL, v, v, 1, v), op, ": db: wanted the array");
-  expect_refused(WEIGHTS(v, v, NULL, v, 1, v), op, ": dy:");
-  expect_refused(WEIGHTS(v, v, v, NULL, 1, v), op, ": x:");
-  expect_refused(WEIGHTS(v, v, v, v, 0, v), op, ": images:");
-  expect_refused(WEIGHTS(v, v, v, v, 1, NULL), op, ": workspace:");
+  test_expect_refused(WEIGHTS(NULL, v, v, v, 1, v), op, ": dw:");
+  test_expect_refused(WEIGHTS(v, NULL, v, v, 1, v), op, ": db: wanted the array");
+  test_expect_refused(WEIGHTS(v, v, NULL, v, 1, v), op, ": dy:");
+  test_expect_refused(WEIGHTS(v, v, v, NULL, 1, v), op, ": x:");
+  test_expect_refused(WEIGHTS(v, v, v, v, 0, v), op, ": images:");
+  test_expect_refused(WEIGHTS(v, v, v, v, 1, NULL), op, ": workspace:");
   b->conv2d_release(plan);
   b->close(context);
 }
