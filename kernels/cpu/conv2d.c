@@ -14,16 +14,19 @@
 #include "src/backend/checks.h"
 
 #define SLICE_LEVELS 4
-#define SLICE_WORK 4e6       /* multiply-adds that make a call's cost small    */
-#define SLICE_PIXELS 1024    /* likewise outputs, for adding up gradients      */
-#define SLICES 8             /* at least so many, where there are the images   */
-#define GROUPS 8             /* groups of a weight gradient: at least          */
-#define GROUP_FLOATS 2097152 /* and more where all their sums are 8 MiB        */
+#define SLICE_WORK 4e6   /* multiply-adds that make a call's cost small    */
+#define SLICE_PIXELS 256 /* likewise outputs, for reading the weights      */
+#define GRADIENT_PIXELS                                                        \
+  1024           /* and for adding up their gradients              */
+#define SLICES 8 /* at least so many, where there are the images   */
+#define GROUPS 8 /* groups of a weight gradient: at least          */
+#define GROUP_FLOATS                                                           \
+  2097152 /* and more where all their sums are 8 MiB        */
 
 struct surge_conv2d_plan {
   surge_conv2d_shape shape;
-  int slots;                        /* threads, each with its scratch         */
-  int levels[SURGE_ONEDNN_PASSES];  /* slice sizes of a pass                  */
+  int slots;                       /* threads, each with its scratch         */
+  int levels[SURGE_ONEDNN_PASSES]; /* slice sizes of a pass                  */
   surge_onednn_conv *pass[SURGE_ONEDNN_PASSES];
 };
 
@@ -69,13 +72,12 @@ static int top_level(const surge_conv2d_plan *plan, surge_onednn_pass pass,
 static int count_levels(const surge_conv2d_shape *s, surge_onednn_pass pass) {
   double pixels = (double)s->out.h * s->out.w;
   double work = pixels * s->kernel * s->kernel * s->out.c * s->in.c / s->groups;
+  double least =
+      pass == SURGE_ONEDNN_BACKWARD_WEIGHTS ? GRADIENT_PIXELS : SLICE_PIXELS;
   int level = 0;
   while (level < SLICE_LEVELS - 1) {
     double images = (double)level_images[level];
-    bool enough = images * work >= SLICE_WORK;
-    if (pass == SURGE_ONEDNN_BACKWARD_WEIGHTS)
-      enough = enough && images * pixels >= SLICE_PIXELS;
-    if (enough) break;
+    if (images * work >= SLICE_WORK && images * pixels >= least) break;
     level++;
   }
   return level + 1;
@@ -119,8 +121,9 @@ void surge_cpu_conv2d_release(surge_conv2d_plan *plan) {
  * has oneDNN's scratch and, behind it, the result of one slice: of dx where it
  * is added, or the gradients of weights and bias. */
 typedef struct workspace {
-  size_t slots, scratch, slot; /* the weights end; of a slot: scratch, in all  */
-  size_t partials, partial;    /* sums of the groups, and the size of one      */
+  size_t slots, scratch,
+      slot;                 /* the weights end; of a slot: scratch, in all  */
+  size_t partials, partial; /* sums of the groups, and the size of one      */
   size_t groups;
   size_t total;
 } workspace;
@@ -128,8 +131,8 @@ typedef struct workspace {
 static size_t round64(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 static size_t weight_count(const surge_conv2d_shape *s) {
-  return (size_t)s->out.c * (size_t)(s->in.c / s->groups) *
-         (size_t)s->kernel * (size_t)s->kernel;
+  return (size_t)s->out.c * (size_t)(s->in.c / s->groups) * (size_t)s->kernel *
+         (size_t)s->kernel;
 }
 
 /* Floats of a gradient of weights, as packed, and bias. */
@@ -219,7 +222,8 @@ static int run_slice(const sweep *r, const slice *s) {
       .packed = r->memory,
       .bias = r->bias,
       .scratch = own};
-  int status = surge_onednn_run(r->plan->pass[r->pass], s->level, slot, &arrays);
+  int status =
+      surge_onednn_run(r->plan->pass[r->pass], s->level, slot, &arrays);
   if (r->add && !status) add_to(x, result, s->images * elements);
   return status;
 }
@@ -230,8 +234,9 @@ static surge_status run_slices(const char *op, const sweep *r, const float *w,
   SURGE_TRY(surge_onednn_pack(r->plan->pass[r->pass], r->memory, w));
   int top = top_level(r->plan, r->pass, images, SLICES), status = 0;
   size_t count = slice_count(images, top);
-#pragma omp parallel for num_threads(r->plan->slots) schedule(dynamic) \
-    reduction(max : status)
+#pragma omp parallel for num_threads(r->plan->slots) schedule(dynamic)         \
+    reduction(max                                                              \
+              : status)
   for (size_t i = 0; i < count; i++) {
     slice s = slice_at(images, top, i);
     int failed = run_slice(r, &s);
@@ -274,8 +279,8 @@ surge_status surge_cpu_conv2d_backward_data(
 
 /* sum = the gradient over the images of group g, slice after slice. */
 static int run_group(const surge_conv2d_plan *plan,
-                     const surge_conv2d_backward_weights *a,
-                     const workspace *w, size_t g) {
+                     const surge_conv2d_backward_weights *a, const workspace *w,
+                     size_t g) {
   const surge_onednn_pass pass = SURGE_ONEDNN_BACKWARD_WEIGHTS;
   size_t first = surge_cpu_first(a->images, w->groups, g);
   size_t images = surge_cpu_first(a->images, w->groups, g + 1) - first;
@@ -329,8 +334,9 @@ surge_status surge_cpu_conv2d_backward_weights(
   const surge_onednn_conv *conv = plan->pass[SURGE_ONEDNN_BACKWARD_WEIGHTS];
   workspace w = lay_out(plan, SURGE_ONEDNN_BACKWARD_WEIGHTS, a->images);
   int status = 0;
-#pragma omp parallel for num_threads(plan->slots) schedule(dynamic) \
-    reduction(max : status)
+#pragma omp parallel for num_threads(plan->slots) schedule(dynamic)            \
+    reduction(max                                                              \
+              : status)
   for (size_t g = 0; g < w.groups; g++) {
     int failed = run_group(plan, a, &w, g);
     if (failed > status) status = failed;

@@ -34,7 +34,8 @@ static void desc_free(owned_desc *desc) { dnnl_memory_desc_destroy(*desc); }
 
 static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd,
                                    dnnl_engine_t engine, surge_onednn_pass pass,
-                                   const conv_descs *d, const dnnl_dims_t stride,
+                                   const conv_descs *d,
+                                   const dnnl_dims_t stride,
                                    const dnnl_dims_t pad,
                                    const_dnnl_primitive_attr_t attr) {
   dnnl_alg_kind_t direct = dnnl_convolution_direct;
@@ -63,7 +64,8 @@ static void desc_free(owned_desc *desc) { (void)desc; }
 
 static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd,
                                    dnnl_engine_t engine, surge_onednn_pass pass,
-                                   const conv_descs *d, const dnnl_dims_t stride,
+                                   const conv_descs *d,
+                                   const dnnl_dims_t stride,
                                    const dnnl_dims_t pad,
                                    const_dnnl_primitive_attr_t attr) {
   dnnl_alg_kind_t direct = dnnl_convolution_direct;
@@ -74,8 +76,8 @@ static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd,
                                                 direct, d->x, d->w, d->bias,
                                                 d->y, stride, pad, pad);
   else if (pass == SURGE_ONEDNN_BACKWARD_DATA)
-    status = dnnl_convolution_backward_data_desc_init(
-        &conv, direct, d->x, d->w, d->y, stride, pad, pad);
+    status = dnnl_convolution_backward_data_desc_init(&conv, direct, d->x, d->w,
+                                                      d->y, stride, pad, pad);
   else
     status = dnnl_convolution_backward_weights_desc_init(
         &conv, direct, d->x, d->w, d->bias, d->y, stride, pad, pad);
@@ -151,10 +153,10 @@ struct surge_onednn_conv {
 
 /* Within a function that returns a dnnl_status_t: leaves it where a call
  * failed. */
-#define DNNL_TRY(call)                             \
-  do {                                             \
-    dnnl_status_t dnnl_try_ = (call);              \
-    if (dnnl_try_ != dnnl_success) return dnnl_try_; \
+#define DNNL_TRY(call)                                                         \
+  do {                                                                         \
+    dnnl_status_t dnnl_try_ = (call);                                          \
+    if (dnnl_try_ != dnnl_success) return dnnl_try_;                           \
   } while (0)
 
 surge_status surge_onednn_check(const char *op, int status) {
@@ -198,8 +200,8 @@ static dnnl_status_t describe_level(dnnl_primitive_desc_t *pd,
   DNNL_TRY(init_weights(&free_w, s, false));
   DNNL_TRY(desc_init(&bias, 1, K, dnnl_x));
   DNNL_TRY(dnnl_primitive_attr_create(&attr));
-  DNNL_TRY(dnnl_primitive_attr_set_scratchpad_mode(
-      attr, dnnl_scratchpad_mode_user));
+  DNNL_TRY(
+      dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
   conv_descs d = {BORROW(x), w ? w : BORROW(free_w),
                   s->bias ? BORROW(bias) : NULL, BORROW(y)};
   dnnl_status_t status =

@@ -2,8 +2,8 @@
  *
  * Both layouts are planes of pixels whose `lanes` channels lie side by side: a
  * plane is a channel block of an image (8 lanes), or a whole image (C lanes).
- * One loop serves both. Channels are taken eight at a time, each a loop of
- * constant length that becomes one vector operation, and the rest one by one.
+ * One loop serves both. Channels are taken eight at a time, as the compiler's
+ * vectors: loops over eight floats are left in memory by it, and slow.
  * Planes fit the second-level cache, so that windows which overlap, and a
  * gradient that is cleared and then added to, cost no traffic of memory. */
 #include <string.h>
@@ -12,15 +12,38 @@
 #include "src/backend/checks.h"
 
 #define WIDTH 8 /* lanes of a vector */
+#define INLINED static inline __attribute__((always_inline))
+
+typedef float vector __attribute__((vector_size(4 * WIDTH)));
+typedef int32_t lanes_int __attribute__((vector_size(4 * WIDTH)));
+
+/* The first `width` lanes from and to memory; WIDTH in almost all calls. By
+ * pointer: without AVX, compilers complain of vectors as arguments. */
+INLINED void load(vector *v, const float *from, size_t width) {
+  *v = (vector){0};
+  memcpy(v, from, width * sizeof *from);
+}
+
+INLINED void store(float *to, const vector *v, size_t width) {
+  memcpy(to, v, width * sizeof *to);
+}
+
+/* to[lanes] += v */
+INLINED void add_lanes(float *to, const vector *v, size_t width) {
+  vector sum;
+  load(&sum, to, width);
+  sum += *v;
+  store(to, &sum, width);
+}
 
 /* One plane of a call: its arrays (those that the op has) and its geometry. */
 typedef struct plane {
   float *y, *dx;
   const float *x, *dy;
-  size_t lanes;         /* floats from a pixel to the next                    */
-  size_t row;           /* floats from a row of x to the next                 */
+  size_t lanes; /* floats from a pixel to the next                    */
+  size_t row;   /* floats from a row of x to the next                 */
   size_t kernel, stride, out_h, out_w;
-  size_t elements;      /* of x                                               */
+  size_t elements; /* of x                                               */
   bool add;
 } plane;
 
@@ -51,10 +74,8 @@ static plane plane_at(const surge_pool *a, size_t i) {
 typedef void window_function(const plane *p, size_t in, size_t out,
                              size_t width);
 
-#define INLINED static inline __attribute__((always_inline))
-
 /* Calls `each` for all windows of a plane; inlined, so that `each` is too. */
-INLINED void each_window(const plane *p, window_function *each) {
+INLINED void walk(const plane *p, window_function *each) {
   for (size_t oy = 0; oy < p->out_h; oy++)
     for (size_t ox = 0; ox < p->out_w; ox++) {
       size_t in = oy * p->stride * p->row + ox * p->stride * p->lanes;
@@ -63,6 +84,20 @@ INLINED void each_window(const plane *p, window_function *each) {
         each(p, in + lane, out + lane, WIDTH);
       for (; lane < p->lanes; lane++) each(p, in + lane, out + lane, 1);
     }
+}
+
+/* The same, compiled a second time for the common case, blocked 2x2: with
+ * sizes that it knows the compiler unrolls all loops within a window. From a
+ * copy, because stores to y might change *p. */
+INLINED void each_window(const plane *p, window_function *each) {
+  plane copy = *p;
+  if (p->lanes == WIDTH && p->kernel == 2) {
+    copy.lanes = WIDTH;
+    copy.kernel = 2;
+    walk(&copy, each);
+  } else {
+    walk(&copy, each);
+  }
 }
 
 /* Runs a plane function over all planes: each writes its own plane alone. */
@@ -84,24 +119,28 @@ static void clear_gradient(const plane *p) {
 
 /* Row by row, so that errors grow with 2*kernel, not with kernel^2. */
 INLINED void average(const plane *p, size_t in, size_t out, size_t width) {
-  float sum[WIDTH] = {0}, elements = (float)(p->kernel * p->kernel);
+  vector sum = {0}, element;
   for (size_t y = 0; y < p->kernel; y++) {
     const float *x = p->x + in + y * p->row;
-    float row[WIDTH] = {0};
-    for (size_t i = 0; i < p->kernel; i++, x += p->lanes)
-      for (size_t l = 0; l < width; l++) row[l] += x[l];
-    for (size_t l = 0; l < width; l++) sum[l] += row[l];
+    vector row = {0};
+    for (size_t i = 0; i < p->kernel; i++, x += p->lanes) {
+      load(&element, x, width);
+      row += element;
+    }
+    sum += row;
   }
-  for (size_t l = 0; l < width; l++) p->y[out + l] = sum[l] / elements;
+  sum /= (float)(p->kernel * p->kernel);
+  store(p->y + out, &sum, width);
 }
 
 INLINED void spread(const plane *p, size_t in, size_t out, size_t width) {
-  float share[WIDTH], elements = (float)(p->kernel * p->kernel);
-  for (size_t l = 0; l < width; l++) share[l] = p->dy[out + l] / elements;
+  vector share;
+  load(&share, p->dy + out, width);
+  share /= (float)(p->kernel * p->kernel);
   for (size_t y = 0; y < p->kernel; y++) {
     float *dx = p->dx + in + y * p->row;
     for (size_t i = 0; i < p->kernel; i++, dx += p->lanes)
-      for (size_t l = 0; l < width; l++) dx[l] += share[l];
+      add_lanes(dx, &share, width);
   }
 }
 
@@ -129,42 +168,45 @@ surge_status surge_cpu_avgpool_backward(surge_context *context,
 /* --- maximum -------------------------------------------------------------- */
 
 /* The maximum of each lane of a window, and which pixel (row-major) has it
- * first. NaN beats every number, as in PyTorch: a fault must not vanish here. */
-INLINED void find_maximum(const plane *p, size_t in, size_t width, float *best,
-                          uint32_t *where) {
-  uint32_t pixel = 0;
-  for (size_t l = 0; l < width; l++) {
-    best[l] = p->x[in + l];
-    where[l] = 0;
-  }
+ * first. NaN beats every number, as in PyTorch: a fault must not vanish. */
+INLINED void find_maximum(const plane *p, size_t in, size_t width, vector *best,
+                          lanes_int *where) {
+  int32_t pixel = 0;
+  vector v;
+  load(best, p->x + in, width);
+  *where = (lanes_int){0};
   for (size_t y = 0; y < p->kernel; y++) {
     const float *x = p->x + in + y * p->row;
-    for (size_t i = 0; i < p->kernel; i++, x += p->lanes, pixel++)
-      for (size_t l = 0; l < width; l++) {
-        bool beats = x[l] > best[l] || x[l] != x[l];
-        best[l] = beats ? x[l] : best[l];
-        where[l] = beats ? pixel : where[l];
-      }
+    for (size_t i = 0; i < p->kernel; i++, x += p->lanes, pixel++) {
+      load(&v, x, width);
+      lanes_int beats =
+          (v > *best) | (v != v); /* all bits of a lane, or none */
+      *best = (vector)((beats & (lanes_int)v) | (~beats & (lanes_int)*best));
+      *where = (beats & pixel) | (~beats & *where);
+    }
   }
 }
 
 INLINED void maximum(const plane *p, size_t in, size_t out, size_t width) {
-  float best[WIDTH];
-  uint32_t where[WIDTH];
-  find_maximum(p, in, width, best, where);
-  for (size_t l = 0; l < width; l++) p->y[out + l] = best[l];
+  vector best;
+  lanes_int where;
+  find_maximum(p, in, width, &best, &where);
+  store(p->y + out, &best, width);
 }
 
 /* Adds dy or 0 to every pixel: vectors cannot go to a place of each lane. */
 INLINED void route(const plane *p, size_t in, size_t out, size_t width) {
-  float best[WIDTH];
-  uint32_t where[WIDTH], pixel = 0;
-  find_maximum(p, in, width, best, where);
+  vector best, dy;
+  lanes_int where;
+  int32_t pixel = 0;
+  find_maximum(p, in, width, &best, &where);
+  load(&dy, p->dy + out, width);
   for (size_t y = 0; y < p->kernel; y++) {
     float *dx = p->dx + in + y * p->row;
-    for (size_t i = 0; i < p->kernel; i++, dx += p->lanes, pixel++)
-      for (size_t l = 0; l < width; l++)
-        dx[l] += where[l] == pixel ? p->dy[out + l] : 0;
+    for (size_t i = 0; i < p->kernel; i++, dx += p->lanes, pixel++) {
+      vector share = (vector)((lanes_int)dy & (where == pixel));
+      add_lanes(dx, &share, width);
+    }
   }
 }
 

@@ -32,7 +32,8 @@ static surge_status check_side(const char *op, const char *side, int64_t in,
   if (kernel > in)
     return SURGE_FAIL(SURGE_ERROR_INTERNAL,
                       "%s: kernel: wanted at most the padded %s of %lld, "
-                      "found %d", op, side, (long long)in, kernel);
+                      "found %d",
+                      op, side, (long long)in, kernel);
   int64_t wanted = (in - kernel) / stride + 1;
   if (out == wanted) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_INTERNAL, "%s: out: wanted %s %lld, found %d",
@@ -55,10 +56,11 @@ surge_status surge_check_conv2d_shape(const surge_conv2d_shape *shape) {
   if (s->in.c % s->groups || s->out.c % s->groups)
     return SURGE_FAIL(SURGE_ERROR_INTERNAL,
                       "%s: groups: wanted a divisor of %d and %d channels, "
-                      "found %d", op, s->in.c, s->out.c, s->groups);
+                      "found %d",
+                      op, s->in.c, s->out.c, s->groups);
   int64_t pad = 2 * (int64_t)s->pad;
-  SURGE_TRY(check_side(op, "height", s->in.h + pad, s->kernel, s->stride,
-                       s->out.h));
+  SURGE_TRY(
+      check_side(op, "height", s->in.h + pad, s->kernel, s->stride, s->out.h));
   return check_side(op, "width", s->in.w + pad, s->kernel, s->stride, s->out.w);
 }
 
@@ -145,10 +147,10 @@ static surge_status check_pool(const char *op, const surge_pool *a) {
   if (a->out.c != a->in.c || a->out.layout != a->in.layout)
     return SURGE_FAIL(SURGE_ERROR_INTERNAL,
                       "%s: out: wanted %d channels in the layout of in, found "
-                      "%d in %s", op, a->in.c, a->out.c,
+                      "%d in %s",
+                      op, a->in.c, a->out.c,
                       a->out.layout == a->in.layout ? "it" : "another");
-  SURGE_TRY(
-      check_side(op, "height", a->in.h, a->kernel, a->stride, a->out.h));
+  SURGE_TRY(check_side(op, "height", a->in.h, a->kernel, a->stride, a->out.h));
   return check_side(op, "width", a->in.w, a->kernel, a->stride, a->out.w);
 }
 

@@ -67,7 +67,7 @@ static surge_conv2d_shape shape_of(const conv_case *c) {
                               .bias = c->bias};
 }
 
-/* --- inputs and outputs of a case ------------------------------------------ */
+/* --- inputs and outputs of a case ----------------------------------------- */
 
 enum { X, W, B, DY, INPUTS };
 
@@ -112,21 +112,29 @@ static void call_ops(const problem *p, result *r, const surge_conv2d_plan *plan,
                      const test_buffer *in, void *workspace) {
   const surge_backend *b = test_backend();
   size_t images = p->c->images;
-  surge_conv2d_forward forward = {
-      .y = r->out[Y].device, .x = in[X].device, .w = in[W].device,
-      .b = p->c->bias ? in[B].device : NULL, .images = images,
-      .workspace = workspace};
+  surge_conv2d_forward forward = {.y = r->out[Y].device,
+                                  .x = in[X].device,
+                                  .w = in[W].device,
+                                  .b = p->c->bias ? in[B].device : NULL,
+                                  .images = images,
+                                  .workspace = workspace};
   cr_assert_eq(b->conv2d_forward(r->context, plan, &forward), SURGE_OK, "%s",
                surge_last_error());
   surge_conv2d_backward_weights weights = {
-      .dw = r->out[DW].device, .db = p->c->bias ? r->out[DB].device : NULL,
-      .dy = in[DY].device, .x = in[X].device, .images = images,
+      .dw = r->out[DW].device,
+      .db = p->c->bias ? r->out[DB].device : NULL,
+      .dy = in[DY].device,
+      .x = in[X].device,
+      .images = images,
       .workspace = workspace};
   cr_assert_eq(b->conv2d_backward_weights(r->context, plan, &weights), SURGE_OK,
                "%s", surge_last_error());
-  surge_conv2d_backward_data data = {
-      .dx = r->out[DX].device, .dy = in[DY].device, .w = in[W].device,
-      .mode = SURGE_WRITE, .images = images, .workspace = workspace};
+  surge_conv2d_backward_data data = {.dx = r->out[DX].device,
+                                     .dy = in[DY].device,
+                                     .w = in[W].device,
+                                     .mode = SURGE_WRITE,
+                                     .images = images,
+                                     .workspace = workspace};
   cr_assert_eq(b->conv2d_backward_data(r->context, plan, &data), SURGE_OK, "%s",
                surge_last_error());
   data.dx = r->out[DX_ADDED].device;
@@ -173,8 +181,8 @@ static void expect_reference(const problem *p, const result *r, bool exact) {
   double taps = (double)(s->kernel * s->kernel);
   double pixels = (double)images * s->out.h * s->out.w;
   double *const *in = p->wide;
-  ref_sum y = ref_conv2d_forward(s, images, in[X], in[W],
-                                 s->bias ? in[B] : NULL);
+  ref_sum y =
+      ref_conv2d_forward(s, images, in[X], in[W], s->bias ? in[B] : NULL);
   ref_sum dx = ref_conv2d_backward_data(s, images, in[DY], in[W]);
   ref_sum dw = ref_conv2d_backward_weights(s, images, in[DY], in[X]);
   ref_sum db = s->bias ? ref_bias(&s->out, images, in[DY])
@@ -194,7 +202,7 @@ static void expect_reference(const problem *p, const result *r, bool exact) {
   ref_sum_free(&db);
 }
 
-/* --- questions ------------------------------------------------------------- */
+/* --- questions ------------------------------------------------------------ */
 
 static void compare(bool integers) {
   for (size_t i = 0; i < CASES; i++) {
@@ -262,19 +270,26 @@ Test(conv2d, plan_serves_fewer_images) {
   b->close(context);
 }
 
-/* --- the reference --------------------------------------------------------- */
+/* --- the reference -------------------------------------------------------- */
 
 /* Forward is proved by a sum done by hand, the gradients as its adjoints: all
  * three are one trilinear form of dy, x and w. */
 Test(conv2d, reference_by_hand) {
-  surge_conv2d_shape s = {.in = {3, 3, 2, LAST}, .out = {2, 2, 2, LAST},
-                          .kernel = 2, .stride = 2, .pad = 1, .groups = 2};
+  surge_conv2d_shape s = {.in = {3, 3, 2, LAST},
+                          .out = {2, 2, 2, LAST},
+                          .kernel = 2,
+                          .stride = 2,
+                          .pad = 1,
+                          .groups = 2};
   double x[18], w[8] = {1, 10, 100, 1000, 2, 20, 200, 2000};
   for (int i = 0; i < 18; i++) x[i] = i + 1; /* channel 0: 1, 3, ... 17 */
   ref_sum y = ref_conv2d_forward(&s, 1, x, w, (double[]){.5, -.5});
-  const double wanted[8] = {1000.5,  3999.5,        /* 1; 2               */
-                            5300.5,  12799.5,       /* 3, 5; 4, 6         */
-                            13070.5, 28159.5,       /* 7, 13; 8, 14       */
+  const double wanted[8] = {1000.5,
+                            3999.5, /* 1; 2               */
+                            5300.5,
+                            12799.5, /* 3, 5; 4, 6         */
+                            13070.5,
+                            28159.5, /* 7, 13; 8, 14       */
                             9 + 110 + 1500 + 17000 + .5,
                             20 + 240 + 3200 + 36000 - .5};
   for (int i = 0; i < 8; i++)
@@ -306,7 +321,7 @@ Test(conv2d, reference_gradients_are_adjoint) {
   }
 }
 
-/* --- refusals -------------------------------------------------------------- */
+/* --- refusals ------------------------------------------------------------- */
 
 typedef struct refusal {
   const char *wanted; /* part of the message */
@@ -314,7 +329,8 @@ typedef struct refusal {
 } refusal;
 
 static const refusal refused[] = {
-    {"map: wanted h, w, c", {{0, 4, 8, BLOCK}, {4, 4, 8, BLOCK}, 1, 1, 0, 1, 0}},
+    {"map: wanted h, w, c",
+     {{0, 4, 8, BLOCK}, {4, 4, 8, BLOCK}, 1, 1, 0, 1, 0}},
     {"c % 8 == 0", {{4, 4, 8, BLOCK}, {4, 4, 9, BLOCK}, 1, 1, 0, 1, 0}},
     {"kernel: wanted", {{4, 4, 8, BLOCK}, {4, 4, 8, BLOCK}, 0, 1, 0, 1, 0}},
     {"stride: wanted", {{4, 4, 8, BLOCK}, {4, 4, 8, BLOCK}, 1, 0, 0, 1, 0}},
@@ -346,19 +362,20 @@ Test(conv2d, refuses_arguments) {
   surge_conv2d_plan *plan;
   cr_assert_eq(b->conv2d_plan(context, &plan, &shape), SURGE_OK);
   float v[1] = {0};
-#define FORWARD(...)                                                          \
+#define FORWARD(...)                                                           \
   b->conv2d_forward(context, plan, &(surge_conv2d_forward){__VA_ARGS__})
-#define DATA(...)                                                             \
-  b->conv2d_backward_data(context, plan,                                      \
+#define DATA(...)                                                              \
+  b->conv2d_backward_data(context, plan,                                       \
                           &(surge_conv2d_backward_data){__VA_ARGS__})
-#define WEIGHTS(...)                                                          \
-  b->conv2d_backward_weights(context, plan,                                   \
+#define WEIGHTS(...)                                                           \
+  b->conv2d_backward_weights(context, plan,                                    \
                              &(surge_conv2d_backward_weights){__VA_ARGS__})
   const char *op = "conv2d_forward";
   test_expect_refused(FORWARD(NULL, v, v, v, 1, v), op, ": y:");
   test_expect_refused(FORWARD(v, NULL, v, v, 1, v), op, ": x:");
   test_expect_refused(FORWARD(v, v, NULL, v, 1, v), op, ": w:");
-  test_expect_refused(FORWARD(v, v, v, NULL, 1, v), op, ": b: wanted the array");
+  test_expect_refused(FORWARD(v, v, v, NULL, 1, v), op,
+                      ": b: wanted the array");
   test_expect_refused(FORWARD(v, v, v, v, 0, v), op, ": images:");
   test_expect_refused(FORWARD(v, v, v, v, 1, NULL), op, ": workspace:");
   op = "conv2d_backward_data";
@@ -370,7 +387,8 @@ Test(conv2d, refuses_arguments) {
   test_expect_refused(DATA(v, v, v, SURGE_ADD, 1, NULL), op, ": workspace:");
   op = "conv2d_backward_weights";
   test_expect_refused(WEIGHTS(NULL, v, v, v, 1, v), op, ": dw:");
-  test_expect_refused(WEIGHTS(v, NULL, v, v, 1, v), op, ": db: wanted the array");
+  test_expect_refused(WEIGHTS(v, NULL, v, v, 1, v), op,
+                      ": db: wanted the array");
   test_expect_refused(WEIGHTS(v, v, NULL, v, 1, v), op, ": dy:");
   test_expect_refused(WEIGHTS(v, v, v, NULL, 1, v), op, ": x:");
   test_expect_refused(WEIGHTS(v, v, v, v, 0, v), op, ": images:");

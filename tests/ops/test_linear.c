@@ -36,7 +36,7 @@ static const linear_case cases[] = {
 };
 #define CASES (sizeof cases / sizeof *cases)
 
-/* --- inputs and outputs of a case ------------------------------------------ */
+/* --- inputs and outputs of a case ----------------------------------------- */
 
 enum { X, W, B, DY, INPUTS };
 
@@ -49,9 +49,10 @@ typedef struct problem {
 
 static problem problem_create(const linear_case *c, bool integers) {
   size_t I = surge_map_elements(&c->in), O = (size_t)c->out;
-  problem p = {.c = c,
-               .count = {[X] = c->images * I, [W] = O * I, [B] = O,
-                         [DY] = c->images * O}};
+  problem p = {
+      .c = c,
+      .count = {
+          [X] = c->images * I, [W] = O * I, [B] = O, [DY] = c->images * O}};
   for (size_t i = 0; i < INPUTS; i++) {
     p.input[i] = ref_values(i + 1, p.count[i], integers);
     p.wide[i] = test_widened(p.input[i], p.count[i]);
@@ -94,12 +95,17 @@ static result run_case(const problem *p, int threads) {
   test_buffer in[INPUTS];
   for (size_t i = 0; i < INPUTS; i++)
     in[i] = test_copied(context, p->input[i], p->count[i]);
-  surge_linear a = {.y = r.out[Y].device, .dx = r.out[DX].device,
+  surge_linear a = {.y = r.out[Y].device,
+                    .dx = r.out[DX].device,
                     .dw = r.out[DW].device,
                     .db = p->c->bias ? r.out[DB].device : NULL,
-                    .x = in[X].device, .dy = in[DY].device, .w = in[W].device,
-                    .b = p->c->bias ? in[B].device : NULL, .in = p->c->in,
-                    .out = p->c->out, .images = p->c->images};
+                    .x = in[X].device,
+                    .dy = in[DY].device,
+                    .w = in[W].device,
+                    .b = p->c->bias ? in[B].device : NULL,
+                    .in = p->c->in,
+                    .out = p->c->out,
+                    .images = p->c->images};
   size_t bytes = b->linear_workspace(context, &a);
   test_buffer workspace = test_poisoned(context, bytes / sizeof(float));
   a.workspace = bytes ? workspace.device : NULL;
@@ -147,7 +153,7 @@ static void expect_reference(const problem *p, const result *r, bool exact) {
   ref_sum_free(&db);
 }
 
-/* --- questions ------------------------------------------------------------- */
+/* --- questions ------------------------------------------------------------ */
 
 static void compare(bool integers) {
   for (size_t i = 0; i < CASES; i++) {
@@ -180,7 +186,7 @@ Test(linear, same_bits_with_any_threads_and_again) {
   }
 }
 
-/* --- the reference --------------------------------------------------------- */
+/* --- the reference -------------------------------------------------------- */
 
 /* w is logical, [O, H, W, C], x in its own layout. */
 Test(linear, reference_by_hand) {
@@ -221,22 +227,29 @@ Test(linear, reference_gradients_are_adjoint) {
   }
 }
 
-/* --- refusals -------------------------------------------------------------- */
+/* --- refusals ------------------------------------------------------------- */
 
 /* A call that is right but for one argument. */
-#define REFUSED(op, field, value)                                 \
-  do {                                                            \
-    surge_linear bad = good;                                      \
-    bad.field = (value);                                          \
-    test_expect_refused(b->op(context, &bad), #op, #field ":");   \
+#define REFUSED(op, field, value)                                              \
+  do {                                                                         \
+    surge_linear bad = good;                                                   \
+    bad.field = (value);                                                       \
+    test_expect_refused(b->op(context, &bad), #op, #field ":");                \
   } while (0)
 
 Test(linear, refuses_arguments) {
   const surge_backend *b = test_backend();
   surge_context *context = test_context(1);
   float v[16] = {0};
-  surge_linear good = {.y = v, .dx = v, .dw = v, .x = v, .dy = v, .w = v,
-                       .in = {1, 2, 8, BLOCK}, .out = 1, .images = 1,
+  surge_linear good = {.y = v,
+                       .dx = v,
+                       .dw = v,
+                       .x = v,
+                       .dy = v,
+                       .w = v,
+                       .in = {1, 2, 8, BLOCK},
+                       .out = 1,
+                       .images = 1,
                        .workspace = v};
   REFUSED(linear_forward, y, NULL);
   REFUSED(linear_forward, x, NULL);

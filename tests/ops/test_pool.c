@@ -36,7 +36,7 @@ static const pool_case cases[] = {
 };
 #define CASES (sizeof cases / sizeof *cases)
 
-/* --- inputs and outputs of a case ------------------------------------------ */
+/* --- inputs and outputs of a case ----------------------------------------- */
 
 typedef struct problem {
   const pool_case *c;
@@ -50,8 +50,10 @@ static problem problem_create(const pool_case *c, bool integers) {
   int32_t h = (c->in.h - c->kernel) / c->stride + 1;
   int32_t w = (c->in.w - c->kernel) / c->stride + 1;
   problem p = {.c = c,
-               .pool = {.in = c->in, .out = {h, w, c->in.c, c->in.layout},
-                        .kernel = c->kernel, .stride = c->stride,
+               .pool = {.in = c->in,
+                        .out = {h, w, c->in.c, c->in.layout},
+                        .kernel = c->kernel,
+                        .stride = c->stride,
                         .images = c->images}};
   p.ins = c->images * surge_map_elements(&p.pool.in);
   p.outs = c->images * surge_map_elements(&p.pool.out);
@@ -126,8 +128,7 @@ static void result_free(result *r) {
 /* Depths: a window's rows, then their sum; windows that share a pixel. The
  * maximum is one of its inputs, to the bit. Means of integers are exact where
  * the window's size is a power of two. */
-static void expect_reference(const problem *p, const result *r,
-                             bool integers) {
+static void expect_reference(const problem *p, const result *r, bool integers) {
   const pool_case *c = p->c;
   int32_t overlap = (c->kernel + c->stride - 1) / c->stride;
   bool power = !(c->kernel & (c->kernel - 1));
@@ -154,7 +155,7 @@ static void expect_reference(const problem *p, const result *r,
   ref_sum_free(&max_dx);
 }
 
-/* --- questions ------------------------------------------------------------- */
+/* --- questions ------------------------------------------------------------ */
 
 static void compare(bool integers) {
   for (size_t i = 0; i < CASES; i++) {
@@ -168,7 +169,7 @@ static void compare(bool integers) {
 
 Test(pool, equals_the_reference) { compare(false); }
 
-/* Integers also make ties, as spikes do: the first maximum gets the gradient. */
+/* Integers also make ties, as spikes do: the first maximum takes all. */
 Test(pool, exact_on_integers) { compare(true); }
 
 Test(pool, same_bits_with_any_threads_and_again) {
@@ -198,8 +199,13 @@ Test(pool, maximum_keeps_nan) {
     test_buffer x = test_copied(context, values, 4);
     test_buffer y = test_filled(context, 1, 0);
     surge_map in = {2, 2, 1, LAST}, out = {1, 1, 1, LAST};
-    surge_pool a = {.y = y.device, .x = x.device, .in = in, .out = out,
-                    .kernel = 2, .stride = 2, .images = 1};
+    surge_pool a = {.y = y.device,
+                    .x = x.device,
+                    .in = in,
+                    .out = out,
+                    .kernel = 2,
+                    .stride = 2,
+                    .images = 1};
     cr_expect_eq(b->maxpool_forward(context, &a), SURGE_OK);
     float *found = test_download(&y, "y");
     cr_expect(isnan(found[0]), "NaN at %zu: found %g", i, (double)found[0]);
@@ -210,11 +216,14 @@ Test(pool, maximum_keeps_nan) {
   }
 }
 
-/* --- the reference --------------------------------------------------------- */
+/* --- the reference -------------------------------------------------------- */
 
 Test(pool, reference_by_hand) {
-  surge_pool p = {.in = {2, 5, 1, LAST}, .out = {1, 2, 1, LAST}, .kernel = 2,
-                  .stride = 2, .images = 1};
+  surge_pool p = {.in = {2, 5, 1, LAST},
+                  .out = {1, 2, 1, LAST},
+                  .kernel = 2,
+                  .stride = 2,
+                  .images = 1};
   const double x[10] = {1, 5, 4, 2, 9, 5, 3, 0, 6, 9}, dy[2] = {10, 20};
   const double average_dx[10] = {2.5, 2.5, 5, 5, 0, 2.5, 2.5, 5, 5, 0};
   const double maximum_dx[10] = {0, 10, 0, 0, 0, 0, 0, 0, 20, 0};
@@ -232,22 +241,28 @@ Test(pool, reference_by_hand) {
   ref_sum_free(&routed);
 }
 
-/* --- refusals -------------------------------------------------------------- */
+/* --- refusals ------------------------------------------------------------- */
 
 /* A call that is right but for one argument. */
-#define REFUSED(op, field, value, text)                \
-  do {                                                 \
-    surge_pool bad = good;                             \
-    bad.field = (value);                               \
-    test_expect_refused(b->op(context, &bad), #op, text); \
+#define REFUSED(op, field, value, text)                                        \
+  do {                                                                         \
+    surge_pool bad = good;                                                     \
+    bad.field = (value);                                                       \
+    test_expect_refused(b->op(context, &bad), #op, text);                      \
   } while (0)
 
 Test(pool, refuses_arguments) {
   const surge_backend *b = test_backend();
   surge_context *context = test_context(1);
   float v[32] = {0};
-  surge_pool good = {.y = v, .dx = v, .x = v, .dy = v, .in = {2, 2, 8, BLOCK},
-                     .out = {1, 1, 8, BLOCK}, .kernel = 2, .stride = 2,
+  surge_pool good = {.y = v,
+                     .dx = v,
+                     .x = v,
+                     .dy = v,
+                     .in = {2, 2, 8, BLOCK},
+                     .out = {1, 1, 8, BLOCK},
+                     .kernel = 2,
+                     .stride = 2,
                      .images = 1};
   REFUSED(avgpool_forward, y, NULL, "y:");
   REFUSED(maxpool_forward, x, NULL, "x:");
