@@ -394,5 +394,12 @@ Test(conv2d, refuses_arguments) {
   test_expect_refused(WEIGHTS(v, v, v, v, 0, v), op, ": images:");
   test_expect_refused(WEIGHTS(v, v, v, v, 1, NULL), op, ": workspace:");
   b->conv2d_release(plan);
+  shape.bias = false;
+  cr_assert_eq(b->conv2d_plan(context, &plan, &shape), SURGE_OK);
+  test_expect_refused(FORWARD(v, v, v, v, 1, v), "conv2d_forward",
+                      ": b: wanted NULL");
+  test_expect_refused(WEIGHTS(v, v, v, v, 1, v), "conv2d_backward_weights",
+                      ": db: wanted NULL");
+  b->conv2d_release(plan);
   b->close(context);
 }
