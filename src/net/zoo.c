@@ -113,10 +113,15 @@ static void cifarnet(list *l) {
 
 static void add_readout(list *l) {
   surge_readout readout = l->recipe->model.readout;
-  if (readout == SURGE_READOUT_MEMBRANE)
-    append(l, SURGE_LAYER_INTEGRATOR)->neuron = l->recipe->neuron;
-  else if (readout == SURGE_READOUT_SPIKES)
+  if (readout == SURGE_READOUT_MEMBRANE) {
+    /* It integrates with the start value of the decay and has no surrogate. */
+    surge_neuron_spec *neuron = &append(l, SURGE_LAYER_INTEGRATOR)->neuron;
+    *neuron = l->recipe->neuron;
+    neuron->decay_learned = false;
+    neuron->width_rule = SURGE_WIDTH_FIXED;
+  } else if (readout == SURGE_READOUT_SPIKES) {
     add_neuron(l);
+  }
 }
 
 /* The layers as the recipe lists them; their numbers go on in the readout. */
