@@ -71,10 +71,9 @@ static size_t weight_count(const surge_conv2d_shape *s) {
 static surge_status map_md(surge_md **md, const surge_map *map, size_t images,
                            bool planes) {
   const int64_t dims[4] = {(int64_t)images, map->c, map->h, map->w};
-  bool plain = planes || map->c == 1; /* one channel: both orders are one */
   return surge_md_create(md, 4, dims,
                          map->layout == SURGE_BLOCKED8 ? dnnl_nChw8c
-                         : plain                       ? dnnl_nchw
+                         : planes                      ? dnnl_nchw
                                                        : dnnl_nhwc);
 }
 
@@ -188,7 +187,7 @@ surge_status surge_cpu_conv2d_plan(surge_context *context,
   plan->threads = context->threads;
   plan->in = surge_map_elements(&shape->in);
   plan->out = surge_map_elements(&shape->out);
-  plan->staged = shape->in.layout == SURGE_CHANNELS_LAST && shape->in.c > 1 &&
+  plan->staged = shape->in.layout == SURGE_CHANNELS_LAST &&
                  shape->out.layout == SURGE_BLOCKED8;
   double macs = (double)plan->out * (double)weight_count(shape) / shape->out.c;
   plan->slice = MOST_SLICE;

@@ -350,7 +350,7 @@ surge_status surge_cpu_neuron_backward(surge_context *context,
                                        const surge_neuron_backward *a) {
   SURGE_TRY(surge_check_neuron_backward(a));
   const surge_neuron_tiling tiling = surge_neuron_tiling_of(&a->common);
-#pragma omp parallel for num_threads(context->threads) schedule(static)
+#pragma omp parallel for num_threads(context->threads) schedule(dynamic)
   for (size_t g = 0; g < tiling.groups; g++) backward_group(a, &tiling, g);
   for (int32_t k = 0; k < a->common.inputs; k++)
     if (a->sums[k]) finish_sums(a, &tiling, k);

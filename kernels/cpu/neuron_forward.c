@@ -284,7 +284,7 @@ surge_status surge_cpu_neuron_forward(surge_context *context,
                                       const surge_neuron_forward *a) {
   SURGE_TRY(surge_check_neuron_forward(a));
   const surge_neuron_tiling tiling = surge_neuron_tiling_of(&a->common);
-#pragma omp parallel for num_threads(context->threads) schedule(static)
+#pragma omp parallel for num_threads(context->threads) schedule(dynamic)
   for (size_t g = 0; g < tiling.groups; g++) forward_group(a, &tiling, g);
   for (size_t g = 0; g < tiling.groups; g++) {
     surge_neuron_partials partial = surge_neuron_partials_of(&a->common, &tiling, g);

@@ -60,7 +60,8 @@ static surge_status cpu_sync(surge_context *context) {
 }
 
 static surge_layout cpu_layout(int32_t c) {
-  return c % 8 == 0 ? SURGE_BLOCKED8 : SURGE_CHANNELS_LAST;
+  (void)c;
+  return SURGE_CHANNELS_LAST;
 }
 
 const surge_backend surge_cpu = {

@@ -214,6 +214,7 @@ static surge_status settle_fields(layer_reader *reader,
     case SURGE_LAYER_NEURON:
       return settle_neuron(reader, neuron);
     case SURGE_LAYER_DROPOUT:
+    case SURGE_LAYER_INTEGRATOR: /* no recipe names it */
       break;
   }
   return SURGE_OK;
