@@ -90,17 +90,21 @@ static surge_status check_same(const surge_recipe *given,
   return status;
 }
 
-static surge_status read_recipe(surge_recipe *recipe, const cli_options *o) {
-  if (!o->resume)
-    return surge_recipe_read(recipe, o->positional[0], o->overrides);
+/* The recipe of a run that is resumed: what it was started with, and what the
+ * command line changes of it. */
+static surge_status read_resumed(surge_recipe *recipe, const cli_options *o) {
   char path[SURGE_PATH];
-  snprintf(path, sizeof path, "%s/recipe.yaml", o->resume);
+  surge_recipe original, given;
+  snprintf(path, sizeof path, "%.1000s/recipe.yaml", o->resume);
   SURGE_TRY(surge_recipe_read(recipe, path, o->overrides));
-  if (o->positionals == 0) return SURGE_OK;
-  surge_recipe given;
-  surge_status status = surge_recipe_read(&given, o->positional[0], o->overrides);
-  if (status == SURGE_OK) status = check_same(&given, recipe, o->resume);
-  surge_recipe_free(&given);
+  surge_status status = surge_recipe_read(&original, path, NULL);
+  if (status == SURGE_OK) status = check_same(recipe, &original, o->resume);
+  if (status == SURGE_OK && o->positionals > 0) {
+    status = surge_recipe_read(&given, o->positional[0], o->overrides);
+    if (status == SURGE_OK) status = check_same(&given, &original, o->resume);
+    surge_recipe_free(&given);
+  }
+  surge_recipe_free(&original);
   return status;
 }
 
@@ -144,7 +148,9 @@ surge_status cli_train(int argc, char **argv) {
   if (o.resume && o.out)
     return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge train: wanted --resume or --out, "
                       "found both");
-  surge_status status = read_recipe(&recipe, &o);
+  surge_status status =
+      o.resume ? read_resumed(&recipe, &o)
+               : surge_recipe_read(&recipe, o.positional[0], o.overrides);
   if (status == SURGE_OK)
     status = o.dry_run ? dry_run(&recipe) : run(&recipe, &o);
   surge_recipe_free(&recipe);

@@ -188,6 +188,15 @@ static surge_status require_out(const layer_reader *reader) {
   return refuse(reader, &reader->place, "out", wanted, "nothing");
 }
 
+static surge_status check_groups(layer_reader *reader) {
+  const surge_layer_spec *spec = spec_of(reader);
+  char wanted[48], found[16];
+  if (spec->out % spec->groups == 0) return SURGE_OK;
+  snprintf(wanted, sizeof wanted, "a divisor of out, %d", (int)spec->out);
+  snprintf(found, sizeof found, "%d", (int)spec->groups);
+  return refuse(reader, given_place(reader, "groups"), "groups", wanted, found);
+}
+
 static surge_status settle_fields(layer_reader *reader,
                                   const surge_scope *neuron) {
   surge_layer_spec *spec = spec_of(reader);
@@ -196,10 +205,7 @@ static surge_status settle_fields(layer_reader *reader,
     case SURGE_LAYER_CONV:
       SURGE_TRY(require_out(reader));
       if (!given(reader, "pad")) spec->pad = spec->kernel / 2;
-      if (spec->out % spec->groups)
-        return refuse(reader, given_place(reader, "groups"), "groups",
-                      "a divisor of out", "none");
-      break;
+      return check_groups(reader);
     case SURGE_LAYER_LINEAR:
       return require_out(reader);
     case SURGE_LAYER_NORM:
@@ -340,6 +346,9 @@ surge_status surge_read_layers(const surge_scope *scope) {
     if (!list || count > SURGE_MAX_LAYERS)
       return surge_refuse(&place, "model.layers", wanted, found);
   }
+  /* A list of layers says that the architecture is the list. */
+  if (count > 0 && !scope->given[surge_key_index("model.arch")].source)
+    model->arch = SURGE_ARCH_LAYERS;
   bool wanted = model->arch == SURGE_ARCH_LAYERS;
   SURGE_TRY(surge_rule(scope, wanted != (count > 0), "model.layers",
                        "model.arch",

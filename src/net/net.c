@@ -151,7 +151,7 @@ static void declare_integrator(surge_net *net, int32_t i) {
   net->ids[i].scalars = vector(net, SURGE_ROLE_SCALAR, 0, layer->spec.name,
                                "scalars", SURGE_SCALAR_COUNT);
   net->ids[i].width = vector(net, SURGE_ROLE_SCALAR, 0, layer->spec.name,
-                             "width", 2 * surge_layer_widths(layer));
+                             "width", 2);
 }
 
 static void declare_layer(surge_net *net, int32_t i) {

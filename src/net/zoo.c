@@ -97,39 +97,32 @@ static void mlp(list *l) {
 }
 
 /* CIFARNet of Wu et al., "Direct training for spiking neural networks: faster,
- * larger, better" (AAAI 2019), table 2; model.channels and model.hidden replace
- * its widths. */
+ * larger, better" (AAAI 2019), table 2: five convolutions, two hidden layers. */
 static void cifarnet(list *l) {
-  static const int32_t channels[5] = {128, 256, 512, 1024, 512};
-  static const int32_t hidden[2] = {1024, 512};
   const struct surge_model_recipe *m = &l->recipe->model;
-  for (int32_t i = 0; i < 5; i++)
-    add_conv_block(l, i < m->channel_count ? m->channels[i] : channels[i], 3,
-                   i == 1 || i == 2);
-  for (int32_t i = 0; i < 2; i++)
-    add_hidden_block(l, i < m->hidden_count ? m->hidden[i] : hidden[i]);
+  for (int32_t i = 0; i < m->channel_count; i++)
+    add_conv_block(l, m->channels[i], 3, i == 1 || i == 2);
+  for (int32_t i = 0; i < m->hidden_count; i++) add_hidden_block(l, m->hidden[i]);
   add_classifier(l);
 }
 
 static void add_readout(list *l) {
   surge_readout readout = l->recipe->model.readout;
-  if (readout == SURGE_READOUT_MEMBRANE) {
-    /* It integrates with the start value of the decay and has no surrogate. */
+  if (readout == SURGE_READOUT_MEMBRANE) { /* it leaks, and that is all */
     surge_neuron_spec *neuron = &append(l, SURGE_LAYER_INTEGRATOR)->neuron;
     *neuron = l->recipe->neuron;
     neuron->decay_learned = false;
     neuron->width_rule = SURGE_WIDTH_FIXED;
-  } else if (readout == SURGE_READOUT_SPIKES) {
+    neuron->granularity = SURGE_PER_LAYER;
+  } else if (readout == SURGE_READOUT_SPIKES)
     add_neuron(l);
-  }
 }
 
 /* The layers as the recipe lists them; their numbers go on in the readout. */
 static void from_recipe(list *l) {
   const struct surge_model_recipe *m = &l->recipe->model;
-  for (int32_t i = 0; i < m->layer_count; i++) {
+  for (int32_t i = 0; i < m->layer_count; i++)
     *append(l, m->layers[i].kind) = m->layers[i];
-  }
 }
 
 surge_status surge_zoo_expand(const surge_recipe *recipe,

@@ -65,7 +65,7 @@ Test(cli, bad_input_gives_one_line_and_its_exit_code) {
       {"no checkpoint", "eval nowhere", "nowhere", 3},
       {"output folder in a file", "train " RECIPE SMALL "--out key.yaml/run",
        "key.yaml", 3},
-      {"full disk", "train " RECIPE SMALL "--dry-run > /dev/full", "output", 3},
+      {"full disk", "train " RECIPE SMALL "--dry-run 2>&1 > /dev/full #", "output", 3},
       {"existing folder", "train " RECIPE SMALL "--out short", "short", 2},
   };
   static const struct { const char *name, *text; } recipes[] = {
@@ -142,8 +142,8 @@ Test(cli, a_run_from_recipe_to_prediction) {
   run_in(folder, "bench train " RECIPE SMALL "--steps 2 --warmup 1", "library_ms");
   run_in(folder, "bench ops " RECIPE SMALL "--steps 1 --warmup 1", "neuron1");
   cr_expect_eq(surge(folder, "train " RECIPE SMALL "--out run", text, sizeof text), 2);
-  cr_expect_eq(surge(folder, "train " RECIPE SMALL "--resume run --seed 9", text,
-                     sizeof text), 2, "another recipe resumed: %s", text);
+  cr_expect_eq(surge(folder, "train --resume run --seed 9", text, sizeof text), 2,
+               "another recipe resumed: %s", text);
   run_remove_folder(folder);
 }
 

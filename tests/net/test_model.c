@@ -84,7 +84,7 @@ Test(model, lists_that_do_not_fit_are_refused_by_name) {
       {LAYERS("conv: {out: 8}, norm, avgpool: 2, neuron, linear: {out: classes}"),
        "norm1"},
       {LAYERS("conv: {out: 8}, norm"), "norm1"},
-      {LAYERS("conv: {out: 8, groups: 3}, neuron, linear: {out: classes}"), "conv1"},
+      {LAYERS("conv: {out: 9, groups: 3}, neuron, linear: {out: classes}"), "conv1"},
       {LAYERS("conv: {out: 8}, neuron, linear: {out: 9}"), "linear1"},
       {LAYERS("conv: {out: 10}, neuron"), "neuron1"},
       {LAYERS("linear: {out: classes}"), "neuron"},

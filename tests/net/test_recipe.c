@@ -313,8 +313,8 @@ static const struct refused {
     {"model: {arch: layers}",
      "r.yaml:1:9: model.arch: wanted at least one layer with arch: layers, "
      "found none"},
-    {"model: {layers: [norm]}",
-     "r.yaml:1:9: model.layers: wanted arch: layers with a list of layers, "
+    {"model: {arch: mlp, layers: [norm]}",
+     "r.yaml:1:20: model.layers: wanted arch: layers with a list of layers, "
      "found another arch"},
     {"model: {arch: layers, layers: norm}",
      "r.yaml:1:31: model.layers: wanted a list of layers, 512 at most, found "

@@ -49,7 +49,7 @@ Test(training, overfits_32_samples) {
       "model: {arch: convnet, channels: [8, 16], pool: [true, true]}\n"
       "optim: {kind: adam, lr: 0.01}\n"
       "schedule: {kind: constant}\n"
-      "train: {epochs: 60, batch: 16, eval_every: 60}\n";
+      "train: {epochs: 15, batch: 4, eval_every: 15}\n";
   char folder[64];
   run_needs_data();
   run_make_folder(folder);
