@@ -1,32 +1,41 @@
-/* integrator.c - membrane readout: one recurrence, walked forward or backward
- * in time. */
-#include "kernels/cpu/cpu.h"
-#include "kernels/shared/neuron.h"
+/* integrator.c - the membrane readout: a leaky sum that never fires. */
+#include "kernels/cpu/neuron.h"
 #include "src/backend/checks.h"
 
-/* y[t] = d*y[before] + x[t]; `before` is nothing at the start. */
-static void step(float *y, const float *before, const float *x, float d,
-                 size_t M) {
-  for (size_t i = 0; i < M; i++)
-    y[i] = surge_membrane(d, before ? before[i] : 0.0f, x[i]);
+#define CHUNK 512 /* elements that a thread takes through all steps */
+
+/* y[t] = d*y[before] + x[t], two roundings; t runs up or down. */
+static void integrate_chunk(const surge_integrator* a, size_t start,
+                            bool backward) {
+  float d = a->scalars[SURGE_SCALAR_DECAY], sum[CHUNK] = {0};
+  size_t rest = a->M - start, length = rest < CHUNK ? rest : CHUNK;
+  for (size_t k = 0; k < (size_t)a->T; k++) {
+    size_t t = backward ? (size_t)a->T - 1 - k : k;
+    const float* x = a->x + t * a->M + start;
+    float* y = a->y + t * a->M + start; /* may be x: element by element */
+#pragma omp simd
+    for (size_t i = 0; i < length; i++)
+      y[i] = sum[i] = surge_membrane(d, sum[i], x[i]);
+  }
 }
 
-surge_status surge_cpu_integrator_forward(surge_context *context,
-                                          const surge_integrator *a) {
-  (void)context;
+static void integrate(surge_context* context, const surge_integrator* a,
+                      bool backward) {
+#pragma omp parallel for num_threads(context->threads) schedule(static)
+  for (size_t start = 0; start < a->M; start += CHUNK)
+    integrate_chunk(a, start, backward);
+}
+
+surge_status surge_cpu_integrator_forward(surge_context* context,
+                                          const surge_integrator* a) {
   SURGE_TRY(surge_check_integrator(a));
-  for (size_t t = 0, M = a->M; t < (size_t)a->T; t++)
-    step(a->y + t * M, t ? a->y + (t - 1) * M : NULL, a->x + t * M,
-         a->scalars[SURGE_SCALAR_DECAY], M);
+  integrate(context, a, false);
   return SURGE_OK;
 }
 
-surge_status surge_cpu_integrator_backward(surge_context *context,
-                                           const surge_integrator *a) {
-  (void)context;
+surge_status surge_cpu_integrator_backward(surge_context* context,
+                                           const surge_integrator* a) {
   SURGE_TRY(surge_check_integrator(a));
-  for (size_t k = (size_t)a->T, M = a->M; k-- > 0;)
-    step(a->y + k * M, k + 1 < (size_t)a->T ? a->y + (k + 1) * M : NULL,
-         a->x + k * M, a->scalars[SURGE_SCALAR_DECAY], M);
+  integrate(context, a, true);
   return SURGE_OK;
 }

@@ -1,130 +1,193 @@
-/* linear.c - products by OpenBLAS, cut so that threads cannot change bits.
+/* linear.c - linear layers: OpenBLAS multiplies, SURGE cuts.
  *
- * Each product is a one-thread sgemm inside SURGE's own loop over parts of the
- * output, cut by sizes alone, so that no sum is ever split. Features of a
- * blocked map lie in another order than the weights' columns: then the weights
- * are permuted, never the activations. */
+ * OpenBLAS gives other bits with other numbers of threads, so the result of a
+ * product is cut into tiles by sizes alone, each a one-thread call within
+ * SURGE's parallel loop that sums over everything. Where x is blocked, its
+ * features lie in another order than the columns of w: then w is packed into
+ * x's order (and dw out of it), because w is smaller than the activations. */
 #include <cblas.h>
+#include <string.h>
+#undef I /* <complex.h>, which cblas.h includes, takes it */
 
 #include "kernels/cpu/cpu.h"
 #include "src/backend/checks.h"
 
-#define IMAGES_A_PART 64
-#define ROWS_A_PART 128     /* of dw: outputs  */
-#define COLUMNS_A_PART 256  /* of dw: features */
+#define TILES 32     /* of a product: at least so many,                     */
+#define TILE_SIDE 16 /* unless sides would be shorter                       */
+#define BIAS_COLUMNS                                                           \
+  64 /* outputs of db that a thread sums at a time          */
 
-static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static size_t min(size_t a, size_t b) { return a < b ? a : b; }
 
-/* Do the features lie in another order than the weights' columns? */
-static bool permuted(const surge_linear *a) {
-  return a->in.layout == SURGE_BLOCKED8 && a->in.h * a->in.w > 1;
+static size_t inputs_of(const surge_linear *a) {
+  return surge_map_elements(&a->in);
 }
 
-static size_t weight_count(const surge_linear *a) {
-  return surge_map_elements(&a->in) * (size_t)a->out;
+/* The tiles of a product of rows x columns: `height` x `width` and smaller ones
+ * at the ends. */
+typedef struct tiles {
+  size_t rows, columns, height, width;
+} tiles;
+
+/* Sides are multiples of TILE_SIDE, or all. The longer side is halved until
+ * there are TILES: square tiles read least. */
+static tiles cut(size_t rows, size_t columns) {
+  tiles t = {rows, columns, rows, columns};
+  for (;;) {
+    size_t down = (rows + t.height - 1) / t.height;
+    size_t across = (columns + t.width - 1) / t.width;
+    size_t *longer = t.height > t.width ? &t.height : &t.width;
+    if (down * across >= TILES || *longer <= TILE_SIDE) return t;
+    *longer = (*longer + 2 * TILE_SIDE - 1) / (2 * TILE_SIDE) * TILE_SIDE;
+  }
 }
 
-size_t surge_cpu_linear_workspace(surge_context *context, const surge_linear *a) {
-  (void)context;
-  return permuted(a) ? weight_count(a) * sizeof(float) : 0;
+/* --- the order of features ------------------------------------------------ */
+
+/* Does x store its features in another order than w? */
+static bool is_packed(const surge_map *map) {
+  return map->layout == SURGE_BLOCKED8 && map->h * map->w > 1;
 }
 
-/* One row of weights from logical [H,W,C] to the map's own order, or back,
- * adding. */
-static void to_physical(float *physical, const float *logical, const surge_map *m) {
-  for (int32_t y = 0; y < m->h; y++)
-    for (int32_t x = 0; x < m->w; x++)
-      for (int32_t c = 0; c < m->c; c++)
-        physical[surge_offset_of(m, y, x, c)] = *logical++;
+/* Logical column of the physical feature i, the first of eight neighbours. */
+static size_t logical_column(const surge_map *map, size_t i) {
+  size_t plane = (size_t)map->h * (size_t)map->w;
+  return i / 8 % plane * (size_t)map->c + i / (8 * plane) * 8;
 }
 
-static void add_logical(float *logical, const float *physical, const surge_map *m) {
-  for (int32_t y = 0; y < m->h; y++)
-    for (int32_t x = 0; x < m->w; x++)
-      for (int32_t c = 0; c < m->c; c++, logical++)
-        *logical = *logical + physical[surge_offset_of(m, y, x, c)];
-}
-
-/* The weights in the order of the features. */
-static const float *weights_of(surge_context *context, const surge_linear *a) {
-  if (!permuted(a)) return a->w;
-  size_t features = surge_map_elements(&a->in);
+/* The weights in the order of x: themselves, or packed into the workspace. */
+static const float *weights_for(const surge_context *context,
+                                const surge_linear *a) {
+  if (!is_packed(&a->in)) return a->w;
+  size_t I = inputs_of(a), O = (size_t)a->out;
   float *packed = a->workspace;
 #pragma omp parallel for num_threads(context->threads) schedule(static)
-  for (int32_t o = 0; o < a->out; o++)
-    to_physical(packed + (size_t)o * features, a->w + (size_t)o * features, &a->in);
+  for (size_t o = 0; o < O; o++)
+    for (size_t i = 0; i < I; i += 8) {
+      const float *from = a->w + o * I + logical_column(&a->in, i);
+      for (size_t lane = 0; lane < 8; lane++)
+        packed[o * I + i + lane] = from[lane];
+    }
   return packed;
+}
+
+static surge_status check_workspace(const char *op, const surge_linear *a) {
+  if (!is_packed(&a->in)) return SURGE_OK;
+  return surge_check_pointer(op, "workspace", a->workspace);
+}
+
+size_t surge_cpu_linear_workspace(surge_context *context,
+                                  const surge_linear *a) {
+  (void)context;
+  if (!is_packed(&a->in)) return 0;
+  return (size_t)a->out * inputs_of(a) * sizeof(float);
+}
+
+/* --- forward and gradient of the input ------------------------------------ */
+
+/* y of images n.. and outputs o.. */
+static void forward_tile(const surge_linear *a, const float *w, const tiles *t,
+                         size_t n, size_t o) {
+  size_t I = inputs_of(a), O = (size_t)a->out;
+  size_t height = min(t->height, t->rows - n);
+  size_t width = min(t->width, t->columns - o);
+  float *y = a->y + n * O + o;
+  for (size_t row = 0; a->b && row < height; row++)
+    memcpy(y + row * O, a->b + o, width * sizeof *y);
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)height, (int)width,
+              (int)I, 1, a->x + n * I, (int)I, w + o * I, (int)I, a->b ? 1 : 0,
+              y, (int)O);
 }
 
 surge_status surge_cpu_linear_forward(surge_context *context,
                                       const surge_linear *a) {
   SURGE_TRY(surge_check_linear_forward(a));
-  const float *w = weights_of(context, a);
-  size_t features = surge_map_elements(&a->in), outputs = (size_t)a->out;
-  size_t parts = ceil_div(a->images, IMAGES_A_PART);
-#pragma omp parallel for num_threads(context->threads) schedule(dynamic)
-  for (size_t p = 0; p < parts; p++) {
-    size_t first = p * IMAGES_A_PART, n = least(IMAGES_A_PART, a->images - first);
-    float *y = a->y + first * outputs;
-    for (size_t i = 0; i < n * outputs; i++) y[i] = a->b ? a->b[i % outputs] : 0.0f;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)outputs, (int)features, 1.0f,
-                a->x + first * features, (int)features, w, (int)features, 1.0f, y, (int)outputs);
-  }
+  SURGE_TRY(check_workspace("linear_forward", a));
+  const float *w = weights_for(context, a);
+  tiles t = cut(a->images, (size_t)a->out);
+#pragma omp parallel for collapse(2) num_threads(context->threads)             \
+    schedule(dynamic)
+  for (size_t n = 0; n < t.rows; n += t.height)
+    for (size_t o = 0; o < t.columns; o += t.width)
+      forward_tile(a, w, &t, n, o);
   return SURGE_OK;
+}
+
+/* dx of images n.. and features i.. */
+static void data_tile(const surge_linear *a, const float *w, const tiles *t,
+                      size_t n, size_t i) {
+  size_t I = inputs_of(a), O = (size_t)a->out;
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans,
+              (int)min(t->height, t->rows - n),
+              (int)min(t->width, t->columns - i), (int)O, 1, a->dy + n * O,
+              (int)O, w + i, (int)I, a->mode == SURGE_ADD ? 1 : 0,
+              a->dx + n * I + i, (int)I);
 }
 
 surge_status surge_cpu_linear_backward_data(surge_context *context,
                                             const surge_linear *a) {
   SURGE_TRY(surge_check_linear_backward_data(a));
-  const float *w = weights_of(context, a);
-  size_t features = surge_map_elements(&a->in), outputs = (size_t)a->out;
-  size_t parts = ceil_div(a->images, IMAGES_A_PART);
-  float beta = a->mode == SURGE_ADD ? 1.0f : 0.0f;
-#pragma omp parallel for num_threads(context->threads) schedule(dynamic)
-  for (size_t p = 0; p < parts; p++) {
-    size_t first = p * IMAGES_A_PART, n = least(IMAGES_A_PART, a->images - first);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)features, (int)outputs,
-                1.0f, a->dy + first * outputs, (int)outputs, w, (int)features, beta,
-                a->dx + first * features, (int)features);
-  }
+  SURGE_TRY(check_workspace("linear_backward_data", a));
+  const float *w = weights_for(context, a);
+  tiles t = cut(a->images, inputs_of(a));
+#pragma omp parallel for collapse(2) num_threads(context->threads)             \
+    schedule(dynamic)
+  for (size_t n = 0; n < t.rows; n += t.height)
+    for (size_t i = 0; i < t.columns; i += t.width) data_tile(a, w, &t, n, i);
   return SURGE_OK;
 }
 
-/* A part of dw: rows x columns of dy^T x, over all images. */
-static void weights_part(const surge_linear *a, float *dw, float beta, size_t p) {
-  size_t features = surge_map_elements(&a->in), outputs = (size_t)a->out;
-  size_t across = ceil_div(features, COLUMNS_A_PART);
-  size_t row = p / across * ROWS_A_PART, column = p % across * COLUMNS_A_PART;
-  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans,
-              (int)least(ROWS_A_PART, outputs - row),
-              (int)least(COLUMNS_A_PART, features - column), (int)a->images, 1.0f,
-              a->dy + row, (int)outputs, a->x + column, (int)features, beta,
-              dw + row * features + column, (int)features);
+/* --- gradient of weights and bias ----------------------------------------- */
+
+/* Adds a tile whose columns lie in x's order to dw, where they belong. A tile's
+ * columns begin and end between blocks of eight channels. */
+static void add_tile(const surge_linear *a, size_t o, size_t height, size_t i,
+                     size_t width) {
+  size_t I = inputs_of(a);
+  const float *tile = a->workspace;
+  for (size_t row = o; row < o + height; row++)
+    for (size_t column = i; column < i + width; column += 8) {
+      float *to = a->dw + row * I + logical_column(&a->in, column);
+      for (size_t lane = 0; lane < 8; lane++)
+        to[lane] += tile[row * I + column + lane];
+    }
 }
 
-static void bias_gradient(const surge_linear *a) {
-  for (int32_t o = 0; o < a->out; o++) {
-    double sum = (double)a->db[o];
-    for (size_t n = 0; n < a->images; n++)
-      sum += (double)a->dy[n * (size_t)a->out + (size_t)o];
-    a->db[o] = (float)sum;
-  }
+/* dw of outputs o.. and features i.. */
+static void weights_tile(const surge_linear *a, const tiles *t, size_t o,
+                         size_t i) {
+  size_t I = inputs_of(a), O = (size_t)a->out;
+  size_t height = min(t->height, t->rows - o);
+  size_t width = min(t->width, t->columns - i);
+  bool packed = is_packed(&a->in);
+  float *to = packed ? a->workspace : a->dw;
+  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)height, (int)width,
+              (int)a->images, 1, a->dy + o, (int)O, a->x + i, (int)I,
+              packed ? 0 : 1, to + o * I + i, (int)I);
+  if (packed) add_tile(a, o, height, i, width);
+}
+
+/* db of outputs o..: a column of dy is summed in double. */
+static void bias_columns(const surge_linear *a, size_t o) {
+  size_t O = (size_t)a->out, columns = min(BIAS_COLUMNS, O - o);
+  double sum[BIAS_COLUMNS] = {0};
+  for (size_t n = 0; n < a->images; n++)
+    for (size_t c = 0; c < columns; c++) sum[c] += (double)a->dy[n * O + o + c];
+  for (size_t c = 0; c < columns; c++)
+    a->db[o + c] = (float)((double)a->db[o + c] + sum[c]);
 }
 
 surge_status surge_cpu_linear_backward_weights(surge_context *context,
                                                const surge_linear *a) {
   SURGE_TRY(surge_check_linear_backward_weights(a));
-  size_t features = surge_map_elements(&a->in), outputs = (size_t)a->out;
-  size_t parts = ceil_div(features, COLUMNS_A_PART) * ceil_div(outputs, ROWS_A_PART);
-  bool pack = permuted(a);
-  float *dw = pack ? a->workspace : a->dw;
-#pragma omp parallel for num_threads(context->threads) schedule(dynamic)
-  for (size_t p = 0; p < parts; p++) weights_part(a, dw, pack ? 0.0f : 1.0f, p);
-  if (pack) {
+  SURGE_TRY(check_workspace("linear_backward_weights", a));
+  tiles t = cut((size_t)a->out, inputs_of(a));
+#pragma omp parallel for collapse(2) num_threads(context->threads)             \
+    schedule(dynamic)
+  for (size_t o = 0; o < t.rows; o += t.height)
+    for (size_t i = 0; i < t.columns; i += t.width) weights_tile(a, &t, o, i);
+  if (!a->db) return SURGE_OK;
 #pragma omp parallel for num_threads(context->threads) schedule(static)
-    for (size_t o = 0; o < outputs; o++) add_logical(a->dw + o * features, dw + o * features, &a->in);
-  }
-  if (a->db) bias_gradient(a);
+  for (size_t o = 0; o < t.rows; o += BIAS_COLUMNS) bias_columns(a, o);
   return SURGE_OK;
 }

@@ -1,359 +1,563 @@
-/* neuron_backward.c - the adjoint of a layer over all T, one pass over memory.
+/* neuron_backward.c - dL/ds of all steps -> dL/dz's share, in one pass.
  *
- * A tile's membranes are rebuilt from z - exactly the forward's, as the same
- * roundings run in the same order - then time is walked downward. gs may lie
- * where da goes: a tile reads gs[t] before it writes da[t]. */
-#include <math.h>
+ * A piece first rebuilds u of all steps from z, which gives exactly the
+ * forward's spikes, then walks t downward. The channel sums of the norm, the
+ * gradients of width and decay are partial results a group of pieces; within a
+ * piece they are float sums of T elements a place of the row, then folded. */
+#include <omp.h>
 #include <string.h>
 
-#include "kernels/cpu/neuron_tile.h"
-#include "kernels/shared/neuron.h"
+#include "kernels/cpu/neuron.h"
 #include "kernels/shared/pda.h"
 #include "src/backend/checks.h"
 
-#define INLINE static inline __attribute__((always_inline))
+/* --- workspace ----------------------------------------------------------- */
 
-/* Rows of a tile while it walks through time. */
-typedef struct walk {
-  surge_neuron_tile tile;
-  const surge_neuron_backward *a;
-  const surge_neuron_tiling *tiling;
-  float *u;                       /* [T, E] */
-  float x[SURGE_TILE];            /* the current of a step */
-  float gv[SURGE_TILE];           /* dL/dv of the step before */
-  float gu[SURGE_TILE];           /* dL/du, then dL/d(x) */
-  float q[SURGE_TILE];            /* PDA's term; 0 without */
-  float width[SURGE_TILE];        /* sum over t of -delta x h */
-  float decay[SURGE_TILE];        /* sum over t of dL/dd */
-  float sum0[2][SURGE_TILE], sum1[2][SURGE_TILE]; /* sum da, sum da zhat */
-  float still[2][SURGE_TILE];     /* da of a static input: sum over t */
-  float mean[2][SURGE_TILE], rstd[2][SURGE_TILE]; /* of normalised inputs */
-  float pda_m[SURGE_TILE], pda_c0[SURGE_TILE], pda_c1[SURGE_TILE];
-  float decay_factor, gain;
-} walk;
+typedef struct backward_work {
+  double* sums[2]; /* [groups, Tk, 2, C] of each input                        */
+  double* drho;    /* [groups, P]                                             */
+  double* ddecay;  /* [groups] dL/dd                                          */
+  float* u;        /* [threads, T, row]                                       */
+  float* v;        /* [threads, T, row] v[t-1], where the decay is learned    */
+} backward_work;
 
-/* --- membranes again ------------------------------------------------------ */
+static size_t steps_of(const surge_neuron* a, int which) {
+  return a->input[which].per_step ? (size_t)a->T : 1;
+}
 
-/* v of the step whose membrane is u: the reset, with spike or soft spike. */
-INLINE void reset_row(float *v, const float *u, const float *inv_w, size_t length,
-                      const surge_neuron_spec *s, surge_family family, bool soft) {
+static size_t bind(backward_work* work, void* base, surge_context* context,
+                   const surge_cpu_neuron* call) {
+  surge_cpu_scratch scratch = {base, 0};
+  const surge_neuron* a = call->a;
+  size_t groups = call->groups, C = (size_t)a->map.c;
+  size_t parts = surge_cpu_parts(a, a->spec.granularity);
+  size_t rows = (size_t)context->threads * (size_t)a->T * call->row;
+  for (int which = 0; which < a->inputs; which++)
+    work->sums[which] = surge_cpu_take(
+        &scratch, groups * steps_of(a, which) * 2 * C * sizeof(double));
+  work->drho = surge_cpu_take(&scratch, groups * parts * sizeof(double));
+  work->ddecay = surge_cpu_take(&scratch, groups * sizeof(double));
+  work->u = surge_cpu_take(&scratch, rows * sizeof *work->u);
+  work->v = NULL;
+  if (a->spec.decay_learned)
+    work->v = surge_cpu_take(&scratch, rows * sizeof *work->v);
+  return scratch.used;
+}
+
+size_t surge_cpu_neuron_backward_workspace(surge_context* context,
+                                           const surge_neuron* a) {
+  surge_cpu_neuron call = surge_cpu_neuron_call(a);
+  backward_work work;
+  return bind(&work, NULL, context, &call);
+}
+
+/* --- a piece in the making ------------------------------------------------ */
+
+typedef struct backward_call {
+  const surge_neuron_backward* a;
+  surge_cpu_neuron call;
+  backward_work work;
+} backward_call;
+
+/* One thread's rows: of the channels, and of the piece at hand. */
+typedef struct backward_rows {
+  surge_cpu_rows channel;
+  _Alignas(64) surge_row mean[2]; /* of a normalised input      */
+  _Alignas(64) surge_row pda_m, pda_c0, pda_c1;
+  _Alignas(64) surge_row gv, q[SURGE_STRIDE]; /* dL/dv; PDA's dL/du         */
+  _Alignas(64) surge_row g[SURGE_STRIDE];     /* dL/du, then da             */
+  _Alignas(64) surge_row drho, ddecay;        /* sums over t and some pieces */
+  _Alignas(64) surge_row sum0[2], sum1[2];    /* of da and da*(z - mean)    */
+  surge_cpu_piece summed; /* the longest of the pieces in those sums         */
+  size_t terms;           /* that one place of them consists of              */
+  _Alignas(64) surge_row da[2]; /* of a static input          */
+  float *u, *v;                 /* [T, row]                   */
+} backward_rows;
+
+static void fill_channel_rows(backward_rows* rows, const backward_call* b,
+                              const surge_cpu_piece* piece) {
+  const surge_neuron_backward* a = b->a;
+  const surge_neuron* common = &a->common;
+  if (!surge_cpu_rows_fill(&rows->channel, &b->call, piece)) return;
+  for (int which = 0; which < common->inputs; which++)
+    if (a->sums[which])
+      surge_cpu_spread(rows->mean[which], piece, common->input[which].mean,
+                       (size_t)common->map.c);
+  if (!a->pda) return;
+  size_t parts = surge_cpu_parts(common, common->spec.pda_granularity);
+  size_t lanes = surge_cpu_lanes(piece, parts);
+  for (size_t l = 0; l < lanes; l++) {
+    surge_pda_coefficients own =
+        a->pda[parts == 1 ? 0 : (size_t)piece->channel + l];
+    rows->pda_m[l] = own.m;
+    rows->pda_c0[l] = own.c0;
+    rows->pda_c1[l] = own.c1;
+  }
+  surge_cpu_repeat(rows->pda_m, lanes, piece->length);
+  surge_cpu_repeat(rows->pda_c0, lanes, piece->length);
+  surge_cpu_repeat(rows->pda_c1, lanes, piece->length);
+}
+
+/* u of all steps, and v before each where the decay's gradient needs it. */
+static void rebuild(backward_rows* rows, const backward_call* b,
+                    const surge_cpu_piece* piece) {
+  _Alignas(64) surge_row v;
+  const surge_neuron* common = &b->a->common;
+  size_t T = (size_t)common->T, row = b->call.row, count;
+  surge_cpu_neuron_start(v, &b->call, piece);
+  for (size_t t = 0; t < T; t += count) {
+    surge_cpu_steps u = {rows->u + t * row, row}, none = {NULL, 0};
+    count = b->a->ddecay_logit ? 1 : surge_cpu_stride(common, T - t);
+    if (b->a->ddecay_logit)
+      memcpy(rows->v + t * row, v, piece->length * sizeof *v);
+    /* A fault was reported by the forward. */
+    (void)surge_cpu_neuron_step(u, none, v, &rows->channel, &b->call, piece, t,
+                                count);
+  }
+}
+
+/* --- PDA ----------------------------------------------------------------- */
+
+static void moment_row(const backward_rows* rows, float* restrict q,
+                       const float* restrict u, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    q[i] = surge_pda_moment_gradient(u[i], rows->pda_m[i], rows->pda_c0[i],
+                                     rows->pda_c1[i]);
+}
+
+static inline __attribute__((always_inline)) void quantization_loop(
+    const backward_rows* rows, float* restrict q, const float* restrict u,
+    const float* restrict width, const float* restrict inverse, size_t length,
+    float theta, surge_pda_clip clip, surge_family family) {
   for (size_t i = 0; i < length; i++) {
-    float spike = surge_fire(family, soft, u[i], s->v_threshold, inv_w[i]);
-    v[i] = surge_reset_membrane(s->reset, u[i], spike, s->v_threshold, s->v_reset);
+    float x = u[i] - theta;
+    float p = surge_soft_spike(family, x, inverse[i]);
+    float h = surge_surrogate(family, x, width[i], inverse[i]);
+    q[i] = rows->pda_c0[i] *
+           surge_pda_quantization_gradient(p, u[i] >= theta, h, clip);
   }
 }
 
-static void reset(float *v, const float *u, const float *inv_w, size_t length,
-                  const surge_neuron_spec *s) {
-  if (!s->soft_forward) {
-    reset_row(v, u, inv_w, length, s, SURGE_RECTANGULAR, false);
-    return;
-  }
-  switch (s->family) {
-#define CASE(NAME, word, half)                                                 \
+static void quantization_row(const backward_rows* rows, float* q,
+                             const float* u, size_t length,
+                             const surge_neuron_spec* spec, bool later) {
+  const float* width = rows->channel.width[later];
+  const float* inverse = rows->channel.inverse[later];
+  surge_pda_clip clip = surge_pda_clip_of(spec->pda_epsilon);
+  switch (spec->family) {
+#define QUANTIZATION(NAME, word, half)                                         \
   case SURGE_##NAME:                                                           \
-    reset_row(v, u, inv_w, length, s, SURGE_##NAME, true);                     \
+    quantization_loop(rows, q, u, width, inverse, length, spec->v_threshold,   \
+                      clip, SURGE_##NAME);                                     \
     break;
-    SURGE_FAMILY_LIST(CASE)
-#undef CASE
+    SURGE_FAMILY_LIST(QUANTIZATION)
+#undef QUANTIZATION
   }
 }
 
-/* v[t-1] into `v`. */
-static void membrane_before(const walk *w, size_t t, float *v) {
-  const surge_neuron *n = &w->a->common;
-  size_t length = w->tile.piece.length;
-  if (t > 0)
-    reset(v, w->u + (t - 1) * w->tiling->E, surge_neuron_inv_w(&w->tile, t - 1),
-          length, &n->spec);
-  else if (n->v_in)
-    memcpy(v, n->v_in + w->tile.piece.offset, length * sizeof *v);
-  else
-    memset(v, 0, length * sizeof *v);
-}
+/* --- the adjoint of a few steps ------------------------------------------- */
 
-static void rebuild(walk *w) {
-  float v[SURGE_TILE];
-  size_t length = w->tile.piece.length;
-  for (size_t t = 0; t < w->tiling->T; t++) {
-    float *u = w->u + t * w->tiling->E;
-    membrane_before(w, t, v);
-    surge_neuron_current(&w->tile, t, w->x);
-    for (size_t i = 0; i < length; i++)
-      u[i] = surge_membrane(w->decay_factor, v[i], w->gain * w->x[i]);
-  }
-}
+/* What a loop is compiled for; a constant where the loop is called. */
+typedef struct adjoint_case {
+  size_t count;
+  bool soft, detach;
+  surge_reset reset;
+  surge_family family;
+} adjoint_case;
 
-/* --- PDA's term ----------------------------------------------------------- */
-
-INLINE void quantization_row(walk *w, const float *u, const float *inv_w,
-                             const surge_neuron_spec *s, surge_family family,
-                             float edge) {
-  for (size_t i = 0; i < w->tile.piece.length; i++)
-    w->q[i] = w->pda_c0[i] * surge_pda_quantization(family, u[i], s->v_threshold,
-                                                    inv_w[i], s->pda_epsilon,
-                                                    edge).slope;
-}
-
-static void pda_row(walk *w, const float *u, const float *inv_w) {
-  const surge_neuron_spec *s = &w->a->common.spec;
-  if (s->pda == SURGE_PDA_MOMENT) {
-    for (size_t i = 0; i < w->tile.piece.length; i++)
-      w->q[i] = w->pda_c0[i] + w->pda_c1[i] * (u[i] - w->pda_m[i]);
-    return;
-  }
-  double eps = (double)s->pda_epsilon;
-  float edge = (float)log((1 - eps) / eps);
-  switch (s->family) {
-#define CASE(NAME, word, half)                                                 \
-  case SURGE_##NAME:                                                           \
-    quantization_row(w, u, inv_w, s, SURGE_##NAME, edge);                      \
-    break;
-    SURGE_FAMILY_LIST(CASE)
-#undef CASE
-  }
-}
-
-/* --- the adjoint of one step ---------------------------------------------- */
-
-INLINE void adjoint_row(walk *w, const float *restrict u,
-                        const float *restrict inv_w, const float *restrict gs,
-                        const surge_neuron_spec *s, surge_family family,
-                        surge_reset reset_kind, bool detach, bool soft) {
-  float *restrict gv = w->gv, *restrict gu = w->gu, *restrict width = w->width;
-  const float *restrict q = w->q;
-  float theta = s->v_threshold, v_reset = s->v_reset, d = w->decay_factor;
-  size_t length = w->tile.piece.length;
+/* g = dL/du of steps t .. t+count-1, last step first; gv becomes dL/dv[t-1].
+ * w and 1/w of step t are rows->channel.width[t > 0]. */
+static inline __attribute__((always_inline)) void adjoint_loop(
+    backward_rows* rows, const backward_call* b, const float* restrict u_row,
+    const float* restrict gs, size_t length, bool later, adjoint_case is) {
+  const surge_neuron* a = &b->a->common;
+  const float d = a->scalars[SURGE_SCALAR_DECAY];
+  const float theta = a->spec.v_threshold, v_reset = a->spec.v_reset;
+  const size_t M = b->call.M, stride = b->call.row;
+  const float* width = rows->channel.width[later];
+  const float* inverse = rows->channel.inverse[later];
+#pragma GCC ivdep
   for (size_t i = 0; i < length; i++) {
-    float spike = surge_fire(family, soft, u[i], theta, inv_w[i]);
-    surge_adjoint a = surge_neuron_adjoint(family, reset_kind, detach, u[i], spike,
-                                           theta, v_reset, inv_w[i], gs[i], gv[i],
-                                           q[i]);
-    gu[i] = a.gu;
-    width[i] += a.width;
-    gv[i] = d * a.gu;
+    float gv = rows->gv[i], drho = rows->drho[i];
+#pragma GCC unroll 4
+    for (size_t k = is.count; k-- > 0;) {
+      float w = k > 0 ? rows->channel.width[1][i] : width[i];
+      float inv = k > 0 ? rows->channel.inverse[1][i] : inverse[i];
+      float u = u_row[k * stride + i], x = u - theta;
+      float h = surge_surrogate(is.family, x, w, inv);
+      float s =
+          is.soft ? surge_soft_spike(is.family, x, inv) : surge_fire(u, theta);
+      float delta = gs[k * M + i];
+      if (!is.detach)
+        delta += gv * surge_reset_slope(is.reset, u, theta, v_reset);
+      float carried = is.soft ? surge_carry_soft_spike(is.reset, gv, s)
+                              : surge_carry_spike(is.reset, gv, s);
+      float gu = surge_adjoint(delta, h, rows->q[k][i], carried);
+      drho -= delta * (x * h);
+      rows->g[k][i] = gu;
+      gv = d * gu;
+    }
+    rows->gv[i] = gv;
+    rows->drho[i] = drho;
   }
 }
 
-INLINE void adjoint_family(walk *w, const float *u, const float *inv_w,
-                           const float *gs, const surge_neuron_spec *s,
-                           surge_family family, bool soft) {
-  const surge_reset hard = SURGE_RESET_HARD, by_theta = SURGE_RESET_SOFT;
-  if (s->reset == SURGE_RESET_HARD && s->detach_reset)
-    adjoint_row(w, u, inv_w, gs, s, family, hard, true, soft);
-  else if (s->reset == SURGE_RESET_HARD)
-    adjoint_row(w, u, inv_w, gs, s, family, hard, false, soft);
-  else if (s->detach_reset)
-    adjoint_row(w, u, inv_w, gs, s, family, by_theta, true, soft);
+/* Each function below makes words of the case constants. */
+static inline __attribute__((always_inline)) void adjoint_by_reset(
+    backward_rows* rows, const backward_call* b, const float* u,
+    const float* gs, size_t length, bool later, adjoint_case is) {
+  const surge_neuron_spec* spec = &b->a->common.spec;
+  adjoint_case soft = is, hard = is, soft_detached = is, hard_detached = is;
+  hard.reset = hard_detached.reset = SURGE_RESET_HARD;
+  soft.reset = soft_detached.reset = SURGE_RESET_SOFT;
+  soft_detached.detach = hard_detached.detach = true;
+  if (spec->reset == SURGE_RESET_HARD && spec->detach_reset)
+    adjoint_loop(rows, b, u, gs, length, later, hard_detached);
+  else if (spec->reset == SURGE_RESET_HARD)
+    adjoint_loop(rows, b, u, gs, length, later, hard);
+  else if (spec->detach_reset)
+    adjoint_loop(rows, b, u, gs, length, later, soft_detached);
   else
-    adjoint_row(w, u, inv_w, gs, s, family, by_theta, false, soft);
+    adjoint_loop(rows, b, u, gs, length, later, soft);
 }
 
-static void adjoint(walk *w, const float *u, const float *inv_w, const float *gs) {
-  const surge_neuron_spec *s = &w->a->common.spec;
-  switch (s->family) {
-#define CASE(NAME, word, half)                                                 \
+static inline __attribute__((always_inline)) void adjoint_by_count(
+    backward_rows* rows, const backward_call* b, const float* u,
+    const float* gs, size_t length, bool later, size_t count,
+    surge_family family) {
+  adjoint_case twin = {.count = 1, .soft = true, .family = family};
+  adjoint_case one = {.count = 1, .family = family};
+  adjoint_case several = {.count = SURGE_STRIDE, .family = family};
+  if (b->a->common.spec.soft_forward)
+    adjoint_by_reset(rows, b, u, gs, length, later, twin);
+  else if (count == 1)
+    adjoint_by_reset(rows, b, u, gs, length, later, one);
+  else
+    adjoint_by_reset(rows, b, u, gs, length, later, several);
+}
+
+static void adjoint_steps(backward_rows* rows, const backward_call* b,
+                          const float* u, const float* gs, size_t length,
+                          bool later, size_t count) {
+  switch (b->a->common.spec.family) {
+#define ADJOINT(NAME, word, half)                                              \
   case SURGE_##NAME:                                                           \
-    if (s->soft_forward)                                                       \
-      adjoint_family(w, u, inv_w, gs, s, SURGE_##NAME, true);                  \
-    else                                                                       \
-      adjoint_family(w, u, inv_w, gs, s, SURGE_##NAME, false);                 \
+    adjoint_by_count(rows, b, u, gs, length, later, count, SURGE_##NAME);      \
     break;
-    SURGE_FAMILY_LIST(CASE)
-#undef CASE
+    SURGE_FAMILY_LIST(ADJOINT)
+#undef ADJOINT
   }
 }
 
-/* dL/dd of step t: gu v[t-1], and where the gain is 1 - d also -ga x, with ga =
- * gu + g_current, the gradient of the current. */
-static void add_decay_of_leak(walk *w, size_t t) {
-  float v[SURGE_TILE];
-  membrane_before(w, t, v);
-  for (size_t i = 0; i < w->tile.piece.length; i++) w->decay[i] += w->gu[i] * v[i];
+/* dL/dd of step t: d leaks v[t-1] and, with decay_input, scales the input by
+ * 1 - d. g[0] still is dL/du; `extra` is dL/dcurrent, or NULL. */
+static void decay_row(backward_rows* rows, const backward_call* b,
+                      const surge_cpu_piece* piece, const float* extra,
+                      size_t t) {
+  _Alignas(64) surge_row sum;
+  const float *v = rows->v + t * b->call.row, *g = rows->g[0];
+  float* restrict ddecay = rows->ddecay;
+  for (size_t i = 0; i < piece->length; i++) ddecay[i] += g[i] * v[i];
+  if (!b->a->common.spec.decay_input) return;
+  const float* x =
+      surge_cpu_neuron_input(sum, &rows->channel, &b->call, piece, t);
+  for (size_t i = 0; i < piece->length; i++)
+    ddecay[i] -= (extra ? g[i] + extra[i] : g[i]) * x[i];
 }
 
-static void add_decay_of_gain(walk *w, size_t t) {
-  surge_neuron_current(&w->tile, t, w->x);
-  for (size_t i = 0; i < w->tile.piece.length; i++)
-    w->decay[i] -= w->gu[i] * w->x[i];
+/* da = gain*(gu + g_current), in place. */
+static void current_row(float* restrict g, const float* restrict extra,
+                        float gain, size_t length) {
+  if (extra)
+    for (size_t i = 0; i < length; i++) g[i] = gain * (g[i] + extra[i]);
+  else if (gain != 1.0f)
+    for (size_t i = 0; i < length; i++) g[i] *= gain;
 }
 
-/* --- gradients of the inputs ---------------------------------------------- */
+/* --- what an input receives ----------------------------------------------- */
 
-static void deliver(float *to, const float *from, size_t length, surge_mode mode) {
-  if (mode == SURGE_WRITE)
-    memcpy(to, from, length * sizeof *to);
-  else
-    for (size_t i = 0; i < length; i++) to[i] = to[i] + from[i];
-}
+typedef enum delivery { DELIVER_NONE, DELIVER_WRITE, DELIVER_ADD } delivery;
 
-static void add_sums(walk *w, int32_t k, size_t t) {
-  const float *restrict z = surge_neuron_z(&w->tile, k, t);
-  const float *restrict da = w->gu, *restrict mean = w->mean[k],
-              *restrict rstd = w->rstd[k];
-  float *restrict sum0 = w->sum0[k], *restrict sum1 = w->sum1[k];
-  for (size_t i = 0; i < w->tile.piece.length; i++) {
-    sum0[i] += da[i];
-    sum1[i] += da[i] * ((z[i] - mean[i]) * rstd[i]);
+/* The channel sums over `count` steps and, of an input that is not static, its
+ * gradient: one look at da. The last three are constants. */
+static inline __attribute__((always_inline)) void deliver_loop(
+    backward_rows* rows, int which, const float* z, size_t z_stride, float* to,
+    size_t to_stride, size_t length, size_t count, bool sums, delivery mode) {
+  const float* mean = rows->mean[which];
+  float *sum0 = rows->sum0[which], *sum1 = rows->sum1[which];
+#pragma GCC ivdep
+  for (size_t i = 0; i < length; i++) {
+    float s0 = sum0[i], s1 = sum1[i];
+#pragma GCC unroll 4
+    for (size_t k = 0; k < count; k++) {
+      float da = rows->g[k][i];
+      s0 += da;
+      if (sums) s1 += da * (z[k * z_stride + i] - mean[i]);
+      if (mode == DELIVER_ADD) da += to[k * to_stride + i];
+      if (mode != DELIVER_NONE) to[k * to_stride + i] = da;
+    }
+    if (!sums) continue;
+    sum0[i] = s0;
+    sum1[i] = s1;
   }
 }
 
-/* The sums of a TEBN input are a step's own. */
-static void flush_sums(walk *w, const surge_neuron_partials *partial, int32_t k,
-                       size_t row) {
-  const surge_cpu_piece *piece = &w->tile.piece;
-  double *sums = partial->sums[k] + row * 2 * w->tiling->C;
-  surge_neuron_reduce(sums, w->sum0[k], piece, true);
-  surge_neuron_reduce(sums + w->tiling->C, w->sum1[k], piece, true);
-  memset(w->sum0[k], 0, sizeof w->sum0[k]);
-  memset(w->sum1[k], 0, sizeof w->sum1[k]);
-}
-
-static void input_gradient(walk *w, const surge_neuron_partials *partial,
-                           int32_t k, size_t t) {
-  const surge_neuron_backward *a = w->a;
-  const surge_neuron_input *in = &a->common.input[k];
-  size_t length = w->tile.piece.length;
-  if (a->sums[k]) {
-    add_sums(w, k, t);
-    if (in->per_step) flush_sums(w, partial, k, t);
-  }
-  if (!a->da[k]) return;
-  if (!in->is_static) {
-    deliver(a->da[k] + t * w->tiling->M + w->tile.piece.offset, w->gu, length,
-            a->mode[k]);
+static inline __attribute__((always_inline)) void deliver_by_mode(
+    backward_rows* rows, const backward_call* b, const surge_cpu_piece* piece,
+    int which, size_t t, size_t count, bool sums) {
+  const surge_neuron_backward* a = b->a;
+  const surge_neuron_input* input = &a->common.input[which];
+  const float* z = surge_cpu_input_at(&b->call, which, t, piece->offset);
+  size_t length = piece->length, M = b->call.M;
+  size_t z_stride = input->is_static ? 0 : M;
+  float* to = a->da[which];
+  if (!to || input->is_static) {
+    deliver_loop(rows, which, z, z_stride, NULL, 0, length, count, sums,
+                 DELIVER_NONE);
     return;
   }
-  float weight = in->step_scale ? in->step_scale[t] : 1.0f;
-  for (size_t i = 0; i < length; i++) w->still[k][i] += weight * w->gu[i];
-}
-
-/* --- a tile --------------------------------------------------------------- */
-
-/* What does not change by step: zeros, statistics and coefficients. */
-static void begin(walk *w, size_t p) {
-  const surge_neuron_backward *a = w->a;
-  const surge_neuron *n = &a->common;
-  surge_neuron_tile_begin(&w->tile, n, w->tiling, p);
-  const surge_cpu_piece *piece = &w->tile.piece;
-  size_t bytes = piece->length * sizeof(float);
-  if (a->gv_out)
-    memcpy(w->gv, a->gv_out + piece->offset, bytes);
+  to += t * M + piece->offset;
+  if (a->mode[which] == SURGE_WRITE)
+    deliver_loop(rows, which, z, z_stride, to, M, length, count, sums,
+                 DELIVER_WRITE);
   else
-    memset(w->gv, 0, bytes);
-  memset(w->q, 0, bytes);
-  memset(w->width, 0, bytes);
-  memset(w->decay, 0, bytes);
-  for (int32_t k = 0; k < n->inputs; k++) {
-    memset(w->still[k], 0, bytes);
-    if (!a->sums[k]) continue;
-    memset(w->sum0[k], 0, bytes);
-    memset(w->sum1[k], 0, bytes);
-    surge_neuron_spread(w->mean[k], n->input[k].mean, piece);
-    surge_neuron_spread(w->rstd[k], n->input[k].rstd, piece);
-  }
-  bool channels = n->spec.pda_granularity == SURGE_PER_CHANNEL;
-  for (size_t i = 0; a->pda && i < piece->length; i++) {
-    size_t c = channels ? (size_t)piece->channel + i % (size_t)piece->period : 0;
-    w->pda_m[i] = a->pda[c].m;
-    w->pda_c0[i] = a->pda[c].c0;
-    w->pda_c1[i] = a->pda[c].c1;
+    deliver_loop(rows, which, z, z_stride, to, M, length, count, sums,
+                 DELIVER_ADD);
+}
+
+/* Moves the sums of a piece into its group's, of step k; then they are zero. */
+static void flush_sums(backward_rows* rows, const backward_call* b, size_t g,
+                       const surge_cpu_piece* piece, int which, size_t k) {
+  size_t C = (size_t)b->a->common.map.c, bytes = piece->length * sizeof(float);
+  size_t steps = steps_of(&b->a->common, which);
+  double* total = b->work.sums[which] + (g * steps + k) * 2 * C;
+  surge_cpu_fold_into(total, rows->sum0[which], piece, C);
+  surge_cpu_fold_into(total + C, rows->sum1[which], piece, C);
+  memset(rows->sum0[which], 0, bytes);
+  memset(rows->sum1[which], 0, bytes);
+}
+
+static void deliver_steps(backward_rows* rows, const backward_call* b, size_t g,
+                          const surge_cpu_piece* piece, int which, size_t t,
+                          size_t count) {
+  const surge_neuron_backward* a = b->a;
+  const surge_neuron_input* input = &a->common.input[which];
+  bool sums = a->sums[which];
+  if (sums && count == SURGE_STRIDE)
+    deliver_by_mode(rows, b, piece, which, t, SURGE_STRIDE, true);
+  else if (sums)
+    deliver_by_mode(rows, b, piece, which, t, 1, true);
+  else if (count == SURGE_STRIDE)
+    deliver_by_mode(rows, b, piece, which, t, SURGE_STRIDE, false);
+  else
+    deliver_by_mode(rows, b, piece, which, t, 1, false);
+  if (sums && input->per_step) flush_sums(rows, b, g, piece, which, t);
+  if (!a->da[which] || !input->is_static) return;
+  for (size_t k = count; k-- > 0;) {
+    float p = input->step_scale ? input->step_scale[t + k] : 1.0f;
+    for (size_t i = 0; i < piece->length; i++)
+      rows->da[which][i] += p * rows->g[k][i];
   }
 }
 
-static void backward_step(walk *w, const surge_neuron_partials *partial, size_t t) {
-  const surge_neuron_backward *a = w->a;
-  size_t length = w->tile.piece.length, at = t * w->tiling->M + w->tile.piece.offset;
-  const float *u = w->u + t * w->tiling->E, *inv_w = surge_neuron_inv_w(&w->tile, t);
-  if (a->pda) pda_row(w, u, inv_w);
-  adjoint(w, u, inv_w, a->gs + at);
-  if (a->ddecay_logit) add_decay_of_leak(w, t);
-  if (a->g_current)
-    for (size_t i = 0; i < length; i++) w->gu[i] = w->gu[i] + a->g_current[at + i];
-  if (a->ddecay_logit && a->common.spec.decay_input) add_decay_of_gain(w, t);
-  for (size_t i = 0; i < length; i++) w->gu[i] = w->gain * w->gu[i];
-  for (int32_t k = 0; k < a->common.inputs; k++) input_gradient(w, partial, k, t);
+static void deliver_piece(const backward_rows* rows, const backward_call* b,
+                          const surge_cpu_piece* piece, int which) {
+  const surge_neuron_backward* a = b->a;
+  const surge_neuron_input* input = &a->common.input[which];
+  if (!a->da[which] || !input->is_static) return;
+  float* to = a->da[which] + piece->offset;
+  const float* da = rows->da[which];
+  if (a->mode[which] == SURGE_ADD)
+    for (size_t i = 0; i < piece->length; i++) to[i] += da[i];
+  else
+    memcpy(to, da, piece->length * sizeof *to);
 }
 
-static void backward_tile(walk *w, const surge_neuron_partials *partial, size_t p) {
-  const surge_neuron_backward *a = w->a;
-  const surge_neuron *n = &a->common;
-  begin(w, p);
-  rebuild(w);
-  for (size_t t = w->tiling->T; t-- > 0;) backward_step(w, partial, t);
-  const surge_cpu_piece *piece = &w->tile.piece;
-  for (int32_t k = 0; k < n->inputs; k++) {
-    if (a->sums[k] && !n->input[k].per_step) flush_sums(w, partial, k, 0);
-    if (a->da[k] && n->input[k].is_static)
-      deliver(a->da[k] + piece->offset, w->still[k], piece->length, a->mode[k]);
-  }
-  if (a->dv_in) memcpy(a->dv_in + piece->offset, w->gv, piece->length * sizeof(float));
+/* --- sums over pieces ---------------------------------------------------- */
+
+/* Float additions that make one place of a row of sums: a bound on the chain,
+ * large enough that folding costs little. */
+#define MAX_TERMS 64
+
+/* Moves the rows of sums into the group's partial sums. */
+static void settle_sums(backward_rows* rows, const backward_call* b, size_t g) {
+  const surge_neuron_backward* a = b->a;
+  const surge_cpu_piece* piece = &rows->summed;
+  size_t parts = surge_cpu_parts(&a->common, a->common.spec.granularity);
+  for (int which = 0; which < a->common.inputs; which++)
+    if (a->sums[which] && !a->common.input[which].per_step)
+      flush_sums(rows, b, g, piece, which, 0);
   if (a->drho)
-    surge_neuron_reduce(partial->width, w->width, piece,
-                        n->spec.granularity == SURGE_PER_CHANNEL);
-  if (a->ddecay_logit) surge_neuron_reduce(partial->decay, w->decay, piece, false);
+    surge_cpu_fold_into(b->work.drho + g * parts, rows->drho, piece, parts);
+  if (a->ddecay_logit)
+    surge_cpu_fold_into(b->work.ddecay + g, rows->ddecay, piece, 1);
+  rows->terms = 0;
 }
 
-/* --- groups and the last stage -------------------------------------------- */
-
-static size_t sum_count(const surge_neuron *n, int32_t k) {
-  return 2 * (size_t)n->map.c * (n->input[k].per_step ? (size_t)n->T : 1);
+/* Makes room for a piece in the rows of sums: it joins the pieces before it
+ * where they have its channels and the chain stays short. */
+static void join_sums(backward_rows* rows, const backward_call* b, size_t g,
+                      const surge_cpu_piece* piece) {
+  size_t T = (size_t)b->a->common.T;
+  bool joins =
+      rows->summed.channel == piece->channel && rows->terms + T <= MAX_TERMS;
+  if (rows->terms > 0 && !joins) settle_sums(rows, b, g);
+  if (rows->terms == 0) {
+    memset(rows->drho, 0, sizeof rows->drho);
+    memset(rows->ddecay, 0, sizeof rows->ddecay);
+    memset(rows->sum0, 0, sizeof rows->sum0);
+    memset(rows->sum1, 0, sizeof rows->sum1);
+    rows->summed = *piece;
+  }
+  if (rows->summed.length < piece->length) rows->summed = *piece;
+  rows->terms += T;
 }
 
-static void backward_group(const surge_neuron_backward *a,
-                           const surge_neuron_tiling *tiling, size_t g) {
-  const surge_neuron *n = &a->common;
-  surge_neuron_partials partial = surge_neuron_partials_of(n, tiling, g);
-  walk w;
-  w.a = a;
-  w.tiling = tiling;
-  w.u = partial.u;
-  w.decay_factor = n->scalars[SURGE_SCALAR_DECAY];
-  w.gain = n->scalars[SURGE_SCALAR_GAIN];
-  *partial.decay = 0;
-  memset(partial.width, 0, tiling->C * sizeof *partial.width);
-  for (int32_t k = 0; k < n->inputs; k++)
-    memset(partial.sums[k], 0, sum_count(n, k) * sizeof(double));
-  size_t last = surge_cpu_first(tiling->cut.count, tiling->groups, g + 1);
-  for (size_t p = surge_cpu_first(tiling->cut.count, tiling->groups, g); p < last; p++)
-    backward_tile(&w, &partial, p);
+/* --- pieces and groups --------------------------------------------------- */
+
+static void start_piece(backward_rows* rows, const backward_call* b,
+                        const surge_cpu_piece* piece) {
+  const surge_neuron_backward* a = b->a;
+  size_t bytes = piece->length * sizeof(float);
+  fill_channel_rows(rows, b, piece);
+  rebuild(rows, b, piece);
+  if (a->gv_out)
+    memcpy(rows->gv, a->gv_out + piece->offset, bytes);
+  else
+    memset(rows->gv, 0, bytes);
+  for (int which = 0; which < a->common.inputs; which++)
+    if (a->common.input[which].is_static) memset(rows->da[which], 0, bytes);
 }
 
-static void finish_sums(const surge_neuron_backward *a,
-                        const surge_neuron_tiling *tiling, int32_t k) {
-  for (size_t i = 0; i < sum_count(&a->common, k); i++) {
-    double sum = 0;
-    for (size_t g = 0; g < tiling->groups; g++)
-      sum += surge_neuron_partials_of(&a->common, tiling, g).sums[k][i];
-    a->sums[k][i] = (float)sum;
+/* PDA's q of step t into row k. */
+static void pda_row(backward_rows* rows, const backward_call* b, size_t length,
+                    size_t t, size_t k) {
+  const surge_neuron_spec* spec = &b->a->common.spec;
+  const float* u = rows->u + t * b->call.row;
+  if (spec->pda == SURGE_PDA_MOMENT)
+    moment_row(rows, rows->q[k], u, length);
+  else
+    quantization_row(rows, rows->q[k], u, length, spec, t > 0);
+}
+
+/* Steps at once when `left` remain: one where something is done step by
+ * step. */
+static size_t backward_stride(const surge_neuron_backward* a, size_t left) {
+  const surge_neuron* common = &a->common;
+  for (int which = 0; which < common->inputs; which++)
+    if (common->input[which].per_step) return 1;
+  return a->ddecay_logit ? 1 : surge_cpu_stride(common, left);
+}
+
+static void backward_steps(backward_rows* rows, const backward_call* b,
+                           size_t g, const surge_cpu_piece* piece, size_t t,
+                           size_t count) {
+  const surge_neuron_backward* a = b->a;
+  size_t M = b->call.M, at = t * M + piece->offset, length = piece->length;
+  const float* extra = a->g_current ? a->g_current + at : NULL;
+  float gain = a->common.scalars[SURGE_SCALAR_GAIN];
+  for (size_t k = 0; a->pda && k < count; k++)
+    pda_row(rows, b, length, t + k, k);
+  adjoint_steps(rows, b, rows->u + t * b->call.row, a->gs + at, length, t > 0,
+                count);
+  if (a->ddecay_logit) decay_row(rows, b, piece, extra, t);
+  for (size_t k = 0; k < count; k++)
+    current_row(rows->g[k], extra ? extra + k * M : NULL, gain, length);
+  for (int which = 0; which < a->common.inputs; which++)
+    deliver_steps(rows, b, g, piece, which, t, count);
+}
+
+static void backward_piece(backward_rows* rows, const backward_call* b,
+                           size_t g, const surge_cpu_piece* piece) {
+  const surge_neuron_backward* a = b->a;
+  join_sums(rows, b, g, piece);
+  start_piece(rows, b, piece);
+  for (size_t left = (size_t)a->common.T; left > 0;) {
+    size_t count = backward_stride(a, left);
+    left -= count;
+    backward_steps(rows, b, g, piece, left, count);
+  }
+  for (int which = 0; which < a->common.inputs; which++)
+    deliver_piece(rows, b, piece, which);
+  if (a->dv_in)
+    memcpy(a->dv_in + piece->offset, rows->gv, piece->length * sizeof(float));
+}
+
+static void clear_group(const backward_call* b, size_t g) {
+  const surge_neuron* common = &b->a->common;
+  size_t parts = surge_cpu_parts(common, common->spec.granularity);
+  for (int which = 0; which < common->inputs; which++) {
+    size_t count = steps_of(common, which) * 2 * (size_t)common->map.c;
+    memset(b->work.sums[which] + g * count, 0, count * sizeof(double));
+  }
+  memset(b->work.drho + g * parts, 0, parts * sizeof(double));
+  b->work.ddecay[g] = 0;
+}
+
+static void backward_group(const backward_call* b, size_t g) {
+  backward_rows rows;
+  const surge_cpu_neuron* call = &b->call;
+  size_t thread = (size_t)omp_get_thread_num();
+  size_t own = thread * (size_t)b->a->common.T * call->row;
+  rows.u = b->work.u + own;
+  rows.v = b->work.v ? b->work.v + own : NULL;
+  surge_cpu_rows_start(&rows.channel, call);
+  memset(rows.q, 0, sizeof rows.q); /* and so they stay without PDA */
+  clear_group(b, g);
+  rows.terms = 0;
+  for (size_t p = surge_cpu_first(call->cut.count, call->groups, g);
+       p < surge_cpu_first(call->cut.count, call->groups, g + 1); p++) {
+    surge_cpu_piece piece = surge_cpu_piece_at(&call->cut, p);
+    backward_piece(&rows, b, g, &piece);
+  }
+  settle_sums(&rows, b, g);
+}
+
+/* --- the last stage: over the groups, in order, in double ----------------- */
+
+/* First row of `partial` [groups, count] becomes the sum of all. */
+static void combine(double* partial, size_t groups, size_t count) {
+  for (size_t g = 1; g < groups; g++)
+    for (size_t i = 0; i < count; i++) partial[i] += partial[g * count + i];
+}
+
+static void finish_sums(const backward_call* b, int which) {
+  const surge_neuron* common = &b->a->common;
+  size_t C = (size_t)common->map.c, steps = steps_of(common, which);
+  double* total = b->work.sums[which];
+  combine(total, b->call.groups, steps * 2 * C);
+  for (size_t k = 0; k < steps; k++)
+    for (size_t c = 0; c < C; c++) {
+      size_t at = 2 * k * C + c;
+      double rstd = (double)common->input[which].rstd[c];
+      b->a->sums[which][at] = (float)total[at];
+      b->a->sums[which][at + C] = (float)(total[at + C] * rstd);
+    }
+}
+
+static void finish(const backward_call* b) {
+  const surge_neuron_backward* a = b->a;
+  size_t parts = surge_cpu_parts(&a->common, a->common.spec.granularity);
+  for (int which = 0; which < a->common.inputs; which++)
+    if (a->sums[which]) finish_sums(b, which);
+  if (a->drho) {
+    combine(b->work.drho, b->call.groups, parts);
+    for (size_t p = 0; p < parts; p++) a->drho[p] += (float)b->work.drho[p];
+  }
+  if (a->ddecay_logit) {
+    double d = (double)a->common.scalars[SURGE_SCALAR_DECAY];
+    combine(b->work.ddecay, b->call.groups, 1);
+    *a->ddecay_logit += (float)(d * (1 - d) * *b->work.ddecay);
   }
 }
 
-static void finish_scalars(const surge_neuron_backward *a,
-                           const surge_neuron_tiling *tiling) {
-  const surge_neuron *n = &a->common;
-  size_t P = n->spec.granularity == SURGE_PER_CHANNEL ? tiling->C : 1;
-  for (size_t p = 0; a->drho && p < P; p++) {
-    double sum = 0;
-    for (size_t g = 0; g < tiling->groups; g++)
-      sum += surge_neuron_partials_of(n, tiling, g).width[p];
-    a->drho[p] = (float)((double)a->drho[p] + sum);
-  }
-  if (!a->ddecay_logit) return;
-  double d = (double)n->scalars[SURGE_SCALAR_DECAY], sum = 0;
-  for (size_t g = 0; g < tiling->groups; g++)
-    sum += *surge_neuron_partials_of(n, tiling, g).decay;
-  *a->ddecay_logit = (float)((double)*a->ddecay_logit + d * (1 - d) * sum);
-}
-
-surge_status surge_cpu_neuron_backward(surge_context *context,
-                                       const surge_neuron_backward *a) {
+surge_status surge_cpu_neuron_backward(surge_context* context,
+                                       const surge_neuron_backward* a) {
   SURGE_TRY(surge_check_neuron_backward(a));
-  const surge_neuron_tiling tiling = surge_neuron_tiling_of(&a->common);
+  backward_call b = {.a = a, .call = surge_cpu_neuron_call(&a->common)};
+  bind(&b.work, a->common.workspace, context, &b.call);
 #pragma omp parallel for num_threads(context->threads) schedule(dynamic)
-  for (size_t g = 0; g < tiling.groups; g++) backward_group(a, &tiling, g);
-  for (int32_t k = 0; k < a->common.inputs; k++)
-    if (a->sums[k]) finish_sums(a, &tiling, k);
-  finish_scalars(a, &tiling);
+  for (size_t g = 0; g < b.call.groups; g++) backward_group(&b, g);
+  finish(&b);
   return SURGE_OK;
 }

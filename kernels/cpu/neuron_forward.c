@@ -1,297 +1,372 @@
-/* neuron_forward.c - current to spikes over all T, one pass over memory.
+/* neuron_forward.c - current -> LIF over all steps -> spikes, in one pass.
  *
- * A tile's steps run in the first cache; what reaches memory is z in and s out.
- * The membrane of every step is kept in the tile's scratch only where moments
- * or statistics ask for it. */
+ * What is reduced beside the spikes (PDA, statistics, the histogram) is
+ * reduced from u while it is in the cache: a partial result a group of pieces,
+ * combined in order at the end. */
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
-#include "kernels/cpu/neuron_tile.h"
+#include "kernels/cpu/neuron.h"
 #include "kernels/shared/fault.h"
-#include "kernels/shared/neuron.h"
 #include "kernels/shared/pda.h"
 #include "src/backend/checks.h"
 
-#define INLINE static inline __attribute__((always_inline))
+/* --- workspace ----------------------------------------------------------- */
 
-/* --- one step of a tile --------------------------------------------------- */
+typedef struct forward_work {
+  surge_moments* moments; /* [groups, P] of u, for PDA                        */
+  double* distance;       /* [groups] sum of D, quantization kind             */
+  surge_neuron_statistics* statistics; /* [groups, T]                         */
+  surge_histogram* histogram;          /* [groups]                            */
+  float* u; /* [threads, T, row]                                */
+} forward_work;
 
-typedef struct step_row {
-  size_t length;
-  float *restrict u, *restrict s, *restrict v;
-  const float *restrict x;     /* the current, gain included */
-  const float *restrict inv_w;
-  float decay, theta, v_reset;
-} step_row;
+static size_t bind(forward_work* work, void* base, surge_context* context,
+                   const surge_cpu_neuron* call) {
+  surge_cpu_scratch scratch = {base, 0};
+  size_t groups = call->groups, T = (size_t)call->a->T;
+  size_t parts = surge_cpu_parts(call->a, call->a->spec.pda_granularity);
+  work->moments =
+      surge_cpu_take(&scratch, groups * parts * sizeof *work->moments);
+  work->distance = surge_cpu_take(&scratch, groups * sizeof *work->distance);
+  work->statistics =
+      surge_cpu_take(&scratch, groups * T * sizeof *work->statistics);
+  work->histogram = surge_cpu_take(&scratch, groups * sizeof *work->histogram);
+  work->u = surge_cpu_take(
+      &scratch, (size_t)context->threads * T * call->row * sizeof *work->u);
+  return scratch.used;
+}
 
-/* Whether a membrane was not finite. Constants select the instance. */
-INLINE int fire_row(const step_row *r, surge_family family, bool soft,
-                    surge_reset reset) {
-  int bad = 0;
-  for (size_t i = 0; i < r->length; i++) {
-    float u = surge_membrane(r->decay, r->v[i], r->x[i]);
-    float s = surge_fire(family, soft, u, r->theta, r->inv_w[i]);
-    r->u[i] = u;
-    r->s[i] = s;
-    r->v[i] = surge_reset_membrane(reset, u, s, r->theta, r->v_reset);
-    bad |= !(surge_absf(u) < INFINITY);
+size_t surge_cpu_neuron_forward_workspace(surge_context* context,
+                                          const surge_neuron* a) {
+  surge_cpu_neuron call = surge_cpu_neuron_call(a);
+  forward_work work;
+  return bind(&work, NULL, context, &call);
+}
+
+/* --- moments ------------------------------------------------------------- */
+
+/* sum[i] += u[i] over `count` rows, a constant. */
+static inline __attribute__((always_inline)) void sum_rows(
+    float* restrict sum, const float* restrict u, size_t stride, size_t length,
+    size_t count) {
+  for (size_t i = 0; i < length; i++) {
+    float total = sum[i];
+#pragma GCC unroll 4
+    for (size_t k = 0; k < count; k++) total += u[k * stride + i];
+    sum[i] = total;
   }
-  return bad;
 }
 
-INLINE int fire_family(const step_row *r, surge_family family,
-                       surge_reset reset) {
-  return reset == SURGE_RESET_HARD ? fire_row(r, family, true, SURGE_RESET_HARD)
-                                   : fire_row(r, family, true, SURGE_RESET_SOFT);
+/* The same of the deviations from a centre, and of their squares. */
+static inline __attribute__((always_inline)) void deviate_rows(
+    float* restrict sum, float* restrict squares, const float* restrict u,
+    const float* restrict centre, size_t stride, size_t length, size_t count) {
+  for (size_t i = 0; i < length; i++) {
+    float total = sum[i], square = squares[i];
+#pragma GCC unroll 4
+    for (size_t k = 0; k < count; k++) {
+      float apart = u[k * stride + i] - centre[i];
+      total += apart;
+      square += apart * apart;
+    }
+    sum[i] = total;
+    squares[i] = square;
+  }
 }
 
-static int fire(const step_row *r, const surge_neuron_spec *spec) {
-  if (!spec->soft_forward) /* no family has a say */
-    return spec->reset == SURGE_RESET_HARD
-               ? fire_row(r, SURGE_RECTANGULAR, false, SURGE_RESET_HARD)
-               : fire_row(r, SURGE_RECTANGULAR, false, SURGE_RESET_SOFT);
+/* centre[i] = mean of the piece's part that element i belongs to. */
+static void find_centre(float* restrict centre, const float* u, size_t stride,
+                        size_t steps, size_t length, size_t lanes) {
+  size_t t = 0;
+  memset(centre, 0, length * sizeof *centre);
+  for (; t + SURGE_STRIDE <= steps; t += SURGE_STRIDE)
+    sum_rows(centre, u + t * stride, stride, length, SURGE_STRIDE);
+  for (; t < steps; t++) sum_rows(centre, u + t * stride, stride, length, 1);
+  surge_cpu_fold(centre, length, lanes);
+  for (size_t l = 0; l < lanes; l++)
+    centre[l] /= (float)(steps * (length / lanes));
+}
+
+/* Merges the moments of u over `steps` rows of a piece, a part (channel) or
+ * all in one: float sums of the deviations from a centre, the rest in double.
+ * The centre is the mean of the pieces before - that a piece's own mean lies
+ * elsewhere is variance of the whole, so the sums stay as accurate as it - and
+ * for the first piece its own. */
+static void add_moments(surge_moments* total, size_t parts, const float* u,
+                        size_t stride, size_t steps,
+                        const surge_cpu_piece* piece) {
+  _Alignas(64) surge_row centre, sum = {0}, squares = {0};
+  size_t length = piece->length, lanes = surge_cpu_lanes(piece, parts), t = 0;
+  surge_moments* own = total + (parts == 1 ? 0 : piece->channel);
+  double n = (double)(steps * (length / lanes));
+  if (own->n == 0) find_centre(centre, u, stride, steps, length, lanes);
+  for (size_t l = 0; own->n > 0 && l < lanes; l++)
+    centre[l] = (float)own[l].mean;
+  surge_cpu_repeat(centre, lanes, length);
+  for (; t + SURGE_STRIDE <= steps; t += SURGE_STRIDE)
+    deviate_rows(sum, squares, u + t * stride, centre, stride, length,
+                 SURGE_STRIDE);
+  for (; t < steps; t++)
+    deviate_rows(sum, squares, u + t * stride, centre, stride, length, 1);
+  surge_cpu_fold(sum, length, lanes);
+  surge_cpu_fold(squares, length, lanes);
+  for (size_t l = 0; l < lanes; l++)
+    own[l] = surge_moments_merge(
+        own[l], surge_moments_about((double)centre[l], n, (double)sum[l],
+                                    (double)squares[l]));
+}
+
+/* --- PDA, quantization kind ---------------------------------------------- */
+
+static inline __attribute__((always_inline)) void quantization_loop(
+    float* restrict sum, const float* restrict u, const float* restrict inverse,
+    size_t length, float theta, surge_pda_clip clip, surge_family family) {
+  for (size_t i = 0; i < length; i++) {
+    float p = surge_soft_spike(family, u[i] - theta, inverse[i]);
+    sum[i] += surge_pda_quantization(p, u[i] >= theta, clip);
+  }
+}
+
+/* sum[i] += D of element i. */
+static void add_quantization(float* sum, const float* u, const float* inverse,
+                             size_t length, const surge_neuron_spec* spec) {
+  surge_pda_clip clip = surge_pda_clip_of(spec->pda_epsilon);
   switch (spec->family) {
-#define CASE(NAME, word, half)                                                 \
+#define QUANTIZATION(NAME, word, half)                                         \
   case SURGE_##NAME:                                                           \
-    return fire_family(r, SURGE_##NAME, spec->reset);
-    SURGE_FAMILY_LIST(CASE)
-#undef CASE
-  }
-  return 0;
-}
-
-/* --- moments of a tile's membranes (PDA) ---------------------------------- */
-
-/* Adds the moments of u [T, E] to the layer's, or to each channel's. Two
- * passes: a centre, then the deviations from it. */
-static void add_moments(surge_moments *total, const float *u,
-                        const surge_neuron_tiling *tiling,
-                        const surge_cpu_piece *piece, bool channels) {
-  float centre[SURGE_TILE] = {0}, sum[SURGE_TILE] = {0}, squares[SURGE_TILE] = {0};
-  size_t T = tiling->T, length = piece->length;
-  for (size_t t = 0; t < T; t++)
-    for (size_t i = 0; i < length; i++) centre[i] += u[t * tiling->E + i];
-  size_t lanes = channels ? (size_t)piece->period : 1;
-  lanes = lanes < length ? lanes : length;
-  for (size_t l = 0; l < lanes; l++) { /* the mean of a lane's elements */
-    double mean = 0, n = 0;
-    for (size_t i = l; i < length; i += lanes, n++) mean += (double)centre[i];
-    for (size_t i = l; i < length; i += lanes)
-      centre[i] = (float)(mean / (n * (double)T));
-  }
-  for (size_t t = 0; t < T; t++)
-    for (size_t i = 0; i < length; i++) {
-      float d = u[t * tiling->E + i] - centre[i];
-      sum[i] += d;
-      squares[i] += d * d;
-    }
-  for (size_t l = 0; l < lanes; l++) {
-    double n = 0, first = 0, second = 0;
-    for (size_t i = l; i < length; i += lanes, n++) {
-      first += (double)sum[i];
-      second += (double)squares[i];
-    }
-    surge_moments *m = &total[channels ? (size_t)piece->channel + l : 0];
-    *m = surge_moments_merge(*m, surge_moments_about((double)centre[l],
-                                                     n * (double)T, first, second));
-  }
-}
-
-/* --- quantization kind of PDA --------------------------------------------- */
-
-INLINE void quantize_row(float *sum, const float *u, const float *inv_w,
-                         size_t length, const surge_neuron_spec *s,
-                         surge_family family, float edge) {
-  for (size_t i = 0; i < length; i++)
-    sum[i] += surge_pda_quantization(family, u[i], s->v_threshold, inv_w[i],
-                                     s->pda_epsilon, edge).loss;
-}
-
-static void add_quantization(float *sum, const float *u, const float *inv_w,
-                             size_t length, const surge_neuron_spec *s) {
-  double eps = (double)s->pda_epsilon;
-  float edge = (float)log((1 - eps) / eps);
-  switch (s->family) {
-#define CASE(NAME, word, half)                                                 \
-  case SURGE_##NAME:                                                           \
-    quantize_row(sum, u, inv_w, length, s, SURGE_##NAME, edge);                \
+    quantization_loop(sum, u, inverse, length, spec->v_threshold, clip,        \
+                      SURGE_##NAME);                                           \
     break;
-    SURGE_FAMILY_LIST(CASE)
-#undef CASE
+    SURGE_FAMILY_LIST(QUANTIZATION)
+#undef QUANTIZATION
   }
 }
 
-/* --- statistics ----------------------------------------------------------- */
+/* --- statistics ---------------------------------------------------------- */
 
-static void add_statistics(surge_neuron_statistics *total, uint64_t *histogram,
-                           const float *u, const float *s, const float *inv_w,
-                           size_t length, const surge_neuron_spec *spec) {
-  double sum = 0, m2 = 0, window = 0, spikes = 0, quantization = 0;
-  float theta = spec->v_threshold, half = surge_window(spec->family);
-  for (size_t i = 0; i < length; i++) sum += (double)u[i];
-  double mean = sum / (double)length;
+static double folded(float* x, size_t length) {
+  surge_cpu_fold(x, length, 1);
+  return (double)x[0];
+}
+
+static void add_statistics(surge_neuron_statistics* total,
+                           const surge_neuron_statistics* part) {
+  surge_moments both =
+      surge_moments_merge((surge_moments){total->count, total->mean, total->m2},
+                          (surge_moments){part->count, part->mean, part->m2});
+  total->count = both.n;
+  total->mean = both.mean;
+  total->m2 = both.m2;
+  total->window += part->window;
+  total->spikes += part->spikes;
+  total->quantization += part->quantization;
+}
+
+/* One step of a piece. */
+static surge_neuron_statistics statistics_of(const float* u, const float* s,
+                                             const float* width,
+                                             const surge_cpu_piece* piece,
+                                             const surge_neuron_spec* spec) {
+  _Alignas(64) surge_row window, spikes, square;
+  float half = surge_window_of_width(spec->family), theta = spec->v_threshold;
+  for (size_t i = 0; i < piece->length; i++) {
+    float error = u[i] - s[i];
+    window[i] = fabsf(u[i] - theta) < half * width[i] ? 1.0f : 0.0f;
+    spikes[i] = s[i];
+    square[i] = error * error;
+  }
+  surge_moments m = {0, 0, 0};
+  add_moments(&m, 1, u, 0, 1, piece);
+  return (surge_neuron_statistics){
+      .count = m.n,
+      .mean = m.mean,
+      .m2 = m.m2,
+      .window = folded(window, piece->length),
+      .spikes = folded(spikes, piece->length),
+      .quantization = folded(square, piece->length),
+  };
+}
+
+/* Bins of [-4 theta, 4 theta), then below, then above (NaN too). */
+static void add_histogram(uint64_t* bins, const float* u, size_t length,
+                          float theta) {
   for (size_t i = 0; i < length; i++) {
-    double d = (double)u[i] - mean, e = (double)u[i] - (double)s[i];
-    m2 += d * d;
-    quantization += e * e;
-    window += surge_absf((u[i] - theta) * inv_w[i]) < half;
-    spikes += u[i] >= theta;
-  }
-  surge_moments both = surge_moments_merge(
-      (surge_moments){total->count, total->mean, total->m2},
-      (surge_moments){(double)length, mean, m2});
-  *total = (surge_neuron_statistics){both.n, both.mean, both.m2,
-                                     total->window + window,
-                                     total->spikes + spikes,
-                                     total->quantization + quantization};
-  if (!histogram) return;
-  float per_bin = (float)SURGE_HISTOGRAM_BINS / (8.0f * theta);
-  for (size_t i = 0; i < length; i++) {
-    float bin = floorf((u[i] + 4.0f * theta) * per_bin);
-    histogram[bin < 0                          ? SURGE_HISTOGRAM_BINS
-              : bin >= SURGE_HISTOGRAM_BINS    ? SURGE_HISTOGRAM_BINS + 1
-              : bin >= 0 ? (size_t)bin : SURGE_HISTOGRAM_BINS + 1]++;
+    double place =
+        ((double)u[i] / (double)theta + 4) / 8 * SURGE_HISTOGRAM_BINS;
+    if (place < 0)
+      bins[SURGE_HISTOGRAM_BINS]++;
+    else if (place < SURGE_HISTOGRAM_BINS)
+      bins[(size_t)place]++;
+    else
+      bins[SURGE_HISTOGRAM_BINS + 1]++;
   }
 }
 
-/* --- a tile --------------------------------------------------------------- */
+/* --- pieces and groups --------------------------------------------------- */
 
-static void start_membrane(float *v, const surge_neuron *n,
-                           const surge_cpu_piece *piece) {
-  if (n->v_in)
-    memcpy(v, n->v_in + piece->offset, piece->length * sizeof *v);
-  else
-    memset(v, 0, piece->length * sizeof *v);
+typedef struct forward_call {
+  const surge_neuron_forward* a;
+  surge_cpu_neuron call;
+  forward_work work;
+} forward_call;
+
+/* The current of step t as an output: gain * the sum of the inputs. */
+static void write_current(const forward_call* f, surge_cpu_rows* rows,
+                          const surge_cpu_piece* piece, size_t t) {
+  _Alignas(64) surge_row sum;
+  const surge_neuron* common = &f->a->common;
+  float gain = common->scalars[SURGE_SCALAR_GAIN];
+  float* to = f->a->current + t * f->call.M + piece->offset;
+  const float* x = surge_cpu_neuron_input(sum, rows, &f->call, piece, t);
+  for (size_t i = 0; i < piece->length; i++) to[i] = gain * x[i];
 }
 
-static void forward_tile(const surge_neuron_forward *a,
-                         const surge_neuron_tiling *tiling,
-                         surge_neuron_partials *partial, size_t p) {
-  const surge_neuron *n = &a->common;
-  const surge_neuron_spec *spec = &n->spec;
-  surge_neuron_tile tile;
-  float x[SURGE_TILE], v[SURGE_TILE], divergence[SURGE_TILE] = {0};
-  bool moments = a->pda && spec->pda == SURGE_PDA_MOMENT;
-  bool quantization = a->pda && spec->pda == SURGE_PDA_QUANTIZATION;
-  surge_neuron_tile_begin(&tile, n, tiling, p);
-  size_t length = tile.piece.length, offset = tile.piece.offset;
-  float gain = n->scalars[SURGE_SCALAR_GAIN];
-  step_row row = {.length = length, .v = v, .x = x,
-                  .decay = n->scalars[SURGE_SCALAR_DECAY],
-                  .theta = spec->v_threshold, .v_reset = spec->v_reset};
-  start_membrane(v, n, &tile.piece);
-  int bad = 0;
-  for (size_t t = 0; t < tiling->T; t++) {
-    surge_neuron_current(&tile, t, x);
-    for (size_t i = 0; i < length; i++) x[i] = gain * x[i];
-    if (a->current)
-      memcpy(a->current + t * tiling->M + offset, x, length * sizeof *x);
-    row.u = partial->u + (moments ? t * tiling->E : 0);
-    row.s = a->s + t * tiling->M + offset;
-    row.inv_w = surge_neuron_inv_w(&tile, t);
-    bad |= fire(&row, spec);
-    if (quantization) add_quantization(divergence, row.u, row.inv_w, length, spec);
-    if (a->statistics)
-      add_statistics(&partial->statistics[t], a->histogram ? partial->histogram : NULL,
-                     row.u, row.s, row.inv_w, length, spec);
-  }
-  if (bad) *partial->fault = 1;
-  if (a->v_out) memcpy(a->v_out + offset, v, length * sizeof *v);
-  if (moments)
-    add_moments(partial->moments, partial->u, tiling, &tile.piece,
-                spec->pda_granularity == SURGE_PER_CHANNEL);
-  if (quantization)
-    surge_neuron_reduce(partial->pda, divergence, &tile.piece, false);
-}
-
-/* --- the last stage ------------------------------------------------------- */
-
-/* The moment kind: coefficients of every entry; the mean of D over them. */
-static double finish_moments(const surge_neuron_forward *a,
-                             const surge_neuron_tiling *tiling,
-                             const surge_moments *moments) {
-  const surge_neuron *n = &a->common;
-  bool channels = n->spec.pda_granularity == SURGE_PER_CHANNEL;
-  size_t P = channels ? tiling->C : 1;
-  double std = (double)n->scalars[SURGE_SCALAR_PDA_STD], sum = 0;
-  surge_pda_target target = {(double)n->scalars[SURGE_SCALAR_PDA_MEAN], std * std};
-  double theta = (double)n->spec.v_threshold;
-  for (size_t p = 0; p < P; p++) {
-    const surge_moments *m = &moments[p];
-    double variance = m->m2 / m->n, scale = (double)a->pda_scale / (m->n * (double)P);
-    sum += surge_pda_moment(m->mean, variance, theta, target);
-    a->pda[p] = surge_pda_moment_coefficients(m->mean, variance, theta, target, scale);
-  }
-  return sum / (double)P;
-}
-
-static void finish_pda(const surge_neuron_forward *a,
-                       const surge_neuron_tiling *tiling) {
-  const surge_neuron *n = &a->common;
-  bool channels = n->spec.pda_granularity == SURGE_PER_CHANNEL;
-  size_t P = channels ? tiling->C : 1;
-  double elements = (double)tiling->M * (double)tiling->T, D = 0;
-  surge_moments *total = surge_neuron_partials_of(n, tiling, 0).moments;
-  for (size_t g = 0; g < tiling->groups; g++) {
-    surge_neuron_partials partial = surge_neuron_partials_of(n, tiling, g);
-    D += *partial.pda;
-    for (size_t p = 0; g > 0 && n->spec.pda == SURGE_PDA_MOMENT && p < P; p++)
-      if (partial.moments[p].n > 0)
-        total[p] = surge_moments_merge(total[p], partial.moments[p]);
-  }
-  if (n->spec.pda == SURGE_PDA_MOMENT) {
-    D = finish_moments(a, tiling, total);
-  } else {
-    D /= elements;
-    for (size_t p = 0; p < P; p++)
-      a->pda[p] = (surge_pda_coefficients){
-          0.0f, (float)((double)a->pda_scale / elements), 0.0f};
-  }
-  a->metrics->pda += (double)n->N * D;
-}
-
-static void finish_statistics(const surge_neuron_forward *a,
-                              const surge_neuron_partials *partial, size_t T) {
-  for (size_t t = 0; t < T; t++) {
-    surge_neuron_statistics *to = &a->statistics[t], *from = &partial->statistics[t];
-    surge_moments both =
-        surge_moments_merge((surge_moments){to->count, to->mean, to->m2},
-                            (surge_moments){from->count, from->mean, from->m2});
-    *to = (surge_neuron_statistics){both.n, both.mean, both.m2,
-                                    to->window + from->window,
-                                    to->spikes + from->spikes,
-                                    to->quantization + from->quantization};
-  }
-  for (size_t i = 0; a->histogram && i < SURGE_HISTOGRAM_BINS + 2; i++)
-    (*a->histogram)[i] += partial->histogram[i];
-}
-
-static void forward_group(const surge_neuron_forward *a,
-                          const surge_neuron_tiling *tiling, size_t g) {
-  surge_neuron_partials partial = surge_neuron_partials_of(&a->common, tiling, g);
-  *partial.pda = *partial.fault = 0;
-  if (a->pda) memset(partial.moments, 0, tiling->C * sizeof *partial.moments);
+/* What is reduced from the u and s of step t. */
+static void reduce_step(const forward_call* f, size_t g, const float* u,
+                        const surge_cpu_rows* rows,
+                        const surge_cpu_piece* piece, size_t t) {
+  const surge_neuron_forward* a = f->a;
+  const surge_neuron_spec* spec = &a->common.spec;
   if (a->statistics) {
-    memset(partial.statistics, 0, tiling->T * sizeof *partial.statistics);
-    memset(partial.histogram, 0, sizeof(surge_histogram));
+    surge_neuron_statistics part =
+        statistics_of(u, a->s + t * f->call.M + piece->offset,
+                      rows->width[t > 0], piece, spec);
+    add_statistics(&f->work.statistics[g * (size_t)a->common.T + t], &part);
   }
-  size_t last = surge_cpu_first(tiling->cut.count, tiling->groups, g + 1);
-  for (size_t p = surge_cpu_first(tiling->cut.count, tiling->groups, g); p < last; p++)
-    forward_tile(a, tiling, &partial, p);
+  if (a->histogram)
+    add_histogram(f->work.histogram[g], u, piece->length, spec->v_threshold);
 }
 
-surge_status surge_cpu_neuron_forward(surge_context *context,
-                                      const surge_neuron_forward *a) {
-  SURGE_TRY(surge_check_neuron_forward(a));
-  const surge_neuron_tiling tiling = surge_neuron_tiling_of(&a->common);
-#pragma omp parallel for num_threads(context->threads) schedule(dynamic)
-  for (size_t g = 0; g < tiling.groups; g++) forward_group(a, &tiling, g);
-  for (size_t g = 0; g < tiling.groups; g++) {
-    surge_neuron_partials partial = surge_neuron_partials_of(&a->common, &tiling, g);
-    if (*partial.fault > 0)
-      *a->fault = surge_fault_first(*a->fault, a->common.layer);
-    if (a->statistics) finish_statistics(a, &partial, tiling.T);
+/* What PDA needs of a piece, from its u of all steps. */
+static void reduce_pda(const forward_call* f, size_t g, const float* u,
+                       const surge_cpu_rows* rows,
+                       const surge_cpu_piece* piece) {
+  const surge_neuron_spec* spec = &f->a->common.spec;
+  size_t T = (size_t)f->a->common.T, row = f->call.row;
+  size_t parts = surge_cpu_parts(&f->a->common, spec->pda_granularity);
+  if (spec->pda == SURGE_PDA_MOMENT) {
+    add_moments(f->work.moments + g * parts, parts, u, row, T, piece);
+    return;
   }
-  if (a->pda) finish_pda(a, &tiling);
+  _Alignas(64) surge_row sum = {0};
+  for (size_t t = 0; t < T; t++)
+    add_quantization(sum, u + t * row, rows->inverse[t > 0], piece->length,
+                     spec);
+  f->work.distance[g] += folded(sum, piece->length);
+}
+
+static bool forward_piece(const forward_call* f, size_t g, float* u_rows,
+                          surge_cpu_rows* rows, const surge_cpu_piece* piece) {
+  _Alignas(64) surge_row v;
+  const surge_neuron_forward* a = f->a;
+  size_t T = (size_t)a->common.T, row = f->call.row, M = f->call.M, count;
+  bool logged = a->statistics || a->histogram, finite = true;
+  bool needs_u = a->pda || logged; /* else it never leaves the registers */
+  surge_cpu_neuron_start(v, &f->call, piece);
+  for (size_t t = 0; t < T; t += count) {
+    surge_cpu_steps u = {needs_u ? u_rows + t * row : NULL, row};
+    surge_cpu_steps s = {a->s + t * M + piece->offset, M};
+    count = surge_cpu_stride(&a->common, T - t);
+    finite &= surge_cpu_neuron_step(u, s, v, rows, &f->call, piece, t, count);
+  }
+  for (size_t t = 0; a->current && t < T; t++) write_current(f, rows, piece, t);
+  for (size_t t = 0; logged && t < T; t++)
+    reduce_step(f, g, u_rows + t * row, rows, piece, t);
+  if (a->pda) reduce_pda(f, g, u_rows, rows, piece);
+  if (a->v_out) memcpy(a->v_out + piece->offset, v, piece->length * sizeof *v);
+  return finite;
+}
+
+static void clear_group(const forward_call* f, size_t g) {
+  const surge_neuron* common = &f->a->common;
+  size_t parts = surge_cpu_parts(common, common->spec.pda_granularity);
+  size_t T = (size_t)common->T;
+  const forward_work* work = &f->work;
+  memset(work->moments + g * parts, 0, parts * sizeof *work->moments);
+  memset(work->statistics + g * T, 0, T * sizeof *work->statistics);
+  memset(work->histogram[g], 0, sizeof work->histogram[g]);
+  work->distance[g] = 0;
+}
+
+static bool forward_group(const forward_call* f, size_t g) {
+  surge_cpu_rows rows;
+  const surge_cpu_neuron* call = &f->call;
+  float* u = f->work.u +
+             (size_t)omp_get_thread_num() * (size_t)f->a->common.T * call->row;
+  bool finite = true;
+  surge_cpu_rows_start(&rows, call);
+  clear_group(f, g);
+  for (size_t p = surge_cpu_first(call->cut.count, call->groups, g);
+       p < surge_cpu_first(call->cut.count, call->groups, g + 1); p++) {
+    surge_cpu_piece piece = surge_cpu_piece_at(&call->cut, p);
+    (void)surge_cpu_rows_fill(&rows, call, &piece);
+    finite &= forward_piece(f, g, u, &rows, &piece);
+  }
+  return finite;
+}
+
+/* --- the last stage: over the groups, in order, in double ----------------- */
+
+static double finish_moments(const forward_call* f) {
+  const surge_neuron_forward* a = f->a;
+  const float* scalars = a->common.scalars;
+  const surge_neuron_spec* spec = &a->common.spec;
+  size_t parts = surge_cpu_parts(&a->common, spec->pda_granularity);
+  double distance = 0, scale = (double)a->pda_scale / (double)parts;
+  for (size_t part = 0; part < parts; part++) {
+    surge_moments m = {0, 0, 0};
+    for (size_t g = 0; g < f->call.groups; g++) {
+      const surge_moments* own = &f->work.moments[g * parts + part];
+      if (own->n > 0) m = surge_moments_merge(m, *own);
+    }
+    distance += surge_pda_moment(&a->pda[part], m,
+                                 (double)scalars[SURGE_SCALAR_PDA_MEAN],
+                                 (double)scalars[SURGE_SCALAR_PDA_STD],
+                                 (double)spec->v_threshold, scale);
+  }
+  return distance / (double)parts;
+}
+
+static double finish_quantization(const forward_call* f) {
+  const surge_neuron_forward* a = f->a;
+  size_t parts = surge_cpu_parts(&a->common, a->common.spec.pda_granularity);
+  double elements = (double)f->call.M * a->common.T, distance = 0;
+  for (size_t g = 0; g < f->call.groups; g++) distance += f->work.distance[g];
+  for (size_t part = 0; part < parts; part++)
+    a->pda[part] = (surge_pda_coefficients){
+        .c0 = (float)((double)a->pda_scale / elements)};
+  return distance / elements;
+}
+
+static void finish_statistics(const forward_call* f) {
+  const surge_neuron_forward* a = f->a;
+  size_t T = (size_t)a->common.T;
+  for (size_t g = 0; g < f->call.groups; g++) {
+    for (size_t t = 0; a->statistics && t < T; t++)
+      add_statistics(&a->statistics[t], &f->work.statistics[g * T + t]);
+    for (size_t b = 0; a->histogram && b < SURGE_HISTOGRAM_BINS + 2; b++)
+      (*a->histogram)[b] += f->work.histogram[g][b];
+  }
+}
+
+surge_status surge_cpu_neuron_forward(surge_context* context,
+                                      const surge_neuron_forward* a) {
+  SURGE_TRY(surge_check_neuron_forward(a));
+  forward_call f = {.a = a, .call = surge_cpu_neuron_call(&a->common)};
+  bool finite = true;
+  bind(&f.work, a->common.workspace, context, &f.call);
+#pragma omp parallel for num_threads(context->threads) schedule(dynamic)       \
+    reduction(&& : finite)
+  for (size_t g = 0; g < f.call.groups; g++)
+    finite = forward_group(&f, g) && finite;
+  if (!finite) *a->fault = surge_fault_first(*a->fault, a->common.layer);
+  if (a->pda) {
+    bool moment = a->common.spec.pda == SURGE_PDA_MOMENT;
+    double distance = moment ? finish_moments(&f) : finish_quantization(&f);
+    a->metrics->pda += a->common.N * distance;
+  }
+  finish_statistics(&f);
   return SURGE_OK;
 }

@@ -1,61 +1,43 @@
-/* neuron_scalars.c - decay, gain, target and widths of a layer, once a step, in
- * double, rounded once: the same bits on every backend. */
-#include <math.h>
-
+/* neuron_scalars.c - decay, gain, PDA's target and the widths of a layer:
+ * once a step, in double, rounded once. */
 #include "kernels/cpu/cpu.h"
-#include "kernels/shared/surrogate.h"
+#include "kernels/shared/neuron.h"
 #include "src/backend/checks.h"
 
-/* g of MPD-AGL: mean over channels of gamma, at least 1e-3. */
-static double mean_gamma(const float *gamma, int32_t C) {
+static double mean_of(const float* values, size_t count) {
   double sum = 0;
-  for (int32_t c = 0; c < C; c++) sum += (double)gamma[c];
-  return fmax(sum / C, 1e-3);
+  for (size_t i = 0; i < count; i++) sum += (double)values[i];
+  return sum / (double)count;
 }
 
-/* A rectangular width as this family's width with an equal central half. */
-static double from_rectangular(surge_family family, double width) {
-  return width * 0.25 / surge_half_mass(family);
-}
-
-/* w of entry p, at t = 0 (`first`) or after. */
-static double width_of(const surge_neuron_scalars *a, int32_t p, double d,
-                       bool first) {
-  const surge_neuron_spec *s = &a->spec;
-  double theta = (double)s->v_threshold, spread = sqrt(1 + d * d);
-  switch (s->width_rule) {
-    case SURGE_WIDTH_FIXED: return (double)s->width;
-    case SURGE_WIDTH_LEARNED: return exp((double)a->rho[p]);
-    case SURGE_WIDTH_DECAY:
-      return from_rectangular(s->family, 2 * theta * spread);
-    case SURGE_WIDTH_NORM:
-      return from_rectangular(s->family, 2 * mean_gamma(a->gamma, a->C) * theta *
-                                             (first ? 1 : spread));
-    case SURGE_WIDTH_SCHEDULE: {
-      double f = (double)a->step->schedule;
-      return pow((double)s->width, 1 - f) * pow((double)s->width_end, f);
-    }
+static void fill_widths(const surge_neuron_scalars* a, double d) {
+  const surge_neuron_spec* spec = &a->spec;
+  size_t C = (size_t)a->C;
+  size_t parts = spec->granularity == SURGE_PER_CHANNEL ? C : 1;
+  bool learned = spec->width_rule == SURGE_WIDTH_LEARNED;
+  bool norm = spec->width_rule == SURGE_WIDTH_NORM;
+  bool schedule = spec->width_rule == SURGE_WIDTH_SCHEDULE;
+  double gamma = norm ? mean_of(a->gamma, C) : 1;
+  double progress = schedule ? (double)a->step->schedule : 0;
+  for (size_t later = 0; later < 2; later++) {
+    double shared = surge_width(spec, d, gamma, progress, later);
+    for (size_t p = 0; p < parts; p++)
+      a->width[later * parts + p] =
+          (float)(learned ? exp((double)a->rho[p]) : shared);
   }
-  return 1;
 }
 
-surge_status surge_cpu_neuron_scalars(surge_context *context,
-                                      const surge_neuron_scalars *a) {
+surge_status surge_cpu_neuron_scalars(surge_context* context,
+                                      const surge_neuron_scalars* a) {
   (void)context;
   SURGE_TRY(surge_check_neuron_scalars(a));
-  const surge_neuron_spec *s = &a->spec;
-  double d = a->decay_logit ? 1 / (1 + exp(-(double)*a->decay_logit))
-                            : (double)s->decay;
-  int32_t P = s->granularity == SURGE_PER_CHANNEL ? a->C : 1;
+  const surge_neuron_spec* spec = &a->spec;
+  double d = surge_decay_factor(spec, a->decay_logit);
   a->scalars[SURGE_SCALAR_DECAY] = (float)d;
-  a->scalars[SURGE_SCALAR_GAIN] = s->decay_input ? (float)(1 - d) : 1.0f;
-  a->scalars[SURGE_SCALAR_PDA_MEAN] = s->pda_mean;
+  a->scalars[SURGE_SCALAR_GAIN] = spec->decay_input ? (float)(1 - d) : 1.0f;
+  a->scalars[SURGE_SCALAR_PDA_MEAN] = spec->pda_mean;
   a->scalars[SURGE_SCALAR_PDA_STD] =
-      s->pda_std > 0 ? s->pda_std
-                     : (float)((double)s->v_threshold * sqrt(1 + d * d));
-  for (int32_t p = 0; p < P; p++) {
-    a->width[p] = (float)width_of(a, p, d, true);
-    a->width[P + p] = (float)width_of(a, p, d, false);
-  }
+      spec->pda_std > 0 ? spec->pda_std : (float)surge_target_spread(spec, d);
+  fill_widths(a, d);
   return SURGE_OK;
 }

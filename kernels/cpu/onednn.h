@@ -1,54 +1,56 @@
-/* onednn.h - the part of oneDNN that SURGE uses, the same for 2.x and 3.x.
+/* onednn.h - convolutions of oneDNN, each for one thread, ready to run.
  *
- * Every primitive is made for one thread and is run by the calling thread:
- * SURGE cuts the work itself (conv2d.c), as a library's own threads would give
- * other bits with another number of them. Only onednn.c knows oneDNN's API. */
+ * oneDNN's API differs between 2.x and 3.x, and its description of a call takes
+ * more lines than the call: both stay in onednn.c. Every primitive is made for
+ * one thread, because with several oneDNN splits reductions by their number and
+ * the bits follow it; kernels/cpu/conv2d.c runs many side by side. */
 #ifndef SURGE_KERNELS_CPU_ONEDNN_H
 #define SURGE_KERNELS_CPU_ONEDNN_H
 
-#include <dnnl.h>
-#include <surge/status.h>
+#include <surge/backend.h>
 
-typedef enum surge_pass_kind {
-  SURGE_CONV_FORWARD,
-  SURGE_CONV_DATA,
-  SURGE_CONV_WEIGHTS
-} surge_pass_kind;
+typedef enum surge_onednn_pass {
+  SURGE_ONEDNN_FORWARD,
+  SURGE_ONEDNN_BACKWARD_DATA,
+  SURGE_ONEDNN_BACKWARD_WEIGHTS,
+  SURGE_ONEDNN_PASSES
+} surge_onednn_pass;
 
-/* A description of memory, owned. */
-typedef struct surge_md surge_md;
+/* One pass of one convolution. It has a primitive for each of a few numbers of
+ * images (`level` counts them) and, for each of `slots` threads, the memory
+ * objects of a call, so that running allocates none. The packed weights, in the
+ * order that the primitives prefer, are the same for all levels. Where oneDNN
+ * has no fast code for the maps as they lie (a blocked one beside one that is
+ * not, say), a call rearranges its images within its scratch. */
+typedef struct surge_onednn_conv surge_onednn_conv;
 
-surge_status surge_md_create(surge_md **md, int rank, const int64_t *dims,
-                             dnnl_format_tag_t tag);
-void surge_md_free(surge_md *md);
-size_t surge_md_bytes(const surge_md *md); /* 0 for NULL */
+surge_status surge_onednn_create(surge_onednn_conv **conv,
+                                 const surge_conv2d_shape *shape,
+                                 surge_onednn_pass pass, const size_t *images,
+                                 int levels, int slots);
+void surge_onednn_release(surge_onednn_conv *conv); /* NULL: nothing */
 
-/* A convolution's sizes: source and destination are NCHW, weights KCRS or, where
- * groups > 1, GKCRS; NULL `bias`: none. Any of the mds may have tag `any`. */
-typedef struct surge_conv_mds {
-  surge_md *src, *weights, *bias, *dst;
-} surge_conv_mds;
+size_t surge_onednn_packed_bytes(const surge_onednn_conv *conv);
+size_t surge_onednn_scratch_bytes(const surge_onednn_conv *conv); /* a call */
 
-/* A convolution of one kind; afterwards *chosen holds the md that it wants its
- * weights in, and `scratch` the md of its scratchpad (NULL: none). */
-surge_status surge_onednn_convolution(dnnl_primitive_t *primitive,
-                                      surge_pass_kind kind,
-                                      const surge_conv_mds *mds, int stride,
-                                      int pad, surge_md **chosen,
-                                      surge_md **scratch);
+/* packed = w in the primitives' order, and back. w is [K, kernel, kernel,
+ * C/groups]. Called outside parallel regions. */
+surge_status surge_onednn_pack(const surge_onednn_conv *conv, void *packed,
+                               const float *w);
+surge_status surge_onednn_unpack(const surge_onednn_conv *conv, float *w,
+                                 void *packed);
 
-surge_status surge_onednn_reorder(dnnl_primitive_t *primitive,
-                                  const surge_md *from, const surge_md *to);
+/* What a call reads and writes: x or dx, y or dy, packed w or dw, b or db. */
+typedef struct surge_onednn_arrays {
+  void *x, *y, *packed, *bias, *scratch;
+} surge_onednn_arrays;
 
-/* A memory object without data, for md; *memory is NULL where md is. */
-surge_status surge_onednn_memory(dnnl_memory_t *memory, const surge_md *md);
-surge_status surge_onednn_stream(dnnl_stream_t *stream);
+/* Runs the primitive of `level` on the calling thread, which must be the only
+ * one with this slot. Returns 0 or oneDNN's status, for surge_onednn_check. */
+int surge_onednn_run(const surge_onednn_conv *conv, int level, int slot,
+                     const surge_onednn_arrays *arrays);
 
-/* Runs on the calling thread, whatever team it belongs to. `memory[i]` (NULL:
- * left out) takes `data[i]` and is bound to `argument[i]`. */
-#define SURGE_ONEDNN_ARGUMENTS 5
-surge_status surge_onednn_run(dnnl_primitive_t primitive, dnnl_stream_t stream,
-                              const int *argument, const dnnl_memory_t *memory,
-                              void *const *data);
+/* SURGE_OK for 0, else a SURGE_ERROR_DEVICE that names the op. */
+surge_status surge_onednn_check(const char *op, int status);
 
 #endif

@@ -1,205 +1,232 @@
-/* pool.c - average and maximum pooling, each one pass over memory.
+/* pool.c - average and maximum pooling.
  *
- * An image is a number of planes: one of C lanes channels-last, C/8 of eight
- * lanes blocked. The innermost loop runs over a plane's lanes, which lie side
- * by side; eight of them are a case of their own for the compiler. */
+ * Both layouts are planes of pixels whose `lanes` channels lie side by side: a
+ * plane is a channel block of an image (8 lanes), or a whole image (C lanes).
+ * One loop serves both. Channels are taken eight at a time, as the compiler's
+ * vectors: loops over eight floats are left in memory by it, and slow.
+ * Planes fit the second-level cache, so that windows which overlap, and a
+ * gradient that is cleared and then added to, cost no traffic of memory. */
 #include <string.h>
 
 #include "kernels/cpu/cpu.h"
 #include "src/backend/checks.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#define MOST_LANES 4096 /* whose maxima are found at a time */
+#define WIDTH 8 /* lanes of a vector */
+#define INLINED static inline __attribute__((always_inline))
 
-/* A plane of the input and of the output. */
-typedef struct pool_plane {
-  const surge_pool *a;
-  size_t lanes;
-  size_t in, out; /* offset of the plane's first element */
-} pool_plane;
+typedef float vector __attribute__((vector_size(4 * WIDTH)));
+typedef int32_t lanes_int __attribute__((vector_size(4 * WIDTH)));
 
-static size_t lanes_of(const surge_pool *a) {
-  return a->in.layout == SURGE_BLOCKED8 ? 8 : (size_t)a->in.c;
+/* The first `width` lanes from and to memory; WIDTH in almost all calls. By
+ * pointer: without AVX, compilers complain of vectors as arguments. */
+INLINED void load(vector *v, const float *from, size_t width) {
+  *v = (vector){0};
+  memcpy(v, from, width * sizeof *from);
 }
 
-static size_t planes_of(const surge_pool *a) {
-  return a->images * ((size_t)a->in.c / lanes_of(a));
+INLINED void store(float *to, const vector *v, size_t width) {
+  memcpy(to, v, width * sizeof *to);
 }
 
-static pool_plane plane_at(const surge_pool *a, size_t i) {
-  size_t lanes = lanes_of(a);
-  return (pool_plane){
-      .a = a, .lanes = lanes,
-      .in = i * lanes * (size_t)a->in.h * (size_t)a->in.w,
-      .out = i * lanes * (size_t)a->out.h * (size_t)a->out.w};
+/* to[lanes] += v */
+INLINED void add_lanes(float *to, const vector *v, size_t width) {
+  vector sum;
+  load(&sum, to, width);
+  sum += *v;
+  store(to, &sum, width);
 }
 
-/* Offset of (y, x) in a plane whose rows are w long. */
-static size_t at(int32_t y, int32_t x, int32_t w, size_t lanes) {
-  return ((size_t)y * (size_t)w + (size_t)x) * lanes;
+/* One plane of a call: its arrays (those that the op has) and its geometry. */
+typedef struct plane {
+  float *y, *dx;
+  const float *x, *dy;
+  size_t lanes; /* floats from a pixel to the next                    */
+  size_t row;   /* floats from a row of x to the next                 */
+  size_t kernel, stride, out_h, out_w;
+  size_t elements; /* of x                                               */
+  bool add;
+} plane;
+
+static size_t planes_per_image(const surge_pool *a) {
+  return a->in.layout == SURGE_BLOCKED8 ? (size_t)a->in.c / 8 : 1;
 }
 
-/* Runs `plane` with its number of lanes as a constant where it is eight. */
-#define FOR_EACH_PLANE(context, a, plane)                                      \
-  do {                                                                         \
-    size_t planes_ = planes_of(a);                                             \
-    _Pragma("omp parallel for num_threads(context->threads) schedule(static)") \
-    for (size_t i_ = 0; i_ < planes_; i_++) {                                  \
-      pool_plane p_ = plane_at(a, i_);                                         \
-      if (p_.lanes == 8)                                                       \
-        plane(&p_, 8);                                                         \
-      else                                                                     \
-        plane(&p_, p_.lanes);                                                  \
-    }                                                                          \
-  } while (0)
+static plane plane_at(const surge_pool *a, size_t i) {
+  size_t lanes = (size_t)a->in.c / planes_per_image(a);
+  size_t in = (size_t)a->in.h * (size_t)a->in.w * lanes;
+  size_t out = (size_t)a->out.h * (size_t)a->out.w * lanes;
+  return (plane){.y = a->y ? a->y + i * out : NULL,
+                 .dx = a->dx ? a->dx + i * in : NULL,
+                 .x = a->x ? a->x + i * in : NULL,
+                 .dy = a->dy ? a->dy + i * out : NULL,
+                 .lanes = lanes,
+                 .row = (size_t)a->in.w * lanes,
+                 .kernel = (size_t)a->kernel,
+                 .stride = (size_t)a->stride,
+                 .out_h = (size_t)a->out.h,
+                 .out_w = (size_t)a->out.w,
+                 .elements = in,
+                 .add = a->mode == SURGE_ADD};
+}
+
+/* What an op does with `width` lanes of one window: `in` is the index of its
+ * first pixel in x and dx, `out` its index in y and dy. */
+typedef void window_function(const plane *p, size_t in, size_t out,
+                             size_t width);
+
+/* Calls `each` for all windows of a plane; inlined, so that `each` is too. */
+INLINED void walk(const plane *p, window_function *each) {
+  for (size_t oy = 0; oy < p->out_h; oy++)
+    for (size_t ox = 0; ox < p->out_w; ox++) {
+      size_t in = oy * p->stride * p->row + ox * p->stride * p->lanes;
+      size_t out = (oy * p->out_w + ox) * p->lanes, lane = 0;
+      for (; lane + WIDTH <= p->lanes; lane += WIDTH)
+        each(p, in + lane, out + lane, WIDTH);
+      for (; lane < p->lanes; lane++) each(p, in + lane, out + lane, 1);
+    }
+}
+
+/* The same, compiled a second time for the common case, blocked 2x2: with
+ * sizes that it knows the compiler unrolls all loops within a window. From a
+ * copy, because stores to y might change *p. */
+INLINED void each_window(const plane *p, window_function *each) {
+  plane copy = *p;
+  if (p->lanes == WIDTH && p->kernel == 2) {
+    copy.lanes = WIDTH;
+    copy.kernel = 2;
+    walk(&copy, each);
+  } else {
+    walk(&copy, each);
+  }
+}
+
+/* Runs a plane function over all planes: each writes its own plane alone. */
+static void run_planes(const surge_context *context, const surge_pool *a,
+                       void (*each)(const plane *p)) {
+  size_t count = a->images * planes_per_image(a);
+#pragma omp parallel for num_threads(context->threads) schedule(static)
+  for (size_t i = 0; i < count; i++) {
+    plane p = plane_at(a, i);
+    each(&p);
+  }
+}
+
+static void clear_gradient(const plane *p) {
+  if (!p->add) memset(p->dx, 0, p->elements * sizeof(float));
+}
 
 /* --- average -------------------------------------------------------------- */
 
-INLINE void average_window(float *restrict y, const float *restrict x, int32_t w,
-                           int32_t kernel, size_t lanes) {
-  float share = 1.0f / (float)(kernel * kernel);
-  for (size_t l = 0; l < lanes; l++) y[l] = 0.0f;
-  for (int32_t ky = 0; ky < kernel; ky++)
-    for (int32_t kx = 0; kx < kernel; kx++) {
-      const float *restrict from = x + at(ky, kx, w, lanes);
-      for (size_t l = 0; l < lanes; l++) y[l] += from[l];
+/* Row by row, so that errors grow with 2*kernel, not with kernel^2. */
+INLINED void average(const plane *p, size_t in, size_t out, size_t width) {
+  vector sum = {0}, element;
+  for (size_t y = 0; y < p->kernel; y++) {
+    const float *x = p->x + in + y * p->row;
+    vector row = {0};
+    for (size_t i = 0; i < p->kernel; i++, x += p->lanes) {
+      load(&element, x, width);
+      row += element;
     }
-  for (size_t l = 0; l < lanes; l++) y[l] *= share;
+    sum += row;
+  }
+  sum /= (float)(p->kernel * p->kernel);
+  store(p->y + out, &sum, width);
 }
 
-INLINE void average_plane(const pool_plane *p, size_t lanes) {
-  const surge_pool *a = p->a;
-  float *y = a->y + p->out;
-  for (int32_t oy = 0; oy < a->out.h; oy++)
-    for (int32_t ox = 0; ox < a->out.w; ox++, y += lanes)
-      average_window(y, a->x + p->in + at(oy * a->stride, ox * a->stride, a->in.w, lanes),
-                     a->in.w, a->kernel, lanes);
-}
-
-/* Windows first..last of `count` cover position i. */
-typedef struct cover {
-  int32_t first, last;
-} cover;
-
-static cover cover_of(int32_t i, int32_t count, int32_t kernel, int32_t stride) {
-  int32_t before = i - kernel + stride; /* floor, where it is not negative */
-  cover c = {before < 0 ? 0 : before / stride, i / stride};
-  if (c.last >= count) c.last = count - 1;
-  return c;
-}
-
-/* dx of one pixel: its share of every window that covers it. */
-INLINE void spread_pixel(float *restrict dx, const float *restrict dy, cover rows,
-                         cover columns, int32_t w, float share, bool add,
-                         size_t lanes) {
-  if (!add)
-    for (size_t l = 0; l < lanes; l++) dx[l] = 0.0f;
-  for (int32_t oy = rows.first; oy <= rows.last; oy++)
-    for (int32_t ox = columns.first; ox <= columns.last; ox++) {
-      const float *restrict from = dy + at(oy, ox, w, lanes);
-      for (size_t l = 0; l < lanes; l++) dx[l] += share * from[l];
-    }
-}
-
-INLINE void average_back(const pool_plane *p, size_t lanes) {
-  const surge_pool *a = p->a;
-  float share = 1.0f / (float)(a->kernel * a->kernel);
-  float *dx = a->dx + p->in;
-  for (int32_t y = 0; y < a->in.h; y++) {
-    cover rows = cover_of(y, a->out.h, a->kernel, a->stride);
-    for (int32_t x = 0; x < a->in.w; x++, dx += lanes)
-      spread_pixel(dx, a->dy + p->out, rows,
-                   cover_of(x, a->out.w, a->kernel, a->stride), a->out.w, share,
-                   a->mode == SURGE_ADD, lanes);
+INLINED void spread(const plane *p, size_t in, size_t out, size_t width) {
+  vector share;
+  load(&share, p->dy + out, width);
+  share /= (float)(p->kernel * p->kernel);
+  for (size_t y = 0; y < p->kernel; y++) {
+    float *dx = p->dx + in + y * p->row;
+    for (size_t i = 0; i < p->kernel; i++, dx += p->lanes)
+      add_lanes(dx, &share, width);
   }
 }
 
-/* --- maximum -------------------------------------------------------------- */
+static void average_plane(const plane *p) { each_window(p, average); }
 
-INLINE void maximum_window(float *restrict y, const float *restrict x, int32_t w,
-                           int32_t kernel, size_t lanes) {
-  memcpy(y, x, lanes * sizeof *y);
-  for (int32_t ky = 0; ky < kernel; ky++)
-    for (int32_t kx = 0; kx < kernel; kx++) {
-      const float *restrict from = x + at(ky, kx, w, lanes);
-      for (size_t l = 0; l < lanes; l++) y[l] = from[l] > y[l] ? from[l] : y[l];
-    }
+static void spread_plane(const plane *p) {
+  clear_gradient(p);
+  each_window(p, spread);
 }
 
-INLINE void maximum_plane(const pool_plane *p, size_t lanes) {
-  const surge_pool *a = p->a;
-  float *y = a->y + p->out;
-  for (int32_t oy = 0; oy < a->out.h; oy++)
-    for (int32_t ox = 0; ox < a->out.w; ox++, y += lanes)
-      maximum_window(y, a->x + p->in + at(oy * a->stride, ox * a->stride, a->in.w, lanes),
-                     a->in.w, a->kernel, lanes);
-}
-
-/* dy to the first maximum of `lanes` lanes (at most MOST_LANES) of a window. */
-INLINE void route_window(float *restrict dx, const float *restrict dy,
-                         const float *restrict x, int32_t w, int32_t kernel,
-                         size_t stride, size_t lanes) {
-  float best[MOST_LANES];
-  int32_t where[MOST_LANES];
-  for (size_t l = 0; l < lanes; l++) {
-    best[l] = x[l];
-    where[l] = 0;
-  }
-  for (int32_t k = 1; k < kernel * kernel; k++) {
-    const float *restrict from = x + at(k / kernel, k % kernel, w, stride);
-    for (size_t l = 0; l < lanes; l++) {
-      where[l] = from[l] > best[l] ? k : where[l];
-      best[l] = from[l] > best[l] ? from[l] : best[l];
-    }
-  }
-  for (int32_t k = 0; k < kernel * kernel; k++) {
-    float *restrict to = dx + at(k / kernel, k % kernel, w, stride);
-    for (size_t l = 0; l < lanes; l++) to[l] += where[l] == k ? dy[l] : 0.0f;
-  }
-}
-
-INLINE void maximum_back(const pool_plane *p, size_t lanes) {
-  const surge_pool *a = p->a;
-  float *dx = a->dx + p->in;
-  const float *dy = a->dy + p->out;
-  if (a->mode == SURGE_WRITE)
-    memset(dx, 0, lanes * (size_t)a->in.h * (size_t)a->in.w * sizeof *dx);
-  for (int32_t oy = 0; oy < a->out.h; oy++)
-    for (int32_t ox = 0; ox < a->out.w; ox++, dy += lanes) {
-      size_t corner = at(oy * a->stride, ox * a->stride, a->in.w, lanes);
-      for (size_t l = 0; l < lanes; l += MOST_LANES) {
-        size_t rest = lanes - l, width = rest < MOST_LANES ? rest : MOST_LANES;
-        route_window(dx + corner + l, dy + l, a->x + p->in + corner + l, a->in.w,
-                     a->kernel, lanes, width);
-      }
-    }
-}
-
-/* --- the ops -------------------------------------------------------------- */
-
-surge_status surge_cpu_avgpool_forward(surge_context *context, const surge_pool *a) {
+surge_status surge_cpu_avgpool_forward(surge_context *context,
+                                       const surge_pool *a) {
   SURGE_TRY(surge_check_pool_forward("avgpool_forward", a));
-  FOR_EACH_PLANE(context, a, average_plane);
+  run_planes(context, a, average_plane);
   return SURGE_OK;
 }
 
 surge_status surge_cpu_avgpool_backward(surge_context *context,
                                         const surge_pool *a) {
   SURGE_TRY(surge_check_pool_backward("avgpool_backward", a));
-  FOR_EACH_PLANE(context, a, average_back);
+  run_planes(context, a, spread_plane);
   return SURGE_OK;
 }
 
-surge_status surge_cpu_maxpool_forward(surge_context *context, const surge_pool *a) {
+/* --- maximum -------------------------------------------------------------- */
+
+/* The maximum of each lane of a window, and which pixel (row-major) has it
+ * first. NaN beats every number, as in PyTorch: a fault must not vanish. */
+INLINED void find_maximum(const plane *p, size_t in, size_t width, vector *best,
+                          lanes_int *where) {
+  int32_t pixel = 0;
+  vector v;
+  load(best, p->x + in, width);
+  *where = (lanes_int){0};
+  for (size_t y = 0; y < p->kernel; y++) {
+    const float *x = p->x + in + y * p->row;
+    for (size_t i = 0; i < p->kernel; i++, x += p->lanes, pixel++) {
+      load(&v, x, width);
+      lanes_int beats =
+          (v > *best) | (v != v); /* all bits of a lane, or none */
+      *best = (vector)((beats & (lanes_int)v) | (~beats & (lanes_int)*best));
+      *where = (beats & pixel) | (~beats & *where);
+    }
+  }
+}
+
+INLINED void maximum(const plane *p, size_t in, size_t out, size_t width) {
+  vector best;
+  lanes_int where;
+  find_maximum(p, in, width, &best, &where);
+  store(p->y + out, &best, width);
+}
+
+/* Adds dy or 0 to every pixel: vectors cannot go to a place of each lane. */
+INLINED void route(const plane *p, size_t in, size_t out, size_t width) {
+  vector best, dy;
+  lanes_int where;
+  int32_t pixel = 0;
+  find_maximum(p, in, width, &best, &where);
+  load(&dy, p->dy + out, width);
+  for (size_t y = 0; y < p->kernel; y++) {
+    float *dx = p->dx + in + y * p->row;
+    for (size_t i = 0; i < p->kernel; i++, dx += p->lanes, pixel++) {
+      vector share = (vector)((lanes_int)dy & (where == pixel));
+      add_lanes(dx, &share, width);
+    }
+  }
+}
+
+static void maximum_plane(const plane *p) { each_window(p, maximum); }
+
+static void route_plane(const plane *p) {
+  clear_gradient(p);
+  each_window(p, route);
+}
+
+surge_status surge_cpu_maxpool_forward(surge_context *context,
+                                       const surge_pool *a) {
   SURGE_TRY(surge_check_pool_forward("maxpool_forward", a));
-  FOR_EACH_PLANE(context, a, maximum_plane);
+  run_planes(context, a, maximum_plane);
   return SURGE_OK;
 }
 
 surge_status surge_cpu_maxpool_backward(surge_context *context,
                                         const surge_pool *a) {
   SURGE_TRY(surge_check_pool_backward("maxpool_backward", a));
-  SURGE_TRY(surge_check_pointer("maxpool_backward", "x", a->x));
-  FOR_EACH_PLANE(context, a, maximum_back);
+  run_planes(context, a, route_plane);
   return SURGE_OK;
 }

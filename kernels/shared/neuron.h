@@ -1,7 +1,9 @@
-/* neuron.h - one neuron, one step: the formulas of include/surge/neuron.h.
+/* neuron.h - the formulas of the spiking neuron, one element and one step.
  *
- * Every product and sum is rounded by itself (nothing is fused), in the order
- * written here, so that equal currents give equal spikes on every backend. */
+ * Each product and each sum is rounded by itself (compile with
+ * -ffp-contract=off, --fmad=false): equal currents then give equal spikes on
+ * every backend. The method: <surge/neuron.h> and the neuron slots of
+ * <surge/backend.h>. */
 #ifndef SURGE_SHARED_NEURON_H
 #define SURGE_SHARED_NEURON_H
 
@@ -9,47 +11,107 @@
 
 #include "kernels/shared/surrogate.h"
 
-/* Membrane before firing. */
-SURGE_INLINE float surge_membrane(float decay, float v, float current) {
-  float leaked = decay * v;
-  return leaked + current;
+/* --- forward ------------------------------------------------------------- */
+
+/* The current of one normalised input. */
+SURGE_INLINE float surge_affine(float scale, float z, float shift) {
+  return scale * z + shift;
 }
 
-/* Spike, or soft spike: u = theta fires. */
-SURGE_INLINE float surge_fire(surge_family family, bool soft, float u,
-                              float theta, float inv_w) {
-  if (soft) return surge_soft_spike(family, (u - theta) * inv_w);
+/* u[t] = d*v[t-1] + a[t]. */
+SURGE_INLINE float surge_membrane(float d, float v, float a) {
+  return d * v + a;
+}
+
+/* The hard decision; equality fires. */
+SURGE_INLINE float surge_fire(float u, float theta) {
   return u >= theta ? 1.0f : 0.0f;
 }
 
-/* Membrane after firing. With a spike of 0 or 1 both forms are exact. */
-SURGE_INLINE float surge_reset_membrane(surge_reset reset, float u, float s,
-                                        float theta, float v_reset) {
-  if (reset == SURGE_RESET_SOFT) return u - theta * s;
-  return u * (1.0f - s) + v_reset * s;
+/* v[t] after a soft spike s in [0,1]. */
+SURGE_INLINE float surge_after_soft_spike(surge_reset reset, float u, float s,
+                                          float theta, float v_reset) {
+  return reset == SURGE_RESET_HARD ? u * (1.0f - s) + v_reset * s
+                                   : u - theta * s;
 }
 
-/* The adjoint of one step (method: delta, gu). */
-typedef struct surge_adjoint {
-  float gu;    /* dL/du                                   */
-  float width; /* dL/drho of this step: -delta x h        */
-} surge_adjoint;
+/* The same where s is 0 or 1. */
+SURGE_INLINE float surge_after_spike(surge_reset reset, float u, float s,
+                                     float theta, float v_reset) {
+  float fired = reset == SURGE_RESET_HARD ? v_reset : u - theta;
+  return s != 0.0f ? fired : u;
+}
 
-SURGE_INLINE surge_adjoint surge_neuron_adjoint(surge_family family,
-                                                surge_reset reset, bool detach,
-                                                float u, float s, float theta,
-                                                float v_reset, float inv_w,
-                                                float gs, float gv, float q) {
-  bool hard = reset == SURGE_RESET_HARD;
-  float x = u - theta;
-  float h = surge_surrogate(family, x * inv_w, inv_w);
-  float delta = gs;
-  if (!detach) delta = delta + (hard ? gv * (v_reset - u) : -theta * gv);
-  float dh = delta * h;
-  surge_adjoint a;
-  a.gu = (dh + (hard ? gv * (1.0f - s) : gv)) + q;
-  a.width = -x * dh;
-  return a;
+/* Bits that are all zero where u is finite. */
+SURGE_INLINE uint32_t surge_fault_bits(float u) { return surge_bits_of(u - u); }
+
+/* --- backward ------------------------------------------------------------ */
+
+/* dv/ds of the reset. */
+SURGE_INLINE float surge_reset_slope(surge_reset reset, float u, float theta,
+                                     float v_reset) {
+  return reset == SURGE_RESET_HARD ? v_reset - u : -theta;
+}
+
+/* gv*dv/du of the reset, a soft spike held. */
+SURGE_INLINE float surge_carry_soft_spike(surge_reset reset, float gv,
+                                          float s) {
+  return reset == SURGE_RESET_HARD ? gv * (1.0f - s) : gv;
+}
+
+/* The same where s is 0 or 1. */
+SURGE_INLINE float surge_carry_spike(surge_reset reset, float gv, float s) {
+  return reset == SURGE_RESET_HARD && s != 0.0f ? 0.0f : gv;
+}
+
+/* gu = dL/du from delta = dL/ds, h, PDA's q, and what v carried. With a
+ * detached reset only `carried` waits for the step after. */
+SURGE_INLINE float surge_adjoint(float delta, float h, float q, float carried) {
+  return (delta * h + q) + carried;
+}
+
+/* --- scalars of a layer, in double --------------------------------------- */
+
+/* d; `logit` is read only where the decay is learned. */
+SURGE_INLINE double surge_decay_factor(const surge_neuron_spec* spec,
+                                       const float* logit) {
+  return spec->decay_learned ? 1 / (1 + exp(-(double)*logit))
+                             : (double)spec->decay;
+}
+
+/* theta sqrt(1 + d^2): the spread that threshold-dependent normalisation aims
+ * at, from the second step on. */
+SURGE_INLINE double surge_target_spread(const surge_neuron_spec* spec,
+                                        double d) {
+  return (double)spec->v_threshold * sqrt(1 + d * d);
+}
+
+/* A width of the rectangle as the width of `family` with the same central
+ * half of the mass. */
+SURGE_INLINE double surge_from_rectangular(surge_family family, double w) {
+  return w *
+         (surge_central_half(SURGE_RECTANGULAR) / surge_central_half(family));
+}
+
+/* Width at t = 0 (later: t > 0) under every rule but `learned`. `gamma` is the
+ * norm's mean gamma and `progress` that of the run; each for its rule alone. */
+SURGE_INLINE double surge_width(const surge_neuron_spec* spec, double d,
+                                double gamma, double progress, bool later) {
+  double start = (double)spec->width, theta = (double)spec->v_threshold;
+  double g = gamma < 1e-3 ? 1e-3 : gamma;
+  double spread = surge_target_spread(spec, d);
+  switch (spec->width_rule) {
+    case SURGE_WIDTH_DECAY:
+      return surge_from_rectangular(spec->family, 2 * spread);
+    case SURGE_WIDTH_NORM:
+      return surge_from_rectangular(spec->family,
+                                    2 * g * (later ? spread : theta));
+    case SURGE_WIDTH_SCHEDULE:
+      return start * pow((double)spec->width_end / start, progress);
+    case SURGE_WIDTH_FIXED:
+    case SURGE_WIDTH_LEARNED: /* its caller takes exp(rho) */ break;
+  }
+  return start;
 }
 
 #endif

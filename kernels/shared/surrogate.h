@@ -1,12 +1,13 @@
-/* surrogate.h - the six surrogate families: soft spike, surrogate, window.
+/* surrogate.h - the families: soft spike S_w(x) and surrogate h_w = dS_w/dx.
  *
- * A family is a distribution function F with density f. With q = x/w,
- *     soft spike   S_w(x) = F(q)
- *     surrogate    h_w(x) = dS/dx = f(q)/w        area 1 for every width w
- *     width        dS/dw  = -(x/w) h_w(x)         for every family
- * (Neftci 2019 for the idea; the families as SpikingJelly, snnTorch, TET and
- * STBP use them, scaled to area 1.) To add one: a line in SURGE_FAMILY_LIST and
- * a case in each of the two switches. All are finite for |q| up to 1e9. */
+ * A family is a distribution function F with density f; x = u - theta,
+ * S_w(x) = F(x/w), h_w(x) = f(x/w)/w. So the area of h is 1 for every width,
+ * and dS_w/dw = -(x/w) h_w(x) for every family. Finite for every finite x and
+ * normal w.
+ *
+ * All take the width w and `inverse` = 1/w, rounded: the rectangle compares
+ * with w/2 exactly, the others multiply. To add a family: a line in the list
+ * of <surge/neuron.h>, and here the two functions that its word names. */
 #ifndef SURGE_SHARED_SURROGATE_H
 #define SURGE_SHARED_SURROGATE_H
 
@@ -14,79 +15,110 @@
 
 #include "kernels/shared/math.h"
 
-/* S_w(x) of q = x/w. */
-SURGE_INLINE float surge_soft_spike(surge_family family, float q) {
+#define SURGE_SPIKE(word)                                                      \
+  SURGE_INLINE float surge_spike_##word(float x, float inverse)
+#define SURGE_SURROGATE(word)                                                  \
+  SURGE_INLINE float surge_surrogate_##word(float x, float w, float inverse)
+
+/* S = clamp(x/w + 1/2, 0, 1); h = 1/w where |x| < w/2. */
+SURGE_SPIKE(rectangular) { return surge_clamp(x * inverse + 0.5f, 0.0f, 1.0f); }
+SURGE_SURROGATE(rectangular) { return fabsf(x) < 0.5f * w ? inverse : 0.0f; }
+
+/* y = x/w: S = 1/2 + y - y|y|/2 and h = (1 - |y|)/w where |y| < 1. */
+SURGE_SPIKE(triangular) {
+  float y = surge_clamp(x * inverse, -1.0f, 1.0f);
+  return 0.5f + (y - 0.5f * y * fabsf(y));
+}
+SURGE_SURROGATE(triangular) {
+  (void)w;
+  float rest = 1.0f - fabsf(x) * inverse;
+  return rest > 0.0f ? rest * inverse : 0.0f;
+}
+
+/* y = pi x/(2w): S = atan(y)/pi + 1/2; h = 1/(2w) / (1 + y^2). */
+SURGE_SPIKE(arctan) {
+  return surge_atanf(1.57079637f * (x * inverse)) * 0.318309886f + 0.5f;
+}
+SURGE_SURROGATE(arctan) {
+  (void)w;
+  float y = 1.57079637f * (x * inverse);
+  return 0.5f * inverse / (1.0f + y * y);
+}
+
+/* e = exp(-|x|/w), which cannot overflow: S = 1/(1+e) or e/(1+e);
+ * h = S(1-S)/w = e/(1+e)^2/w. */
+SURGE_SPIKE(sigmoid) {
+  float e = surge_expf(-fabsf(x * inverse));
+  return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+}
+SURGE_SURROGATE(sigmoid) {
+  (void)w;
+  float e = surge_expf(-fabsf(x * inverse)), below = 1.0f + e;
+  return e / (below * below) * inverse;
+}
+
+/* S = Phi(x/w) = (1 + erf(x/(w sqrt 2)))/2; h = phi(x/w)/w. */
+SURGE_SPIKE(gaussian) {
+  return 0.5f + 0.5f * surge_erff(x * inverse * 0.707106781f);
+}
+SURGE_SURROGATE(gaussian) {
+  (void)w;
+  float y = x * inverse;
+  return surge_expf(-0.5f * (y * y)) * 0.398942280f * inverse;
+}
+
+/* y = x/w: S = y/(2(1+|y|)) + 1/2; h = 1/(2w(1+|y|)^2). */
+SURGE_SPIKE(fast_sigmoid) {
+  float y = x * inverse;
+  return 0.5f * (y / (1.0f + fabsf(y))) + 0.5f;
+}
+SURGE_SURROGATE(fast_sigmoid) {
+  (void)w;
+  float below = 1.0f + fabsf(x * inverse);
+  return 0.5f * inverse / (below * below);
+}
+
+/* S_w(x). With a constant family the switch costs nothing. */
+SURGE_INLINE float surge_soft_spike(surge_family family, float x,
+                                    float inverse) {
   switch (family) {
-    case SURGE_RECTANGULAR: {
-      float s = q + 0.5f;
-      s = s < 0.0f ? 0.0f : s;
-      return s > 1.0f ? 1.0f : s;
-    }
-    case SURGE_TRIANGULAR: {
-      float r = 1.0f - surge_absf(q);
-      r = r < 0.0f ? 0.0f : r;
-      float tail = 0.5f * r * r;
-      return q < 0.0f ? tail : 1.0f - tail;
-    }
-    case SURGE_ARCTAN:
-      return surge_atanf(1.57079633f * q) * 0.318309886f + 0.5f;
-    case SURGE_SIGMOID: {
-      float e = surge_expf(-surge_absf(q)), s = 1.0f / (1.0f + e);
-      return q < 0.0f ? e * s : s;
-    }
-    case SURGE_GAUSSIAN:
-      return 0.5f * surge_erff(0.707106781f * q) + 0.5f;
-    case SURGE_FAST_SIGMOID:
-      return q / (2.0f + 2.0f * surge_absf(q)) + 0.5f;
+#define SURGE_SPIKE_CASE(NAME, word, half)                                     \
+  case SURGE_##NAME: return surge_spike_##word(x, inverse);
+    SURGE_FAMILY_LIST(SURGE_SPIKE_CASE)
+#undef SURGE_SPIKE_CASE
   }
   return 0.0f;
 }
 
-/* h_w(x) of q = x/w and 1/w. */
-SURGE_INLINE float surge_surrogate(surge_family family, float q, float inv_w) {
+/* h_w(x). */
+SURGE_INLINE float surge_surrogate(surge_family family, float x, float w,
+                                   float inverse) {
   switch (family) {
-    case SURGE_RECTANGULAR:
-      return surge_absf(q) < 0.5f ? inv_w : 0.0f;
-    case SURGE_TRIANGULAR: {
-      float r = 1.0f - surge_absf(q);
-      return r > 0.0f ? r * inv_w : 0.0f;
-    }
-    case SURGE_ARCTAN: {
-      float b = 1.57079633f * q;
-      return 0.5f * inv_w / (1.0f + b * b);
-    }
-    case SURGE_SIGMOID: {
-      float e = surge_expf(-surge_absf(q)), d = 1.0f + e;
-      return e / (d * d) * inv_w;
-    }
-    case SURGE_GAUSSIAN:
-      return 0.398942280f * surge_expf(-0.5f * (q * q)) * inv_w;
-    case SURGE_FAST_SIGMOID: {
-      float d = 1.0f + surge_absf(q);
-      return 0.5f * inv_w / (d * d);
-    }
+#define SURGE_SURROGATE_CASE(NAME, word, half)                                 \
+  case SURGE_##NAME: return surge_surrogate_##word(x, w, inverse);
+    SURGE_FAMILY_LIST(SURGE_SURROGATE_CASE)
+#undef SURGE_SURROGATE_CASE
   }
   return 0.0f;
 }
 
-/* Half-width, for w = 1, that holds half of the mass. */
-SURGE_INLINE double surge_half_mass(surge_family family) {
+/* c: the half-width that for w = 1 holds half of the mass. */
+SURGE_INLINE double surge_central_half(surge_family family) {
   switch (family) {
-#define HALF(NAME, word, half)                                                 \
-  case SURGE_##NAME:                                                           \
-    return half;
-    SURGE_FAMILY_LIST(HALF)
-#undef HALF
+#define SURGE_HALF_CASE(NAME, word, half)                                      \
+  case SURGE_##NAME: return half;
+    SURGE_FAMILY_LIST(SURGE_HALF_CASE)
+#undef SURGE_HALF_CASE
   }
   return 0.0;
 }
 
-/* Half-width, for w = 1, of the window that statistics count: the support of
- * the two families that have one, else the central half of the mass. */
-SURGE_INLINE float surge_window(surge_family family) {
+/* The window that statistics count is |x| < w times this: the support where
+ * there is one, the central half of the mass elsewhere. */
+SURGE_INLINE float surge_window_of_width(surge_family family) {
   if (family == SURGE_RECTANGULAR) return 0.5f;
   if (family == SURGE_TRIANGULAR) return 1.0f;
-  return (float)surge_half_mass(family);
+  return (float)surge_central_half(family);
 }
 
 #endif

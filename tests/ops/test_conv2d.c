@@ -1,0 +1,398 @@
+/* test_conv2d.c - is the reference of the convolution right, does a backend
+ * compute it, and does it give the same bits with every number of threads? */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "tests/ref64/layers.h"
+#include "tests/support/refused.h"
+#include "tests/support/values.h"
+
+#define LAST SURGE_CHANNELS_LAST
+#define BLOCK SURGE_BLOCKED8
+#define BEFORE .75f /* what accumulators hold before a call */
+
+typedef struct conv_case {
+  const char *name;
+  surge_map in;
+  int32_t out; /* channels */
+  surge_layout out_layout;
+  int32_t kernel, stride, pad, groups;
+  bool bias;
+  size_t images;
+} conv_case;
+
+static const conv_case cases[] = {
+    {"one product", {1, 1, 1, LAST}, 1, LAST, 1, 1, 0, 1, true, 1},
+    {"one channel in", {9, 7, 1, LAST}, 16, BLOCK, 3, 1, 1, 1, false, 5},
+    {"one channel in, 5x5", {9, 9, 1, LAST}, 8, BLOCK, 5, 2, 2, 1, true, 17},
+    {"two channels in", {6, 7, 2, LAST}, 8, BLOCK, 3, 1, 1, 1, true, 16},
+    {"three channels in", {6, 6, 3, LAST}, 16, BLOCK, 3, 1, 1, 1, true, 17},
+    {"three in, 7x7", {11, 11, 3, LAST}, 8, BLOCK, 7, 2, 3, 1, false, 5},
+    {"one channel out", {5, 5, 8, BLOCK}, 1, LAST, 3, 1, 1, 1, true, 16},
+    {"blocked", {7, 7, 16, BLOCK}, 24, BLOCK, 3, 1, 1, 1, true, 17},
+    {"blocked, no pad", {7, 5, 24, BLOCK}, 8, BLOCK, 3, 1, 0, 1, false, 16},
+    {"blocked, 5x5", {9, 9, 8, BLOCK}, 16, BLOCK, 5, 2, 2, 1, true, 5},
+    {"1x1, stride", {9, 9, 16, BLOCK}, 32, BLOCK, 1, 2, 0, 1, false, 16},
+    {"1x1 map", {1, 1, 16, BLOCK}, 8, BLOCK, 1, 1, 0, 1, true, 130},
+    {"one row", {1, 9, 8, BLOCK}, 8, BLOCK, 3, 1, 1, 1, false, 5},
+    {"rest of a stride", {8, 10, 8, BLOCK}, 8, BLOCK, 3, 2, 0, 1, false, 16},
+    {"odd channels", {5, 3, 7, LAST}, 5, LAST, 3, 1, 1, 1, true, 130},
+    {"to channels-last", {4, 4, 16, BLOCK}, 10, LAST, 3, 1, 1, 1, true, 17},
+    {"to blocked", {5, 5, 12, LAST}, 16, BLOCK, 3, 1, 1, 1, true, 17},
+    {"8 channels-last", {5, 5, 8, LAST}, 16, LAST, 3, 1, 1, 1, true, 5},
+    {"groups", {5, 5, 16, BLOCK}, 32, BLOCK, 3, 1, 1, 2, true, 16},
+    {"small groups", {5, 5, 16, BLOCK}, 24, BLOCK, 3, 1, 1, 8, true, 17},
+    {"groups of 12", {4, 4, 24, BLOCK}, 24, BLOCK, 3, 1, 1, 2, false, 16},
+    {"odd groups", {4, 5, 12, LAST}, 9, LAST, 3, 2, 1, 3, true, 5},
+    {"depthwise", {7, 7, 16, BLOCK}, 16, BLOCK, 3, 1, 1, 16, false, 130},
+    {"depthwise, stride", {8, 8, 8, BLOCK}, 8, BLOCK, 3, 2, 1, 8, true, 16},
+    {"depthwise, odd", {6, 6, 5, LAST}, 5, LAST, 5, 1, 2, 5, true, 17},
+    {"two a channel", {4, 4, 8, BLOCK}, 16, BLOCK, 3, 1, 1, 8, false, 5},
+    {"wide pad", {3, 3, 8, BLOCK}, 8, BLOCK, 1, 2, 2, 1, true, 5},
+    {"larger slices", {14, 14, 32, BLOCK}, 40, BLOCK, 3, 1, 1, 1, true, 11},
+    {"largest slices", {2, 3, 8, BLOCK}, 8, BLOCK, 1, 1, 0, 1, true, 601},
+};
+#define CASES (sizeof cases / sizeof *cases)
+
+static surge_conv2d_shape shape_of(const conv_case *c) {
+  int32_t h = (c->in.h + 2 * c->pad - c->kernel) / c->stride + 1;
+  int32_t w = (c->in.w + 2 * c->pad - c->kernel) / c->stride + 1;
+  return (surge_conv2d_shape){.in = c->in,
+                              .out = {h, w, c->out, c->out_layout},
+                              .kernel = c->kernel,
+                              .stride = c->stride,
+                              .pad = c->pad,
+                              .groups = c->groups,
+                              .bias = c->bias};
+}
+
+/* --- inputs and outputs of a case ----------------------------------------- */
+
+enum { X, W, B, DY, INPUTS };
+
+typedef struct problem {
+  const conv_case *c;
+  surge_conv2d_shape shape;
+  size_t count[INPUTS];
+  float *input[INPUTS];
+  double *wide[INPUTS];
+} problem;
+
+static problem problem_create(const conv_case *c, bool integers) {
+  problem p = {.c = c, .shape = shape_of(c)};
+  p.count[X] = c->images * surge_map_elements(&p.shape.in);
+  p.count[DY] = c->images * surge_map_elements(&p.shape.out);
+  p.count[W] = ref_conv2d_weights(&p.shape);
+  p.count[B] = (size_t)c->out;
+  for (size_t i = 0; i < INPUTS; i++) {
+    p.input[i] = ref_values(i + 1, p.count[i], integers);
+    p.wide[i] = test_widened(p.input[i], p.count[i]);
+  }
+  return p;
+}
+
+static void problem_free(problem *p) {
+  for (size_t i = 0; i < INPUTS; i++) {
+    free(p->input[i]);
+    free(p->wide[i]);
+  }
+}
+
+enum { Y, DX, DX_ADDED, DW, DB, OUTPUTS };
+static const char *const output_name[OUTPUTS] = {"y", "dx", "dx added", "dw",
+                                                 "db"};
+
+typedef struct result {
+  surge_context *context;
+  test_buffer out[OUTPUTS];
+} result;
+
+static void call_ops(const problem *p, result *r, const surge_conv2d_plan *plan,
+                     const test_buffer *in, void *workspace) {
+  const surge_backend *b = test_backend();
+  size_t images = p->c->images;
+  surge_conv2d_forward forward = {.y = r->out[Y].device,
+                                  .x = in[X].device,
+                                  .w = in[W].device,
+                                  .b = p->c->bias ? in[B].device : NULL,
+                                  .images = images,
+                                  .workspace = workspace};
+  cr_assert_eq(b->conv2d_forward(r->context, plan, &forward), SURGE_OK, "%s",
+               surge_last_error());
+  surge_conv2d_backward_weights weights = {
+      .dw = r->out[DW].device,
+      .db = p->c->bias ? r->out[DB].device : NULL,
+      .dy = in[DY].device,
+      .x = in[X].device,
+      .images = images,
+      .workspace = workspace};
+  cr_assert_eq(b->conv2d_backward_weights(r->context, plan, &weights), SURGE_OK,
+               "%s", surge_last_error());
+  surge_conv2d_backward_data data = {.dx = r->out[DX].device,
+                                     .dy = in[DY].device,
+                                     .w = in[W].device,
+                                     .mode = SURGE_WRITE,
+                                     .images = images,
+                                     .workspace = workspace};
+  cr_assert_eq(b->conv2d_backward_data(r->context, plan, &data), SURGE_OK, "%s",
+               surge_last_error());
+  data.dx = r->out[DX_ADDED].device;
+  data.mode = SURGE_ADD;
+  cr_assert_eq(b->conv2d_backward_data(r->context, plan, &data), SURGE_OK, "%s",
+               surge_last_error());
+}
+
+/* All passes on poisoned outputs and workspace, and filled accumulators. */
+static result run_case(const problem *p, int threads) {
+  const surge_backend *b = test_backend();
+  surge_context *context = test_context(threads);
+  result r = {.context = context,
+              .out = {[Y] = test_poisoned(context, p->count[DY]),
+                      [DX] = test_poisoned(context, p->count[X]),
+                      [DX_ADDED] = test_filled(context, p->count[X], BEFORE),
+                      [DW] = test_filled(context, p->count[W], BEFORE),
+                      [DB] = test_filled(context, p->count[B], BEFORE)}};
+  test_buffer in[INPUTS];
+  for (size_t i = 0; i < INPUTS; i++)
+    in[i] = test_copied(context, p->input[i], p->count[i]);
+  surge_conv2d_plan *plan;
+  cr_assert_eq(b->conv2d_plan(context, &plan, &p->shape), SURGE_OK, "%s: %s",
+               p->c->name, surge_last_error());
+  size_t bytes = b->conv2d_workspace(plan, p->c->images);
+  test_buffer workspace = test_poisoned(context, bytes / sizeof(float));
+  call_ops(p, &r, plan, in, workspace.device);
+  free(test_download(&workspace, "workspace"));
+  test_release(&workspace);
+  for (size_t i = 0; i < INPUTS; i++) test_release(&in[i]);
+  b->conv2d_release(plan);
+  return r;
+}
+
+static void result_free(result *r) {
+  for (size_t i = 0; i < OUTPUTS; i++) test_release(&r->out[i]);
+  test_backend()->close(r->context);
+}
+
+static void expect_reference(const problem *p, const result *r, bool exact) {
+  const surge_conv2d_shape *s = &p->shape;
+  const char *name = p->c->name;
+  size_t images = p->c->images;
+  double taps = (double)(s->kernel * s->kernel);
+  double pixels = (double)images * s->out.h * s->out.w;
+  double *const *in = p->wide;
+  ref_sum y =
+      ref_conv2d_forward(s, images, in[X], in[W], s->bias ? in[B] : NULL);
+  ref_sum dx = ref_conv2d_backward_data(s, images, in[DY], in[W]);
+  ref_sum dw = ref_conv2d_backward_weights(s, images, in[DY], in[X]);
+  ref_sum db = s->bias ? ref_bias(&s->out, images, in[DY])
+                       : ref_sum_create(p->count[B]); /* untouched */
+  ref_tolerance t = {taps * s->in.c / s->groups + 1, 0, exact};
+  ref_expect(name, "y", &r->out[Y], &y, t);
+  t.terms = taps * s->out.c / s->groups;
+  ref_expect(name, "dx", &r->out[DX], &dx, t);
+  t = (ref_tolerance){t.terms + 1, BEFORE, exact};
+  ref_expect(name, "dx added", &r->out[DX_ADDED], &dx, t);
+  t.terms = pixels + 1;
+  ref_expect(name, "dw", &r->out[DW], &dw, t);
+  ref_expect(name, "db", &r->out[DB], &db, t);
+  ref_sum_free(&y);
+  ref_sum_free(&dx);
+  ref_sum_free(&dw);
+  ref_sum_free(&db);
+}
+
+/* --- questions ------------------------------------------------------------ */
+
+static void compare(bool integers) {
+  for (size_t i = 0; i < CASES; i++) {
+    problem p = problem_create(&cases[i], integers);
+    result r = run_case(&p, 2);
+    expect_reference(&p, &r, integers);
+    result_free(&r);
+    problem_free(&p);
+  }
+}
+
+Test(conv2d, equals_the_reference) { compare(false); }
+
+Test(conv2d, exact_on_integers) { compare(true); }
+
+Test(conv2d, same_bits_with_any_threads_and_again) {
+  const int threads[] = {2, 2, 3};
+  for (size_t i = 0; i < CASES; i++) {
+    problem p = problem_create(&cases[i], false);
+    result one = run_case(&p, 1);
+    for (size_t k = 0; k < sizeof threads / sizeof *threads; k++) {
+      result other = run_case(&p, threads[k]);
+      for (size_t o = 0; o < OUTPUTS; o++)
+        test_expect_same(cases[i].name, output_name[o], &one.out[o],
+                         &other.out[o]);
+      result_free(&other);
+    }
+    result_free(&one);
+    problem_free(&p);
+  }
+}
+
+/* One plan and one workspace serve every smaller number of images. */
+Test(conv2d, plan_serves_fewer_images) {
+  conv_case c = {"fewer", {5, 5, 16, BLOCK}, 8, BLOCK, 3, 1, 1, 1, true, 70};
+  const surge_backend *b = test_backend();
+  surge_context *context = test_context(2);
+  surge_conv2d_shape shape = shape_of(&c);
+  surge_conv2d_plan *plan;
+  cr_assert_eq(b->conv2d_plan(context, &plan, &shape), SURGE_OK, "%s",
+               surge_last_error());
+  size_t bytes = b->conv2d_workspace(plan, c.images);
+  for (; c.images > 0; c.images -= c.images > 20 ? 7 : 1) {
+    problem p = problem_create(&c, true);
+    cr_expect(b->conv2d_workspace(plan, c.images) <= bytes,
+              "%zu images: wanted no more workspace than for more", c.images);
+    test_buffer in[INPUTS];
+    for (size_t i = 0; i < INPUTS; i++)
+      in[i] = test_copied(context, p.input[i], p.count[i]);
+    result r = {.context = context,
+                .out = {[Y] = test_poisoned(context, p.count[DY]),
+                        [DX] = test_poisoned(context, p.count[X]),
+                        [DX_ADDED] = test_filled(context, p.count[X], BEFORE),
+                        [DW] = test_filled(context, p.count[W], BEFORE),
+                        [DB] = test_filled(context, p.count[B], BEFORE)}};
+    test_buffer workspace = test_poisoned(context, bytes / sizeof(float));
+    call_ops(&p, &r, plan, in, workspace.device);
+    expect_reference(&p, &r, true);
+    for (size_t i = 0; i < OUTPUTS; i++) test_release(&r.out[i]);
+    for (size_t i = 0; i < INPUTS; i++) test_release(&in[i]);
+    test_release(&workspace);
+    problem_free(&p);
+  }
+  b->conv2d_release(plan);
+  b->close(context);
+}
+
+/* --- the reference -------------------------------------------------------- */
+
+/* Forward is proved by a sum done by hand, the gradients as its adjoints: all
+ * three are one trilinear form of dy, x and w. */
+Test(conv2d, reference_by_hand) {
+  surge_conv2d_shape s = {.in = {3, 3, 2, LAST},
+                          .out = {2, 2, 2, LAST},
+                          .kernel = 2,
+                          .stride = 2,
+                          .pad = 1,
+                          .groups = 2};
+  double x[18], w[8] = {1, 10, 100, 1000, 2, 20, 200, 2000};
+  for (int i = 0; i < 18; i++) x[i] = i + 1; /* channel 0: 1, 3, ... 17 */
+  ref_sum y = ref_conv2d_forward(&s, 1, x, w, (double[]){.5, -.5});
+  const double wanted[8] = {1000.5,
+                            3999.5, /* 1; 2               */
+                            5300.5,
+                            12799.5, /* 3, 5; 4, 6         */
+                            13070.5,
+                            28159.5, /* 7, 13; 8, 14       */
+                            9 + 110 + 1500 + 17000 + .5,
+                            20 + 240 + 3200 + 36000 - .5};
+  for (int i = 0; i < 8; i++)
+    cr_expect_eq(y.value[i], wanted[i], "y[%d]: wanted %g, found %g", i,
+                 wanted[i], y.value[i]);
+  ref_sum_free(&y);
+}
+
+Test(conv2d, reference_gradients_are_adjoint) {
+  for (size_t i = 0; i < CASES; i++) {
+    problem p = problem_create(&cases[i], false);
+    const surge_conv2d_shape *s = &p.shape;
+    size_t images = p.c->images;
+    ref_sum y = ref_conv2d_forward(s, images, p.wide[X], p.wide[W], NULL);
+    ref_sum dx = ref_conv2d_backward_data(s, images, p.wide[DY], p.wide[W]);
+    ref_sum dw = ref_conv2d_backward_weights(s, images, p.wide[DY], p.wide[X]);
+    double form = ref_inner(y.value, p.wide[DY], y.count);
+    double by_x = ref_inner(dx.value, p.wide[X], dx.count);
+    double by_w = ref_inner(dw.value, p.wide[W], dw.count);
+    double limit = 1e-6 * fabs(form);
+    cr_expect(fabs(by_x - form) <= limit, "%s: <x, dx> %g, <y, dy> %g",
+              p.c->name, by_x, form);
+    cr_expect(fabs(by_w - form) <= limit, "%s: <w, dw> %g, <y, dy> %g",
+              p.c->name, by_w, form);
+    ref_sum_free(&y);
+    ref_sum_free(&dx);
+    ref_sum_free(&dw);
+    problem_free(&p);
+  }
+}
+
+/* --- refusals ------------------------------------------------------------- */
+
+typedef struct refusal {
+  const char *wanted; /* part of the message */
+  surge_conv2d_shape shape;
+} refusal;
+
+static const refusal refused[] = {
+    {"map: wanted h, w, c",
+     {{0, 4, 8, BLOCK}, {4, 4, 8, BLOCK}, 1, 1, 0, 1, 0}},
+    {"c % 8 == 0", {{4, 4, 8, BLOCK}, {4, 4, 9, BLOCK}, 1, 1, 0, 1, 0}},
+    {"kernel: wanted", {{4, 4, 8, BLOCK}, {4, 4, 8, BLOCK}, 0, 1, 0, 1, 0}},
+    {"stride: wanted", {{4, 4, 8, BLOCK}, {4, 4, 8, BLOCK}, 1, 0, 0, 1, 0}},
+    {"pad: wanted", {{4, 4, 8, BLOCK}, {4, 4, 8, BLOCK}, 3, 1, -1, 1, 0}},
+    {"groups: wanted", {{4, 4, 8, BLOCK}, {4, 4, 8, BLOCK}, 3, 1, 1, 3, 0}},
+    {"groups: wanted", {{4, 4, 8, BLOCK}, {4, 4, 8, BLOCK}, 3, 1, 1, 0, 0}},
+    {"padded height of 2", {{2, 4, 8, BLOCK}, {1, 2, 8, BLOCK}, 3, 1, 0, 1, 0}},
+    {"width 4, found 3", {{4, 4, 8, BLOCK}, {4, 3, 8, BLOCK}, 3, 1, 1, 1, 0}},
+    {"height 2, found 4", {{4, 4, 8, BLOCK}, {4, 4, 8, BLOCK}, 3, 2, 1, 1, 0}},
+};
+
+Test(conv2d, refuses_shapes) {
+  const surge_backend *b = test_backend();
+  surge_context *context = test_context(1);
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+    surge_conv2d_plan *plan;
+    test_expect_refused(b->conv2d_plan(context, &plan, &refused[i].shape),
+                        "conv2d_plan", refused[i].wanted);
+    cr_expect_null(plan);
+  }
+  b->close(context);
+}
+
+Test(conv2d, refuses_arguments) {
+  const surge_backend *b = test_backend();
+  surge_context *context = test_context(1);
+  conv_case c = {"", {2, 2, 8, BLOCK}, 8, BLOCK, 1, 1, 0, 1, true, 1};
+  surge_conv2d_shape shape = shape_of(&c);
+  surge_conv2d_plan *plan;
+  cr_assert_eq(b->conv2d_plan(context, &plan, &shape), SURGE_OK);
+  float v[1] = {0};
+#define FORWARD(...)                                                           \
+  b->conv2d_forward(context, plan, &(surge_conv2d_forward){__VA_ARGS__})
+#define DATA(...)                                                              \
+  b->conv2d_backward_data(context, plan,                                       \
+                          &(surge_conv2d_backward_data){__VA_ARGS__})
+#define WEIGHTS(...)                                                           \
+  b->conv2d_backward_weights(context, plan,                                    \
+                             &(surge_conv2d_backward_weights){__VA_ARGS__})
+  const char *op = "conv2d_forward";
+  test_expect_refused(FORWARD(NULL, v, v, v, 1, v), op, ": y:");
+  test_expect_refused(FORWARD(v, NULL, v, v, 1, v), op, ": x:");
+  test_expect_refused(FORWARD(v, v, NULL, v, 1, v), op, ": w:");
+  test_expect_refused(FORWARD(v, v, v, NULL, 1, v), op,
+                      ": b: wanted the array");
+  test_expect_refused(FORWARD(v, v, v, v, 0, v), op, ": images:");
+  test_expect_refused(FORWARD(v, v, v, v, 1, NULL), op, ": workspace:");
+  op = "conv2d_backward_data";
+  test_expect_refused(DATA(NULL, v, v, SURGE_ADD, 1, v), op, ": dx:");
+  test_expect_refused(DATA(v, NULL, v, SURGE_ADD, 1, v), op, ": dy:");
+  test_expect_refused(DATA(v, v, NULL, SURGE_ADD, 1, v), op, ": w:");
+  test_expect_refused(DATA(v, v, v, (surge_mode)2, 1, v), op, ": mode:");
+  test_expect_refused(DATA(v, v, v, SURGE_ADD, 0, v), op, ": images:");
+  test_expect_refused(DATA(v, v, v, SURGE_ADD, 1, NULL), op, ": workspace:");
+  op = "conv2d_backward_weights";
+  test_expect_refused(WEIGHTS(NULL, v, v, v, 1, v), op, ": dw:");
+  test_expect_refused(WEIGHTS(v, NULL, v, v, 1, v), op,
+                      ": db: wanted the array");
+  test_expect_refused(WEIGHTS(v, v, NULL, v, 1, v), op, ": dy:");
+  test_expect_refused(WEIGHTS(v, v, v, NULL, 1, v), op, ": x:");
+  test_expect_refused(WEIGHTS(v, v, v, v, 0, v), op, ": images:");
+  test_expect_refused(WEIGHTS(v, v, v, v, 1, NULL), op, ": workspace:");
+  b->conv2d_release(plan);
+  b->close(context);
+}
