@@ -35,7 +35,7 @@ mse_vote         loss.kind=mse model.vote=2 surrogate.family=arctan
 moment           pda.kind=moment pda.weight=0.5 surrogate.family=arctan
 moment_channel   pda.weight=0.5 pda.granularity=channel surrogate.family=arctan
 quantization     pda.kind=quantization pda.weight=0.5 surrogate.family=sigmoid
-poisson          model.coding=poisson surrogate.family=arctan
+poisson          model.coding=poisson data.normalize=false surrogate.family=arctan
 membrane         model.readout=membrane surrogate.family=arctan
 spikes           model.readout=spikes surrogate.family=arctan
 mlp              model.arch=mlp model.hidden=[32] surrogate.family=arctan
@@ -62,4 +62,7 @@ write_all() { # list, prefix, options
 write_all "$soft" soft_ --soft
 write_all "$hard" hard_ ""
 set +f
-"$python" scripts/compare_torch.py "$work"/*.safetensors
+status=0
+"$python" scripts/compare_torch.py "$work"/*.safetensors >"$work/log" || status=$?
+grep -E 'safetensors: |largest|exceed|all rows' "$work/log"
+exit "$status"
