@@ -14,7 +14,7 @@
 #include "src/backend/checks.h"
 
 #define SLICE_LEVELS 4
-#define SLICE_WORK 4e6   /* multiply-adds that make a call's cost small    */
+#define SLICE_WORK 2e6   /* multiply-adds that make a call's cost small    */
 #define SLICE_PIXELS 256 /* likewise outputs, for reading the weights      */
 #define GRADIENT_PIXELS                                                        \
   1024           /* and for adding up their gradients              */
