@@ -1,7 +1,9 @@
 /* test_conv2d.c - is the reference of the convolution right, does a backend
  * compute it, and does it give the same bits with every number of threads? */
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 
 #include "tests/ref64/layers.h"
@@ -231,6 +233,31 @@ Test(conv2d, same_bits_with_any_threads_and_again) {
       result_free(&other);
     }
     result_free(&one);
+    problem_free(&p);
+  }
+}
+
+/* Threads of this process; 0 where the system does not list them. */
+static size_t count_threads(void) {
+  DIR *tasks = opendir("/proc/self/task");
+  size_t count = 0;
+  while (tasks && readdir(tasks)) count++;
+  if (tasks) closedir(tasks);
+  return count;
+}
+
+/* A library that starts its own would also overrun one thread's scratch. */
+Test(conv2d, one_thread_starts_no_other) {
+  omp_set_num_threads(2); /* what a library would take */
+  size_t before = count_threads();
+  for (size_t i = 0; i < CASES; i++) {
+    problem p = problem_create(&cases[i], false);
+    result r = run_case(&p, 1);
+    cr_expect_eq(count_threads(), before, "%s: wanted %zu threads, found %zu",
+                 cases[i].name, before, count_threads());
+    cr_expect_eq(omp_get_max_threads(), 2, "%s: the caller's setting changed",
+                 cases[i].name);
+    result_free(&r);
     problem_free(&p);
   }
 }
