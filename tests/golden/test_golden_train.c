@@ -227,7 +227,7 @@ enum { LT = 3, LN = 4, CLASSES = 5 };
 static void loss_check(const surge_safetensors *file, surge_loss_kind kind,
                        int32_t vote, bool smooth) {
   static const char *const kinds[] = {"mean", "tet", "mse"};
-  char name[64], key[16];
+  char name[64], key[32];
   snprintf(name, sizeof name, "%s.vote%d.%s.", kinds[kind], vote,
            smooth ? "smooth" : "sharp");
   snprintf(key, sizeof key, "logits%d", vote);
