@@ -80,7 +80,7 @@ def statistics(u, w):
     for step in u:
         s = 1 / (1 + np.exp(-(step - 1) / w))
         rows.append([step.size, step.mean(), ((step - step.mean()) ** 2).sum(),
-                     (np.abs(step - 1) < np.log(3) * w).sum(), (step >= 1).sum(),
+                     (np.abs(step - 1) < np.log(3) * w).sum(), s.sum(),
                      ((step - s) ** 2).sum()])
     return np.array(rows)
 
