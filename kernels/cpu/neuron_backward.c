@@ -377,7 +377,7 @@ static void deliver_piece(const backward_rows* rows, const backward_call* b,
 
 /* Float additions that make one place of a row of sums: a bound on the chain,
  * large enough that folding costs little. */
-#define MAX_TERMS 64
+#define MAX_TERMS 32
 
 /* Moves the rows of sums into the group's partial sums. */
 static void settle_sums(backward_rows* rows, const backward_call* b, size_t g) {

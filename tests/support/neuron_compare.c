@@ -35,9 +35,9 @@ static ref_input widened_input(reference *ref, const problem *p, int which) {
 }
 
 /* backend.h: reductions are cut by sizes alone and end in double. In fp32 a
- * neuron's T steps are added one after the other, then the neurons of a piece,
- * 512 at most, in a tree: 9 levels. */
-double problem_depth(const problem *p) { return p->T + 9; }
+ * neuron's T steps are added one after the other, up to 32 terms where pieces
+ * share them, then the neurons of a piece, 512 at most, in a tree: 9 levels. */
+double problem_depth(const problem *p) { return fmax(p->T, 32) + 9; }
 
 reference problem_reference(const problem *p, const result *r) {
   size_t M = problem_neurons(p), count = (size_t)p->T * M;
