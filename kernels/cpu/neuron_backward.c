@@ -1,9 +1,9 @@
 /* neuron_backward.c - dL/ds of all steps -> dL/dz's share, in one pass.
  *
  * A piece first rebuilds u of all steps from z, which gives exactly the
- * forward's spikes, then walks t downward. The channel sums of the norm, the
- * gradients of width and decay are partial results a group of pieces; within a
- * piece they are float sums of T elements a place of the row, then folded. */
+ * forward's spikes, then walks t downward. The channel sums of the norm and
+ * the gradients of width and decay are first rows of float sums, a few terms a
+ * place; folded by halves they join a group's partial sums, in double. */
 #include <omp.h>
 #include <string.h>
 
@@ -14,21 +14,21 @@
 /* --- workspace ----------------------------------------------------------- */
 
 typedef struct backward_work {
-  double* sums[2]; /* [groups, Tk, 2, C] of each input                        */
-  double* drho;    /* [groups, P]                                             */
-  double* ddecay;  /* [groups] dL/dd                                          */
-  float* u;        /* [threads, T, row]                                       */
-  float* v;        /* [threads, T, row] v[t-1], where the decay is learned    */
+  double *sums[2]; /* [groups, Tk, 2, C] of each input                        */
+  double *drho;    /* [groups, P]                                             */
+  double *ddecay;  /* [groups] dL/dd                                          */
+  float *u;        /* [threads, T, row]                                       */
+  float *v;        /* [threads, T, row] v[t-1], where the decay is learned    */
 } backward_work;
 
-static size_t steps_of(const surge_neuron* a, int which) {
+static size_t steps_of(const surge_neuron *a, int which) {
   return a->input[which].per_step ? (size_t)a->T : 1;
 }
 
-static size_t bind(backward_work* work, void* base, surge_context* context,
-                   const surge_cpu_neuron* call) {
+static size_t bind(backward_work *work, void *base, surge_context *context,
+                   const surge_cpu_neuron *call) {
   surge_cpu_scratch scratch = {base, 0};
-  const surge_neuron* a = call->a;
+  const surge_neuron *a = call->a;
   size_t groups = call->groups, C = (size_t)a->map.c;
   size_t parts = surge_cpu_parts(a, a->spec.granularity);
   size_t rows = (size_t)context->threads * (size_t)a->T * call->row;
@@ -44,8 +44,8 @@ static size_t bind(backward_work* work, void* base, surge_context* context,
   return scratch.used;
 }
 
-size_t surge_cpu_neuron_backward_workspace(surge_context* context,
-                                           const surge_neuron* a) {
+size_t surge_cpu_neuron_backward_workspace(surge_context *context,
+                                           const surge_neuron *a) {
   surge_cpu_neuron call = surge_cpu_neuron_call(a);
   backward_work work;
   return bind(&work, NULL, context, &call);
@@ -54,7 +54,7 @@ size_t surge_cpu_neuron_backward_workspace(surge_context* context,
 /* --- a piece in the making ------------------------------------------------ */
 
 typedef struct backward_call {
-  const surge_neuron_backward* a;
+  const surge_neuron_backward *a;
   surge_cpu_neuron call;
   backward_work work;
 } backward_call;
@@ -62,22 +62,23 @@ typedef struct backward_call {
 /* One thread's rows: of the channels, and of the piece at hand. */
 typedef struct backward_rows {
   surge_cpu_rows channel;
-  _Alignas(64) surge_row mean[2]; /* of a normalised input      */
+  _Alignas(64) surge_row mean[2]; /* of a normalised input */
   _Alignas(64) surge_row pda_m, pda_c0, pda_c1;
-  _Alignas(64) surge_row gv, q[SURGE_STRIDE]; /* dL/dv; PDA's dL/du         */
-  _Alignas(64) surge_row g[SURGE_STRIDE];     /* dL/du, then da             */
-  _Alignas(64) surge_row drho, ddecay;        /* sums over t and some pieces */
-  _Alignas(64) surge_row sum0[2], sum1[2];    /* of da and da*(z - mean)    */
-  surge_cpu_piece summed; /* the longest of the pieces in those sums         */
-  size_t terms;           /* that one place of them consists of              */
-  _Alignas(64) surge_row da[2]; /* of a static input          */
-  float *u, *v;                 /* [T, row]                   */
+  _Alignas(64) surge_row gv, q[SURGE_STRIDE]; /* dL/dv; PDA's dL/du */
+  _Alignas(64) surge_row g[SURGE_STRIDE];     /* dL/du, then da */
+  _Alignas(64) surge_row da[2];               /* of a static input */
+  float *u, *v;                               /* [T, row] */
+
+  _Alignas(64) surge_row drho, ddecay;     /* sums over t and some pieces: */
+  _Alignas(64) surge_row sum0[2], sum1[2]; /* of da and da*(z - mean) */
+  surge_cpu_piece summed;                  /* the longest of those pieces */
+  size_t terms;                            /* of one place of the sums */
 } backward_rows;
 
-static void fill_channel_rows(backward_rows* rows, const backward_call* b,
-                              const surge_cpu_piece* piece) {
-  const surge_neuron_backward* a = b->a;
-  const surge_neuron* common = &a->common;
+static void fill_channel_rows(backward_rows *rows, const backward_call *b,
+                              const surge_cpu_piece *piece) {
+  const surge_neuron_backward *a = b->a;
+  const surge_neuron *common = &a->common;
   if (!surge_cpu_rows_fill(&rows->channel, &b->call, piece)) return;
   for (int which = 0; which < common->inputs; which++)
     if (a->sums[which])
@@ -99,10 +100,10 @@ static void fill_channel_rows(backward_rows* rows, const backward_call* b,
 }
 
 /* u of all steps, and v before each where the decay's gradient needs it. */
-static void rebuild(backward_rows* rows, const backward_call* b,
-                    const surge_cpu_piece* piece) {
+static void rebuild(backward_rows *rows, const backward_call *b,
+                    const surge_cpu_piece *piece) {
   _Alignas(64) surge_row v;
-  const surge_neuron* common = &b->a->common;
+  const surge_neuron *common = &b->a->common;
   size_t T = (size_t)common->T, row = b->call.row, count;
   surge_cpu_neuron_start(v, &b->call, piece);
   for (size_t t = 0; t < T; t += count) {
@@ -118,16 +119,16 @@ static void rebuild(backward_rows* rows, const backward_call* b,
 
 /* --- PDA ----------------------------------------------------------------- */
 
-static void moment_row(const backward_rows* rows, float* restrict q,
-                       const float* restrict u, size_t length) {
+static void moment_row(const backward_rows *rows, float *restrict q,
+                       const float *restrict u, size_t length) {
   for (size_t i = 0; i < length; i++)
     q[i] = surge_pda_moment_gradient(u[i], rows->pda_m[i], rows->pda_c0[i],
                                      rows->pda_c1[i]);
 }
 
 static inline __attribute__((always_inline)) void quantization_loop(
-    const backward_rows* rows, float* restrict q, const float* restrict u,
-    const float* restrict width, const float* restrict inverse, size_t length,
+    const backward_rows *rows, float *restrict q, const float *restrict u,
+    const float *restrict width, const float *restrict inverse, size_t length,
     float theta, surge_pda_clip clip, surge_family family) {
   for (size_t i = 0; i < length; i++) {
     float x = u[i] - theta;
@@ -138,11 +139,11 @@ static inline __attribute__((always_inline)) void quantization_loop(
   }
 }
 
-static void quantization_row(const backward_rows* rows, float* q,
-                             const float* u, size_t length,
-                             const surge_neuron_spec* spec, bool later) {
-  const float* width = rows->channel.width[later];
-  const float* inverse = rows->channel.inverse[later];
+static void quantization_row(const backward_rows *rows, float *q,
+                             const float *u, size_t length,
+                             const surge_neuron_spec *spec, bool later) {
+  const float *width = rows->channel.width[later];
+  const float *inverse = rows->channel.inverse[later];
   surge_pda_clip clip = surge_pda_clip_of(spec->pda_epsilon);
   switch (spec->family) {
 #define QUANTIZATION(NAME, word, half)                                         \
@@ -168,14 +169,14 @@ typedef struct adjoint_case {
 /* g = dL/du of steps t .. t+count-1, last step first; gv becomes dL/dv[t-1].
  * w and 1/w of step t are rows->channel.width[t > 0]. */
 static inline __attribute__((always_inline)) void adjoint_loop(
-    backward_rows* rows, const backward_call* b, const float* restrict u_row,
-    const float* restrict gs, size_t length, bool later, adjoint_case is) {
-  const surge_neuron* a = &b->a->common;
+    backward_rows *rows, const backward_call *b, const float *restrict u_row,
+    const float *restrict gs, size_t length, bool later, adjoint_case is) {
+  const surge_neuron *a = &b->a->common;
   const float d = a->scalars[SURGE_SCALAR_DECAY];
   const float theta = a->spec.v_threshold, v_reset = a->spec.v_reset;
   const size_t M = b->call.M, stride = b->call.row;
-  const float* width = rows->channel.width[later];
-  const float* inverse = rows->channel.inverse[later];
+  const float *width = rows->channel.width[later];
+  const float *inverse = rows->channel.inverse[later];
 #pragma GCC ivdep
   for (size_t i = 0; i < length; i++) {
     float gv = rows->gv[i], drho = rows->drho[i];
@@ -204,9 +205,9 @@ static inline __attribute__((always_inline)) void adjoint_loop(
 
 /* Each function below makes words of the case constants. */
 static inline __attribute__((always_inline)) void adjoint_by_reset(
-    backward_rows* rows, const backward_call* b, const float* u,
-    const float* gs, size_t length, bool later, adjoint_case is) {
-  const surge_neuron_spec* spec = &b->a->common.spec;
+    backward_rows *rows, const backward_call *b, const float *u,
+    const float *gs, size_t length, bool later, adjoint_case is) {
+  const surge_neuron_spec *spec = &b->a->common.spec;
   adjoint_case soft = is, hard = is, soft_detached = is, hard_detached = is;
   hard.reset = hard_detached.reset = SURGE_RESET_HARD;
   soft.reset = soft_detached.reset = SURGE_RESET_SOFT;
@@ -222,8 +223,8 @@ static inline __attribute__((always_inline)) void adjoint_by_reset(
 }
 
 static inline __attribute__((always_inline)) void adjoint_by_count(
-    backward_rows* rows, const backward_call* b, const float* u,
-    const float* gs, size_t length, bool later, size_t count,
+    backward_rows *rows, const backward_call *b, const float *u,
+    const float *gs, size_t length, bool later, size_t count,
     surge_family family) {
   adjoint_case twin = {.count = 1, .soft = true, .family = family};
   adjoint_case one = {.count = 1, .family = family};
@@ -236,8 +237,8 @@ static inline __attribute__((always_inline)) void adjoint_by_count(
     adjoint_by_reset(rows, b, u, gs, length, later, several);
 }
 
-static void adjoint_steps(backward_rows* rows, const backward_call* b,
-                          const float* u, const float* gs, size_t length,
+static void adjoint_steps(backward_rows *rows, const backward_call *b,
+                          const float *u, const float *gs, size_t length,
                           bool later, size_t count) {
   switch (b->a->common.spec.family) {
 #define ADJOINT(NAME, word, half)                                              \
@@ -251,22 +252,22 @@ static void adjoint_steps(backward_rows* rows, const backward_call* b,
 
 /* dL/dd of step t: d leaks v[t-1] and, with decay_input, scales the input by
  * 1 - d. g[0] still is dL/du; `extra` is dL/dcurrent, or NULL. */
-static void decay_row(backward_rows* rows, const backward_call* b,
-                      const surge_cpu_piece* piece, const float* extra,
+static void decay_row(backward_rows *rows, const backward_call *b,
+                      const surge_cpu_piece *piece, const float *extra,
                       size_t t) {
   _Alignas(64) surge_row sum;
   const float *v = rows->v + t * b->call.row, *g = rows->g[0];
-  float* restrict ddecay = rows->ddecay;
+  float *restrict ddecay = rows->ddecay;
   for (size_t i = 0; i < piece->length; i++) ddecay[i] += g[i] * v[i];
   if (!b->a->common.spec.decay_input) return;
-  const float* x =
+  const float *x =
       surge_cpu_neuron_input(sum, &rows->channel, &b->call, piece, t);
   for (size_t i = 0; i < piece->length; i++)
     ddecay[i] -= (extra ? g[i] + extra[i] : g[i]) * x[i];
 }
 
 /* da = gain*(gu + g_current), in place. */
-static void current_row(float* restrict g, const float* restrict extra,
+static void current_row(float *restrict g, const float *restrict extra,
                         float gain, size_t length) {
   if (extra)
     for (size_t i = 0; i < length; i++) g[i] = gain * (g[i] + extra[i]);
@@ -281,9 +282,9 @@ typedef enum delivery { DELIVER_NONE, DELIVER_WRITE, DELIVER_ADD } delivery;
 /* The channel sums over `count` steps and, of an input that is not static, its
  * gradient: one look at da. The last three are constants. */
 static inline __attribute__((always_inline)) void deliver_loop(
-    backward_rows* rows, int which, const float* z, size_t z_stride, float* to,
+    backward_rows *rows, int which, const float *z, size_t z_stride, float *to,
     size_t to_stride, size_t length, size_t count, bool sums, delivery mode) {
-  const float* mean = rows->mean[which];
+  const float *mean = rows->mean[which];
   float *sum0 = rows->sum0[which], *sum1 = rows->sum1[which];
 #pragma GCC ivdep
   for (size_t i = 0; i < length; i++) {
@@ -303,14 +304,14 @@ static inline __attribute__((always_inline)) void deliver_loop(
 }
 
 static inline __attribute__((always_inline)) void deliver_by_mode(
-    backward_rows* rows, const backward_call* b, const surge_cpu_piece* piece,
+    backward_rows *rows, const backward_call *b, const surge_cpu_piece *piece,
     int which, size_t t, size_t count, bool sums) {
-  const surge_neuron_backward* a = b->a;
-  const surge_neuron_input* input = &a->common.input[which];
-  const float* z = surge_cpu_input_at(&b->call, which, t, piece->offset);
+  const surge_neuron_backward *a = b->a;
+  const surge_neuron_input *input = &a->common.input[which];
+  const float *z = surge_cpu_input_at(&b->call, which, t, piece->offset);
   size_t length = piece->length, M = b->call.M;
   size_t z_stride = input->is_static ? 0 : M;
-  float* to = a->da[which];
+  float *to = a->da[which];
   if (!to || input->is_static) {
     deliver_loop(rows, which, z, z_stride, NULL, 0, length, count, sums,
                  DELIVER_NONE);
@@ -326,22 +327,22 @@ static inline __attribute__((always_inline)) void deliver_by_mode(
 }
 
 /* Moves the sums of a piece into its group's, of step k; then they are zero. */
-static void flush_sums(backward_rows* rows, const backward_call* b, size_t g,
-                       const surge_cpu_piece* piece, int which, size_t k) {
+static void flush_sums(backward_rows *rows, const backward_call *b, size_t g,
+                       const surge_cpu_piece *piece, int which, size_t k) {
   size_t C = (size_t)b->a->common.map.c, bytes = piece->length * sizeof(float);
   size_t steps = steps_of(&b->a->common, which);
-  double* total = b->work.sums[which] + (g * steps + k) * 2 * C;
+  double *total = b->work.sums[which] + (g * steps + k) * 2 * C;
   surge_cpu_fold_into(total, rows->sum0[which], piece, C);
   surge_cpu_fold_into(total + C, rows->sum1[which], piece, C);
   memset(rows->sum0[which], 0, bytes);
   memset(rows->sum1[which], 0, bytes);
 }
 
-static void deliver_steps(backward_rows* rows, const backward_call* b, size_t g,
-                          const surge_cpu_piece* piece, int which, size_t t,
+static void deliver_steps(backward_rows *rows, const backward_call *b, size_t g,
+                          const surge_cpu_piece *piece, int which, size_t t,
                           size_t count) {
-  const surge_neuron_backward* a = b->a;
-  const surge_neuron_input* input = &a->common.input[which];
+  const surge_neuron_backward *a = b->a;
+  const surge_neuron_input *input = &a->common.input[which];
   bool sums = a->sums[which];
   if (sums && count == SURGE_STRIDE)
     deliver_by_mode(rows, b, piece, which, t, SURGE_STRIDE, true);
@@ -360,13 +361,13 @@ static void deliver_steps(backward_rows* rows, const backward_call* b, size_t g,
   }
 }
 
-static void deliver_piece(const backward_rows* rows, const backward_call* b,
-                          const surge_cpu_piece* piece, int which) {
-  const surge_neuron_backward* a = b->a;
-  const surge_neuron_input* input = &a->common.input[which];
+static void deliver_piece(const backward_rows *rows, const backward_call *b,
+                          const surge_cpu_piece *piece, int which) {
+  const surge_neuron_backward *a = b->a;
+  const surge_neuron_input *input = &a->common.input[which];
   if (!a->da[which] || !input->is_static) return;
-  float* to = a->da[which] + piece->offset;
-  const float* da = rows->da[which];
+  float *to = a->da[which] + piece->offset;
+  const float *da = rows->da[which];
   if (a->mode[which] == SURGE_ADD)
     for (size_t i = 0; i < piece->length; i++) to[i] += da[i];
   else
@@ -377,12 +378,12 @@ static void deliver_piece(const backward_rows* rows, const backward_call* b,
 
 /* Float additions that make one place of a row of sums: a bound on the chain,
  * large enough that folding costs little. */
-#define MAX_TERMS 64
+#define MAX_TERMS 32
 
 /* Moves the rows of sums into the group's partial sums. */
-static void settle_sums(backward_rows* rows, const backward_call* b, size_t g) {
-  const surge_neuron_backward* a = b->a;
-  const surge_cpu_piece* piece = &rows->summed;
+static void settle_sums(backward_rows *rows, const backward_call *b, size_t g) {
+  const surge_neuron_backward *a = b->a;
+  const surge_cpu_piece *piece = &rows->summed;
   size_t parts = surge_cpu_parts(&a->common, a->common.spec.granularity);
   for (int which = 0; which < a->common.inputs; which++)
     if (a->sums[which] && !a->common.input[which].per_step)
@@ -396,8 +397,8 @@ static void settle_sums(backward_rows* rows, const backward_call* b, size_t g) {
 
 /* Makes room for a piece in the rows of sums: it joins the pieces before it
  * where they have its channels and the chain stays short. */
-static void join_sums(backward_rows* rows, const backward_call* b, size_t g,
-                      const surge_cpu_piece* piece) {
+static void join_sums(backward_rows *rows, const backward_call *b, size_t g,
+                      const surge_cpu_piece *piece) {
   size_t T = (size_t)b->a->common.T;
   bool joins =
       rows->summed.channel == piece->channel && rows->terms + T <= MAX_TERMS;
@@ -415,9 +416,9 @@ static void join_sums(backward_rows* rows, const backward_call* b, size_t g,
 
 /* --- pieces and groups --------------------------------------------------- */
 
-static void start_piece(backward_rows* rows, const backward_call* b,
-                        const surge_cpu_piece* piece) {
-  const surge_neuron_backward* a = b->a;
+static void start_piece(backward_rows *rows, const backward_call *b,
+                        const surge_cpu_piece *piece) {
+  const surge_neuron_backward *a = b->a;
   size_t bytes = piece->length * sizeof(float);
   fill_channel_rows(rows, b, piece);
   rebuild(rows, b, piece);
@@ -430,10 +431,10 @@ static void start_piece(backward_rows* rows, const backward_call* b,
 }
 
 /* PDA's q of step t into row k. */
-static void pda_row(backward_rows* rows, const backward_call* b, size_t length,
+static void pda_row(backward_rows *rows, const backward_call *b, size_t length,
                     size_t t, size_t k) {
-  const surge_neuron_spec* spec = &b->a->common.spec;
-  const float* u = rows->u + t * b->call.row;
+  const surge_neuron_spec *spec = &b->a->common.spec;
+  const float *u = rows->u + t * b->call.row;
   if (spec->pda == SURGE_PDA_MOMENT)
     moment_row(rows, rows->q[k], u, length);
   else
@@ -442,19 +443,19 @@ static void pda_row(backward_rows* rows, const backward_call* b, size_t length,
 
 /* Steps at once when `left` remain: one where something is done step by
  * step. */
-static size_t backward_stride(const surge_neuron_backward* a, size_t left) {
-  const surge_neuron* common = &a->common;
+static size_t backward_stride(const surge_neuron_backward *a, size_t left) {
+  const surge_neuron *common = &a->common;
   for (int which = 0; which < common->inputs; which++)
     if (common->input[which].per_step) return 1;
   return a->ddecay_logit ? 1 : surge_cpu_stride(common, left);
 }
 
-static void backward_steps(backward_rows* rows, const backward_call* b,
-                           size_t g, const surge_cpu_piece* piece, size_t t,
+static void backward_steps(backward_rows *rows, const backward_call *b,
+                           size_t g, const surge_cpu_piece *piece, size_t t,
                            size_t count) {
-  const surge_neuron_backward* a = b->a;
+  const surge_neuron_backward *a = b->a;
   size_t M = b->call.M, at = t * M + piece->offset, length = piece->length;
-  const float* extra = a->g_current ? a->g_current + at : NULL;
+  const float *extra = a->g_current ? a->g_current + at : NULL;
   float gain = a->common.scalars[SURGE_SCALAR_GAIN];
   for (size_t k = 0; a->pda && k < count; k++)
     pda_row(rows, b, length, t + k, k);
@@ -467,9 +468,9 @@ static void backward_steps(backward_rows* rows, const backward_call* b,
     deliver_steps(rows, b, g, piece, which, t, count);
 }
 
-static void backward_piece(backward_rows* rows, const backward_call* b,
-                           size_t g, const surge_cpu_piece* piece) {
-  const surge_neuron_backward* a = b->a;
+static void backward_piece(backward_rows *rows, const backward_call *b,
+                           size_t g, const surge_cpu_piece *piece) {
+  const surge_neuron_backward *a = b->a;
   join_sums(rows, b, g, piece);
   start_piece(rows, b, piece);
   for (size_t left = (size_t)a->common.T; left > 0;) {
@@ -483,8 +484,8 @@ static void backward_piece(backward_rows* rows, const backward_call* b,
     memcpy(a->dv_in + piece->offset, rows->gv, piece->length * sizeof(float));
 }
 
-static void clear_group(const backward_call* b, size_t g) {
-  const surge_neuron* common = &b->a->common;
+static void clear_group(const backward_call *b, size_t g) {
+  const surge_neuron *common = &b->a->common;
   size_t parts = surge_cpu_parts(common, common->spec.granularity);
   for (int which = 0; which < common->inputs; which++) {
     size_t count = steps_of(common, which) * 2 * (size_t)common->map.c;
@@ -494,9 +495,9 @@ static void clear_group(const backward_call* b, size_t g) {
   b->work.ddecay[g] = 0;
 }
 
-static void backward_group(const backward_call* b, size_t g) {
+static void backward_group(const backward_call *b, size_t g) {
   backward_rows rows;
-  const surge_cpu_neuron* call = &b->call;
+  const surge_cpu_neuron *call = &b->call;
   size_t thread = (size_t)omp_get_thread_num();
   size_t own = thread * (size_t)b->a->common.T * call->row;
   rows.u = b->work.u + own;
@@ -516,15 +517,15 @@ static void backward_group(const backward_call* b, size_t g) {
 /* --- the last stage: over the groups, in order, in double ----------------- */
 
 /* First row of `partial` [groups, count] becomes the sum of all. */
-static void combine(double* partial, size_t groups, size_t count) {
+static void combine(double *partial, size_t groups, size_t count) {
   for (size_t g = 1; g < groups; g++)
     for (size_t i = 0; i < count; i++) partial[i] += partial[g * count + i];
 }
 
-static void finish_sums(const backward_call* b, int which) {
-  const surge_neuron* common = &b->a->common;
+static void finish_sums(const backward_call *b, int which) {
+  const surge_neuron *common = &b->a->common;
   size_t C = (size_t)common->map.c, steps = steps_of(common, which);
-  double* total = b->work.sums[which];
+  double *total = b->work.sums[which];
   combine(total, b->call.groups, steps * 2 * C);
   for (size_t k = 0; k < steps; k++)
     for (size_t c = 0; c < C; c++) {
@@ -535,8 +536,8 @@ static void finish_sums(const backward_call* b, int which) {
     }
 }
 
-static void finish(const backward_call* b) {
-  const surge_neuron_backward* a = b->a;
+static void finish(const backward_call *b) {
+  const surge_neuron_backward *a = b->a;
   size_t parts = surge_cpu_parts(&a->common, a->common.spec.granularity);
   for (int which = 0; which < a->common.inputs; which++)
     if (a->sums[which]) finish_sums(b, which);
@@ -551,8 +552,8 @@ static void finish(const backward_call* b) {
   }
 }
 
-surge_status surge_cpu_neuron_backward(surge_context* context,
-                                       const surge_neuron_backward* a) {
+surge_status surge_cpu_neuron_backward(surge_context *context,
+                                       const surge_neuron_backward *a) {
   SURGE_TRY(surge_check_neuron_backward(a));
   backward_call b = {.a = a, .call = surge_cpu_neuron_call(&a->common)};
   bind(&b.work, a->common.workspace, context, &b.call);

@@ -15,15 +15,15 @@
 /* --- workspace ----------------------------------------------------------- */
 
 typedef struct forward_work {
-  surge_moments* moments; /* [groups, P] of u, for PDA                        */
-  double* distance;       /* [groups] sum of D, quantization kind             */
-  surge_neuron_statistics* statistics; /* [groups, T]                         */
-  surge_histogram* histogram;          /* [groups]                            */
-  float* u; /* [threads, T, row]                                */
+  surge_moments *moments; /* [groups, P] of u, for PDA                        */
+  double *distance;       /* [groups] sum of D, quantization kind             */
+  surge_neuron_statistics *statistics; /* [groups, T]                         */
+  surge_histogram *histogram;          /* [groups]                            */
+  float *u; /* [threads, T, row]                                */
 } forward_work;
 
-static size_t bind(forward_work* work, void* base, surge_context* context,
-                   const surge_cpu_neuron* call) {
+static size_t bind(forward_work *work, void *base, surge_context *context,
+                   const surge_cpu_neuron *call) {
   surge_cpu_scratch scratch = {base, 0};
   size_t groups = call->groups, T = (size_t)call->a->T;
   size_t parts = surge_cpu_parts(call->a, call->a->spec.pda_granularity);
@@ -38,8 +38,8 @@ static size_t bind(forward_work* work, void* base, surge_context* context,
   return scratch.used;
 }
 
-size_t surge_cpu_neuron_forward_workspace(surge_context* context,
-                                          const surge_neuron* a) {
+size_t surge_cpu_neuron_forward_workspace(surge_context *context,
+                                          const surge_neuron *a) {
   surge_cpu_neuron call = surge_cpu_neuron_call(a);
   forward_work work;
   return bind(&work, NULL, context, &call);
@@ -49,7 +49,7 @@ size_t surge_cpu_neuron_forward_workspace(surge_context* context,
 
 /* sum[i] += u[i] over `count` rows, a constant. */
 static inline __attribute__((always_inline)) void sum_rows(
-    float* restrict sum, const float* restrict u, size_t stride, size_t length,
+    float *restrict sum, const float *restrict u, size_t stride, size_t length,
     size_t count) {
   for (size_t i = 0; i < length; i++) {
     float total = sum[i];
@@ -61,8 +61,8 @@ static inline __attribute__((always_inline)) void sum_rows(
 
 /* The same of the deviations from a centre, and of their squares. */
 static inline __attribute__((always_inline)) void deviate_rows(
-    float* restrict sum, float* restrict squares, const float* restrict u,
-    const float* restrict centre, size_t stride, size_t length, size_t count) {
+    float *restrict sum, float *restrict squares, const float *restrict u,
+    const float *restrict centre, size_t stride, size_t length, size_t count) {
   for (size_t i = 0; i < length; i++) {
     float total = sum[i], square = squares[i];
 #pragma GCC unroll 4
@@ -77,7 +77,7 @@ static inline __attribute__((always_inline)) void deviate_rows(
 }
 
 /* centre[i] = mean of the piece's part that element i belongs to. */
-static void find_centre(float* restrict centre, const float* u, size_t stride,
+static void find_centre(float *restrict centre, const float *u, size_t stride,
                         size_t steps, size_t length, size_t lanes) {
   size_t t = 0;
   memset(centre, 0, length * sizeof *centre);
@@ -94,12 +94,12 @@ static void find_centre(float* restrict centre, const float* u, size_t stride,
  * The centre is the mean of the pieces before - that a piece's own mean lies
  * elsewhere is variance of the whole, so the sums stay as accurate as it - and
  * for the first piece its own. */
-static void add_moments(surge_moments* total, size_t parts, const float* u,
+static void add_moments(surge_moments *total, size_t parts, const float *u,
                         size_t stride, size_t steps,
-                        const surge_cpu_piece* piece) {
+                        const surge_cpu_piece *piece) {
   _Alignas(64) surge_row centre, sum = {0}, squares = {0};
   size_t length = piece->length, lanes = surge_cpu_lanes(piece, parts), t = 0;
-  surge_moments* own = total + (parts == 1 ? 0 : piece->channel);
+  surge_moments *own = total + (parts == 1 ? 0 : piece->channel);
   double n = (double)(steps * (length / lanes));
   if (own->n == 0) find_centre(centre, u, stride, steps, length, lanes);
   for (size_t l = 0; own->n > 0 && l < lanes; l++)
@@ -121,7 +121,7 @@ static void add_moments(surge_moments* total, size_t parts, const float* u,
 /* --- PDA, quantization kind ---------------------------------------------- */
 
 static inline __attribute__((always_inline)) void quantization_loop(
-    float* restrict sum, const float* restrict u, const float* restrict inverse,
+    float *restrict sum, const float *restrict u, const float *restrict inverse,
     size_t length, float theta, surge_pda_clip clip, surge_family family) {
   for (size_t i = 0; i < length; i++) {
     float p = surge_soft_spike(family, u[i] - theta, inverse[i]);
@@ -130,8 +130,8 @@ static inline __attribute__((always_inline)) void quantization_loop(
 }
 
 /* sum[i] += D of element i. */
-static void add_quantization(float* sum, const float* u, const float* inverse,
-                             size_t length, const surge_neuron_spec* spec) {
+static void add_quantization(float *sum, const float *u, const float *inverse,
+                             size_t length, const surge_neuron_spec *spec) {
   surge_pda_clip clip = surge_pda_clip_of(spec->pda_epsilon);
   switch (spec->family) {
 #define QUANTIZATION(NAME, word, half)                                         \
@@ -146,13 +146,13 @@ static void add_quantization(float* sum, const float* u, const float* inverse,
 
 /* --- statistics ---------------------------------------------------------- */
 
-static double folded(float* x, size_t length) {
+static double folded(float *x, size_t length) {
   surge_cpu_fold(x, length, 1);
   return (double)x[0];
 }
 
-static void add_statistics(surge_neuron_statistics* total,
-                           const surge_neuron_statistics* part) {
+static void add_statistics(surge_neuron_statistics *total,
+                           const surge_neuron_statistics *part) {
   surge_moments both =
       surge_moments_merge((surge_moments){total->count, total->mean, total->m2},
                           (surge_moments){part->count, part->mean, part->m2});
@@ -165,10 +165,10 @@ static void add_statistics(surge_neuron_statistics* total,
 }
 
 /* One step of a piece. */
-static surge_neuron_statistics statistics_of(const float* u, const float* s,
-                                             const float* width,
-                                             const surge_cpu_piece* piece,
-                                             const surge_neuron_spec* spec) {
+static surge_neuron_statistics statistics_of(const float *u, const float *s,
+                                             const float *width,
+                                             const surge_cpu_piece *piece,
+                                             const surge_neuron_spec *spec) {
   _Alignas(64) surge_row window, spikes, square;
   float half = surge_window_of_width(spec->family), theta = spec->v_threshold;
   for (size_t i = 0; i < piece->length; i++) {
@@ -190,7 +190,7 @@ static surge_neuron_statistics statistics_of(const float* u, const float* s,
 }
 
 /* Bins of [-4 theta, 4 theta), then below, then above (NaN too). */
-static void add_histogram(uint64_t* bins, const float* u, size_t length,
+static void add_histogram(uint64_t *bins, const float *u, size_t length,
                           float theta) {
   for (size_t i = 0; i < length; i++) {
     double place =
@@ -207,28 +207,28 @@ static void add_histogram(uint64_t* bins, const float* u, size_t length,
 /* --- pieces and groups --------------------------------------------------- */
 
 typedef struct forward_call {
-  const surge_neuron_forward* a;
+  const surge_neuron_forward *a;
   surge_cpu_neuron call;
   forward_work work;
 } forward_call;
 
 /* The current of step t as an output: gain * the sum of the inputs. */
-static void write_current(const forward_call* f, surge_cpu_rows* rows,
-                          const surge_cpu_piece* piece, size_t t) {
+static void write_current(const forward_call *f, surge_cpu_rows *rows,
+                          const surge_cpu_piece *piece, size_t t) {
   _Alignas(64) surge_row sum;
-  const surge_neuron* common = &f->a->common;
+  const surge_neuron *common = &f->a->common;
   float gain = common->scalars[SURGE_SCALAR_GAIN];
-  float* to = f->a->current + t * f->call.M + piece->offset;
-  const float* x = surge_cpu_neuron_input(sum, rows, &f->call, piece, t);
+  float *to = f->a->current + t * f->call.M + piece->offset;
+  const float *x = surge_cpu_neuron_input(sum, rows, &f->call, piece, t);
   for (size_t i = 0; i < piece->length; i++) to[i] = gain * x[i];
 }
 
 /* What is reduced from the u and s of step t. */
-static void reduce_step(const forward_call* f, size_t g, const float* u,
-                        const surge_cpu_rows* rows,
-                        const surge_cpu_piece* piece, size_t t) {
-  const surge_neuron_forward* a = f->a;
-  const surge_neuron_spec* spec = &a->common.spec;
+static void reduce_step(const forward_call *f, size_t g, const float *u,
+                        const surge_cpu_rows *rows,
+                        const surge_cpu_piece *piece, size_t t) {
+  const surge_neuron_forward *a = f->a;
+  const surge_neuron_spec *spec = &a->common.spec;
   if (a->statistics) {
     surge_neuron_statistics part =
         statistics_of(u, a->s + t * f->call.M + piece->offset,
@@ -240,10 +240,10 @@ static void reduce_step(const forward_call* f, size_t g, const float* u,
 }
 
 /* What PDA needs of a piece, from its u of all steps. */
-static void reduce_pda(const forward_call* f, size_t g, const float* u,
-                       const surge_cpu_rows* rows,
-                       const surge_cpu_piece* piece) {
-  const surge_neuron_spec* spec = &f->a->common.spec;
+static void reduce_pda(const forward_call *f, size_t g, const float *u,
+                       const surge_cpu_rows *rows,
+                       const surge_cpu_piece *piece) {
+  const surge_neuron_spec *spec = &f->a->common.spec;
   size_t T = (size_t)f->a->common.T, row = f->call.row;
   size_t parts = surge_cpu_parts(&f->a->common, spec->pda_granularity);
   if (spec->pda == SURGE_PDA_MOMENT) {
@@ -257,10 +257,10 @@ static void reduce_pda(const forward_call* f, size_t g, const float* u,
   f->work.distance[g] += folded(sum, piece->length);
 }
 
-static bool forward_piece(const forward_call* f, size_t g, float* u_rows,
-                          surge_cpu_rows* rows, const surge_cpu_piece* piece) {
+static bool forward_piece(const forward_call *f, size_t g, float *u_rows,
+                          surge_cpu_rows *rows, const surge_cpu_piece *piece) {
   _Alignas(64) surge_row v;
-  const surge_neuron_forward* a = f->a;
+  const surge_neuron_forward *a = f->a;
   size_t T = (size_t)a->common.T, row = f->call.row, M = f->call.M, count;
   bool logged = a->statistics || a->histogram, finite = true;
   bool needs_u = a->pda || logged; /* else it never leaves the registers */
@@ -279,21 +279,21 @@ static bool forward_piece(const forward_call* f, size_t g, float* u_rows,
   return finite;
 }
 
-static void clear_group(const forward_call* f, size_t g) {
-  const surge_neuron* common = &f->a->common;
+static void clear_group(const forward_call *f, size_t g) {
+  const surge_neuron *common = &f->a->common;
   size_t parts = surge_cpu_parts(common, common->spec.pda_granularity);
   size_t T = (size_t)common->T;
-  const forward_work* work = &f->work;
+  const forward_work *work = &f->work;
   memset(work->moments + g * parts, 0, parts * sizeof *work->moments);
   memset(work->statistics + g * T, 0, T * sizeof *work->statistics);
   memset(work->histogram[g], 0, sizeof work->histogram[g]);
   work->distance[g] = 0;
 }
 
-static bool forward_group(const forward_call* f, size_t g) {
+static bool forward_group(const forward_call *f, size_t g) {
   surge_cpu_rows rows;
-  const surge_cpu_neuron* call = &f->call;
-  float* u = f->work.u +
+  const surge_cpu_neuron *call = &f->call;
+  float *u = f->work.u +
              (size_t)omp_get_thread_num() * (size_t)f->a->common.T * call->row;
   bool finite = true;
   surge_cpu_rows_start(&rows, call);
@@ -309,16 +309,16 @@ static bool forward_group(const forward_call* f, size_t g) {
 
 /* --- the last stage: over the groups, in order, in double ----------------- */
 
-static double finish_moments(const forward_call* f) {
-  const surge_neuron_forward* a = f->a;
-  const float* scalars = a->common.scalars;
-  const surge_neuron_spec* spec = &a->common.spec;
+static double finish_moments(const forward_call *f) {
+  const surge_neuron_forward *a = f->a;
+  const float *scalars = a->common.scalars;
+  const surge_neuron_spec *spec = &a->common.spec;
   size_t parts = surge_cpu_parts(&a->common, spec->pda_granularity);
   double distance = 0, scale = (double)a->pda_scale / (double)parts;
   for (size_t part = 0; part < parts; part++) {
     surge_moments m = {0, 0, 0};
     for (size_t g = 0; g < f->call.groups; g++) {
-      const surge_moments* own = &f->work.moments[g * parts + part];
+      const surge_moments *own = &f->work.moments[g * parts + part];
       if (own->n > 0) m = surge_moments_merge(m, *own);
     }
     distance += surge_pda_moment(&a->pda[part], m,
@@ -329,8 +329,8 @@ static double finish_moments(const forward_call* f) {
   return distance / (double)parts;
 }
 
-static double finish_quantization(const forward_call* f) {
-  const surge_neuron_forward* a = f->a;
+static double finish_quantization(const forward_call *f) {
+  const surge_neuron_forward *a = f->a;
   size_t parts = surge_cpu_parts(&a->common, a->common.spec.pda_granularity);
   double elements = (double)f->call.M * a->common.T, distance = 0;
   for (size_t g = 0; g < f->call.groups; g++) distance += f->work.distance[g];
@@ -340,8 +340,8 @@ static double finish_quantization(const forward_call* f) {
   return distance / elements;
 }
 
-static void finish_statistics(const forward_call* f) {
-  const surge_neuron_forward* a = f->a;
+static void finish_statistics(const forward_call *f) {
+  const surge_neuron_forward *a = f->a;
   size_t T = (size_t)a->common.T;
   for (size_t g = 0; g < f->call.groups; g++) {
     for (size_t t = 0; a->statistics && t < T; t++)
@@ -351,8 +351,8 @@ static void finish_statistics(const forward_call* f) {
   }
 }
 
-surge_status surge_cpu_neuron_forward(surge_context* context,
-                                      const surge_neuron_forward* a) {
+surge_status surge_cpu_neuron_forward(surge_context *context,
+                                      const surge_neuron_forward *a) {
   SURGE_TRY(surge_check_neuron_forward(a));
   forward_call f = {.a = a, .call = surge_cpu_neuron_call(&a->common)};
   bool finite = true;

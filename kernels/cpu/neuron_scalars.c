@@ -4,14 +4,14 @@
 #include "kernels/shared/neuron.h"
 #include "src/backend/checks.h"
 
-static double mean_of(const float* values, size_t count) {
+static double mean_of(const float *values, size_t count) {
   double sum = 0;
   for (size_t i = 0; i < count; i++) sum += (double)values[i];
   return sum / (double)count;
 }
 
-static void fill_widths(const surge_neuron_scalars* a, double d) {
-  const surge_neuron_spec* spec = &a->spec;
+static void fill_widths(const surge_neuron_scalars *a, double d) {
+  const surge_neuron_spec *spec = &a->spec;
   size_t C = (size_t)a->C;
   size_t parts = spec->granularity == SURGE_PER_CHANNEL ? C : 1;
   bool learned = spec->width_rule == SURGE_WIDTH_LEARNED;
@@ -27,11 +27,11 @@ static void fill_widths(const surge_neuron_scalars* a, double d) {
   }
 }
 
-surge_status surge_cpu_neuron_scalars(surge_context* context,
-                                      const surge_neuron_scalars* a) {
+surge_status surge_cpu_neuron_scalars(surge_context *context,
+                                      const surge_neuron_scalars *a) {
   (void)context;
   SURGE_TRY(surge_check_neuron_scalars(a));
-  const surge_neuron_spec* spec = &a->spec;
+  const surge_neuron_spec *spec = &a->spec;
   double d = surge_decay_factor(spec, a->decay_logit);
   a->scalars[SURGE_SCALAR_DECAY] = (float)d;
   a->scalars[SURGE_SCALAR_GAIN] = spec->decay_input ? (float)(1 - d) : 1.0f;

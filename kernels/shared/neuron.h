@@ -73,15 +73,15 @@ SURGE_INLINE float surge_adjoint(float delta, float h, float q, float carried) {
 /* --- scalars of a layer, in double --------------------------------------- */
 
 /* d; `logit` is read only where the decay is learned. */
-SURGE_INLINE double surge_decay_factor(const surge_neuron_spec* spec,
-                                       const float* logit) {
+SURGE_INLINE double surge_decay_factor(const surge_neuron_spec *spec,
+                                       const float *logit) {
   return spec->decay_learned ? 1 / (1 + exp(-(double)*logit))
                              : (double)spec->decay;
 }
 
 /* theta sqrt(1 + d^2): the spread that threshold-dependent normalisation aims
  * at, from the second step on. */
-SURGE_INLINE double surge_target_spread(const surge_neuron_spec* spec,
+SURGE_INLINE double surge_target_spread(const surge_neuron_spec *spec,
                                         double d) {
   return (double)spec->v_threshold * sqrt(1 + d * d);
 }
@@ -95,7 +95,7 @@ SURGE_INLINE double surge_from_rectangular(surge_family family, double w) {
 
 /* Width at t = 0 (later: t > 0) under every rule but `learned`. `gamma` is the
  * norm's mean gamma and `progress` that of the run; each for its rule alone. */
-SURGE_INLINE double surge_width(const surge_neuron_spec* spec, double d,
+SURGE_INLINE double surge_width(const surge_neuron_spec *spec, double d,
                                 double gamma, double progress, bool later) {
   double start = (double)spec->width, theta = (double)spec->v_threshold;
   double g = gamma < 1e-3 ? 1e-3 : gamma;

@@ -18,7 +18,7 @@
  *     dD/du = 1/n [(e/2)(1/s0^2 + 1/s^2)
  *                  + 1/2 (1/s0^2 - (s0^2 + e^2)/s^4)(u - m)]
  * Returns D; the coefficients of dD/du are multiplied by `scale`. */
-SURGE_INLINE double surge_pda_moment(surge_pda_coefficients* q, surge_moments u,
+SURGE_INLINE double surge_pda_moment(surge_pda_coefficients *q, surge_moments u,
                                      double mu0, double s0, double theta,
                                      double scale) {
   double target = s0 * s0, variance = u.m2 / u.n + 1e-5 * theta * theta;

@@ -8,8 +8,8 @@
 /* Refuses the call; the text says what was wanted and what was found. */
 #define REFUSE(...) return SURGE_FAIL(SURGE_ERROR_INTERNAL, __VA_ARGS__)
 
-surge_status surge_check_neuron_scalars(const surge_neuron_scalars* a) {
-  const char* op = "neuron_scalars";
+surge_status surge_check_neuron_scalars(const surge_neuron_scalars *a) {
+  const char *op = "neuron_scalars";
   WANT_ARRAY(scalars);
   WANT_ARRAY(width);
   WANT_POSITIVE(C);
@@ -20,7 +20,7 @@ surge_status surge_check_neuron_scalars(const surge_neuron_scalars* a) {
   return SURGE_OK;
 }
 
-static surge_status check_input(const char* op, const surge_neuron_input* a) {
+static surge_status check_input(const char *op, const surge_neuron_input *a) {
   WANT_ARRAY(z);
   if ((a->scale == NULL) != (a->shift == NULL))
     REFUSE("%s: input: wanted scale and shift, or neither, found %s alone", op,
@@ -30,7 +30,7 @@ static surge_status check_input(const char* op, const surge_neuron_input* a) {
   return SURGE_OK;
 }
 
-static surge_status check_common(const char* op, const surge_neuron* a) {
+static surge_status check_common(const char *op, const surge_neuron *a) {
   SURGE_TRY(surge_check_map(op, &a->map));
   WANT_POSITIVE(T);
   WANT_POSITIVE(N);
@@ -51,8 +51,8 @@ static surge_status check_common(const char* op, const surge_neuron* a) {
 }
 
 /* PDA's coefficients are there only where the layer has a kind of PDA. */
-static surge_status check_pda(const char* op, const surge_neuron_spec* spec,
-                              const surge_pda_coefficients* pda) {
+static surge_status check_pda(const char *op, const surge_neuron_spec *spec,
+                              const surge_pda_coefficients *pda) {
   if (!pda) return SURGE_OK;
   if (spec->pda == SURGE_PDA_OFF)
     REFUSE("%s: pda: wanted NULL where PDA is off, found an array", op);
@@ -63,8 +63,8 @@ static surge_status check_pda(const char* op, const surge_neuron_spec* spec,
   return SURGE_OK;
 }
 
-surge_status surge_check_neuron_forward(const surge_neuron_forward* a) {
-  const char* op = "neuron_forward";
+surge_status surge_check_neuron_forward(const surge_neuron_forward *a) {
+  const char *op = "neuron_forward";
   SURGE_TRY(check_common(op, &a->common));
   SURGE_TRY(check_pda(op, &a->common.spec, a->pda));
   WANT_ARRAY(s);
@@ -73,9 +73,9 @@ surge_status surge_check_neuron_forward(const surge_neuron_forward* a) {
   return SURGE_OK;
 }
 
-static surge_status check_gradient(const char* op,
-                                   const surge_neuron_backward* a, int which) {
-  const surge_neuron_input* input = &a->common.input[which];
+static surge_status check_gradient(const char *op,
+                                   const surge_neuron_backward *a, int which) {
+  const surge_neuron_input *input = &a->common.input[which];
   if (a->mode[which] != SURGE_WRITE && a->mode[which] != SURGE_ADD)
     REFUSE("%s: mode[%d]: wanted write or add, found %d", op, which,
            (int)a->mode[which]);
@@ -93,9 +93,9 @@ static surge_status check_gradient(const char* op,
   return SURGE_OK;
 }
 
-surge_status surge_check_neuron_backward(const surge_neuron_backward* a) {
-  const char* op = "neuron_backward";
-  const surge_neuron_spec* spec = &a->common.spec;
+surge_status surge_check_neuron_backward(const surge_neuron_backward *a) {
+  const char *op = "neuron_backward";
+  const surge_neuron_spec *spec = &a->common.spec;
   SURGE_TRY(check_common(op, &a->common));
   SURGE_TRY(check_pda(op, spec, a->pda));
   WANT_ARRAY(gs);
@@ -112,8 +112,8 @@ surge_status surge_check_neuron_backward(const surge_neuron_backward* a) {
   return SURGE_OK;
 }
 
-surge_status surge_check_integrator(const surge_integrator* a) {
-  const char* op = "integrator";
+surge_status surge_check_integrator(const surge_integrator *a) {
+  const char *op = "integrator";
   WANT_ARRAY(y);
   WANT_ARRAY(x);
   WANT_ARRAY(scalars);

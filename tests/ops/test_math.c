@@ -12,7 +12,7 @@ static float apply_atan(float x) { return surge_atanf(x); }
 static float apply_erf(float x) { return surge_erff(x); }
 
 typedef struct function {
-  const char* name;
+  const char *name;
   float (*got)(float x);
   double (*want)(double x);
   float low, high; /* where the error is promised                           */
@@ -36,7 +36,7 @@ static double error_in_ulp(float got, double want) {
 }
 
 /* Largest error over every `stride`-th float of the promised range. */
-static double largest_error(const function* f, uint32_t stride, float* where) {
+static double largest_error(const function *f, uint32_t stride, float *where) {
   double largest = 0;
   *where = 0;
   for (uint32_t bits = 0; bits < 0x7f800000u; bits += stride)
@@ -63,7 +63,7 @@ Test(math, error_is_as_promised) {
 /* The ends of ranges, between the strides of the test above. */
 Test(math, error_at_the_seams) {
   const struct {
-    const function* f;
+    const function *f;
     float at;
   } seams[] = {{&functions[0], 0.346573591f},
                {&functions[0], -0.346573591f},
@@ -75,7 +75,7 @@ Test(math, error_at_the_seams) {
                {&functions[3], 4}};
   for (size_t i = 0; i < sizeof seams / sizeof *seams; i++)
     for (int step = -500; step <= 500; step++) {
-      const function* f = seams[i].f;
+      const function *f = seams[i].f;
       uint32_t bits = surge_bits_of(seams[i].at) + (uint32_t)step;
       float x = surge_float_of(bits);
       double error = error_in_ulp(f->got(x), f->want((double)x));
@@ -86,7 +86,7 @@ Test(math, error_at_the_seams) {
 
 Test(math, limits) {
   const struct {
-    const char* name;
+    const char *name;
     float got, want;
   } cases[] = {
       {"exp 0", surge_expf(0), 1},
@@ -109,7 +109,7 @@ Test(math, limits) {
 
 Test(math, finite_for_numbers_and_nan_for_nan) {
   for (size_t i = 0; i < FUNCTIONS; i++) {
-    const function* f = &functions[i];
+    const function *f = &functions[i];
     float low = f->got == apply_log ? FLT_MIN : -1e4f;
     for (int k = 0; k <= 20000; k++) {
       float x = fmaxf(low, -1e4f + (float)k);

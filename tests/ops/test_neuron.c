@@ -188,13 +188,20 @@ Test(neuron, every_size) {
   }
 }
 
+/* In one piece and in several, also where a long T makes pieces short. */
 Test(neuron, every_number_of_steps) {
   static const int32_t steps[] = {1,  2,  3,  4,  5,  7,  8,  9,
                                   15, 16, 17, 31, 32, 33, 64, 100};
   for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
-    problem p =
-        problem_rich(map_of(3, 3, 5, SURGE_CHANNELS_LAST), steps[k], 2, k + 1);
-    problem_check(&p);
+    problem one = problem_rich(map_of(3, 3, 5, SURGE_CHANNELS_LAST), steps[k],
+                               2, k + 1);
+    problem_check(&one);
+    problem last = problem_rich(map_of(7, 11, 9, SURGE_CHANNELS_LAST),
+                                steps[k], 2, k + 2);
+    problem_check(&last);
+    problem blocked =
+        problem_rich(map_of(5, 13, 8, SURGE_BLOCKED8), steps[k], 2, k + 3);
+    problem_check(&blocked);
   }
 }
 

@@ -20,7 +20,7 @@ Test(neuron_bits, spikes_equal_to_the_bit) {
   static const int32_t steps[] = {1, 2, 5, 16, 17, 33};
   uint64_t seed = 0;
   for (size_t k = 0; k < 6; k++)
-    for (int feeds = 0; feeds < 36; feeds += 5)
+    for (int feeds = 0; feeds < 36; feeds += 7)
       for (int flags = 0; flags < 16; flags++) {
         surge_neuron_spec spec = default_spec();
         spec.reset = flags & 1 ? SURGE_RESET_SOFT : SURGE_RESET_HARD;
@@ -248,7 +248,7 @@ Test(neuron_bits, two_halves_are_the_whole) {
   } cuts[] = {{2, 1}, {4, 2}, {5, 3}, {16, 7}, {17, 16}, {33, 17}, {40, 5}};
   for (size_t k = 0; k < 7; k++)
     for (surge_family f = 0; f < SURGE_FAMILY_COUNT; f++)
-      for (int flags = 0; flags < 8; flags++) {
+      for (int flags = (int)(k + f) % 3; flags < 8; flags += 3) {
         surge_neuron_spec spec = default_spec();
         uint64_t seed = 100 * (uint64_t)(k + 10 * (size_t)f);
         spec.family = f;

@@ -8,7 +8,7 @@
 
 #define UNIT 0x1p-24 /* unit roundoff of fp32 */
 
-static const char* const names[] = {
+static const char *const names[] = {
 #define NAME(NAME, word, half) #word,
     SURGE_FAMILY_LIST(NAME)
 #undef NAME

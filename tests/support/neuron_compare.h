@@ -22,7 +22,7 @@ typedef struct reference {
 reference problem_reference(const problem *p, const result *r);
 void reference_free(reference *ref);
 
-/* Longest chain of fp32 additions in the op's reductions: see below. */
+/* Longest chain of fp32 additions in the op's reductions. */
 double problem_depth(const problem *p);
 
 /* |got - wanted| <= bound + half a unit of the fp32 that holds it. */

@@ -151,6 +151,8 @@ problem problem_rich(surge_map map, int32_t T, int32_t N, uint64_t seed) {
 
 const problem_size problem_sizes[PROBLEM_SIZES] = {
     {{1, 1, 1, SURGE_CHANNELS_LAST}, 1},
+    {{1, 1, 255, SURGE_CHANNELS_LAST}, 1},
+    {{1, 1, 257, SURGE_CHANNELS_LAST}, 1},
     {{1, 1, 511, SURGE_CHANNELS_LAST}, 1},
     {{1, 1, 512, SURGE_BLOCKED8}, 1},
     {{1, 1, 513, SURGE_CHANNELS_LAST}, 1},

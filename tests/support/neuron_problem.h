@@ -112,8 +112,9 @@ void problem_add_current_gradient(problem *p, uint64_t seed);
  * by seed. */
 problem problem_rich(surge_map map, int32_t T, int32_t N, uint64_t seed);
 
-/* One neuron, odd and prime channels, blocks, around 512, several pieces. */
-#define PROBLEM_SIZES 12
+/* One neuron, odd and prime channels, blocks, around 256 and 512, several
+ * pieces. */
+#define PROBLEM_SIZES 14
 typedef struct problem_size {
   surge_map map;
   int32_t N;
