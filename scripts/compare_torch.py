@@ -216,18 +216,17 @@ def statistics_of(trace):
         half = snn.window(spec["family"], trace["w"][t > 0])
         inside = (u - spec["v_threshold"]).abs() < half
         rows.append([u.numel(), u.mean(), ((u - u.mean()) ** 2).sum(),
-                     inside.sum(), (u >= spec["v_threshold"]).sum(),
-                     ((u - s) ** 2).sum()])
+                     inside.sum(), s.sum(), ((u - s) ** 2).sum()])
     return torch.tensor(rows, dtype=torch.float64)
 
 
 def compare_statistics(table, file, name, trace):
-    """`window` and `spikes` count elements, in the smooth twin too; one on the
-    edge may fall on either side: two in ten thousand."""
+    """`window` counts elements; one on the edge may fall on either side: two in
+    ten thousand."""
     surge, peer = file.tensor(name + ".statistics"), statistics_of(trace)
     for column, word in enumerate(STATISTICS):
         a, b = surge[:, column], peer[:, column]
-        if word in ("window", "spikes"):
+        if word == "window":
             share = (a.sum() - b.sum()).abs().item() / peer[:, 0].sum().item()
             table.row(f"{name} {word}", a.sum(), b.sum(), share, 2e-4)
         else:

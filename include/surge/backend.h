@@ -254,7 +254,7 @@ typedef struct surge_neuron_statistics {
   double mean, m2;      /* of u: mean, sum of squared deviations             */
   double window;        /* elements inside the surrogate's window: |x| < w/2 */
                         /* rectangular, < w triangular, central half else    */
-  double spikes;
+  double spikes;        /* sum of s: with soft_forward of soft spikes        */
   double quantization;  /* sum of (u - s)^2                                  */
 } surge_neuron_statistics;
 

@@ -13,15 +13,18 @@
 #include "kernels/cpu/onednn.h"
 #include "src/backend/checks.h"
 
+/* A slice is so large that its calls' own cost is small (multiply-adds), that
+ * reading the weights is (pixels of y), and that adding up gradients is. */
 #define SLICE_LEVELS 4
-#define SLICE_WORK 4e6   /* multiply-adds that make a call's cost small    */
-#define SLICE_PIXELS 256 /* likewise outputs, for reading the weights      */
-#define GRADIENT_PIXELS                                                        \
-  1024           /* and for adding up their gradients              */
-#define SLICES 8 /* at least so many, where there are the images   */
-#define GROUPS 8 /* groups of a weight gradient: at least          */
-#define GROUP_FLOATS                                                           \
-  2097152 /* and more where all their sums are 8 MiB        */
+#define SLICE_WORK 2e6
+#define SLICE_PIXELS 256
+#define GRADIENT_PIXELS 1024
+
+/* At least so many slices of a pass, and groups of a weight gradient; groups
+ * beyond these only while all their sums stay within 8 MiB. */
+#define SLICES 8
+#define GROUPS 8
+#define GROUP_FLOATS (8 << 18)
 
 struct surge_conv2d_plan {
   surge_conv2d_shape shape;
@@ -121,9 +124,9 @@ void surge_cpu_conv2d_release(surge_conv2d_plan *plan) {
  * has oneDNN's scratch and, behind it, the result of one slice: of dx where it
  * is added, or the gradients of weights and bias. */
 typedef struct workspace {
-  size_t slots, scratch,
-      slot;                 /* the weights end; of a slot: scratch, in all  */
-  size_t partials, partial; /* sums of the groups, and the size of one      */
+  size_t slots;             /* the first slot, behind the weights             */
+  size_t scratch, slot;     /* bytes of a slot: its scratch, in all           */
+  size_t partials, partial; /* sums of the groups, and bytes of one           */
   size_t groups;
   size_t total;
 } workspace;
@@ -232,17 +235,16 @@ static int run_slice(const sweep *r, const slice *s) {
 static surge_status run_slices(const char *op, const sweep *r, const float *w,
                                size_t images) {
   SURGE_TRY(surge_onednn_pack(r->plan->pass[r->pass], r->memory, w));
-  int top = top_level(r->plan, r->pass, images, SLICES), status = 0;
+  int n = r->plan->slots, top = top_level(r->plan, r->pass, images, SLICES);
+  int bad = 0;
   size_t count = slice_count(images, top);
-#pragma omp parallel for num_threads(r->plan->slots) schedule(dynamic)         \
-    reduction(max                                                              \
-              : status)
+#pragma omp parallel for num_threads(n) schedule(dynamic) reduction(max : bad)
   for (size_t i = 0; i < count; i++) {
     slice s = slice_at(images, top, i);
-    int failed = run_slice(r, &s);
-    if (failed > status) status = failed;
+    int status = run_slice(r, &s);
+    if (status > bad) bad = status;
   }
-  return surge_onednn_check(op, status);
+  return surge_onednn_check(op, bad);
 }
 
 surge_status surge_cpu_conv2d_forward(surge_context *context,
@@ -333,15 +335,13 @@ surge_status surge_cpu_conv2d_backward_weights(
   SURGE_TRY(surge_check_conv2d_backward_weights(&plan->shape, a));
   const surge_onednn_conv *conv = plan->pass[SURGE_ONEDNN_BACKWARD_WEIGHTS];
   workspace w = lay_out(plan, SURGE_ONEDNN_BACKWARD_WEIGHTS, a->images);
-  int status = 0;
-#pragma omp parallel for num_threads(plan->slots) schedule(dynamic)            \
-    reduction(max                                                              \
-              : status)
+  int n = plan->slots, bad = 0;
+#pragma omp parallel for num_threads(n) schedule(dynamic) reduction(max : bad)
   for (size_t g = 0; g < w.groups; g++) {
-    int failed = run_group(plan, a, &w, g);
-    if (failed > status) status = failed;
+    int status = run_group(plan, a, &w, g);
+    if (status > bad) bad = status;
   }
-  SURGE_TRY(surge_onednn_check("conv2d_backward_weights", status));
+  SURGE_TRY(surge_onednn_check("conv2d_backward_weights", bad));
   reduce_groups(plan, &w, a->workspace);
   char *total = at(a->workspace, w.partials);
   SURGE_TRY(surge_onednn_unpack(conv, a->workspace, total));

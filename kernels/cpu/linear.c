@@ -12,10 +12,11 @@
 #include "kernels/cpu/cpu.h"
 #include "src/backend/checks.h"
 
-#define TILES 32     /* of a product: at least so many,                     */
-#define TILE_SIDE 16 /* unless sides would be shorter                       */
-#define BIAS_COLUMNS                                                           \
-  64 /* outputs of db that a thread sums at a time          */
+/* A product has at least TILES tiles, unless their sides would be shorter than
+ * TILE_SIDE; a thread sums BIAS_COLUMNS outputs of db at a time. */
+#define TILES 32
+#define TILE_SIDE 16
+#define BIAS_COLUMNS 64
 
 static size_t min(size_t a, size_t b) { return a < b ? a : b; }
 

@@ -495,8 +495,9 @@ static dnnl_status_t run(const surge_onednn_conv *conv, int level, int slot,
 
 int surge_onednn_run(const surge_onednn_conv *conv, int level, int slot,
                      const surge_onednn_arrays *arrays) {
-  /* A team of one is no parallel region to oneDNN: it would start threads. The
-   * setting belongs to the caller's task and ends with its region. */
+  /* A team of one is no parallel region to oneDNN, and some of its code (the
+   * reference) asks for threads only here. The setting belongs to the calling
+   * task and ends with its region. */
   omp_set_num_threads(1);
   return (int)run(conv, level, slot, arrays);
 }

@@ -24,6 +24,8 @@ typedef enum surge_onednn_pass {
  * not, say), a call rearranges its images within its scratch. */
 typedef struct surge_onednn_conv surge_onednn_conv;
 
+/* images[levels] are the numbers of images, ascending; it must stay. Must be
+ * released also where this failed. */
 surge_status surge_onednn_create(surge_onednn_conv **conv,
                                  const surge_conv2d_shape *shape,
                                  surge_onednn_pass pass, const size_t *images,

@@ -82,29 +82,26 @@ static surge_status shape_pool(walk *w, surge_layer *layer) {
   return SURGE_OK;
 }
 
-static surge_status shape_neuron(walk *w, surge_layer *layer) {
-  layer->out = layer->in;
+static void shape_neuron(walk *w, surge_layer *layer) {
   surge_neuron_spec *n = &layer->spec.neuron;
   if (w->norm) {
     layer->has_norm = true;
     layer->norm = *w->norm;
     w->norm = NULL;
-  } else if (n->width_rule == SURGE_WIDTH_NORM) {
-    return LAYER_FAIL(&layer->spec, "width_rule norm: wanted a norm directly "
-                      "before this neuron, found none");
   }
   if (!layer->spec.pda) n->pda = SURGE_PDA_OFF;
   if (n->pda != SURGE_PDA_OFF) w->model->pda_layers++;
   w->is_static = false;
   w->binary = true;
-  return SURGE_OK;
 }
 
 static surge_status shape_layer(walk *w, surge_layer *layer) {
   switch (layer->spec.kind) {
     case SURGE_LAYER_CONV: return shape_conv(w, layer);
     case SURGE_LAYER_LINEAR: return shape_linear(w, layer);
-    case SURGE_LAYER_NEURON: return shape_neuron(w, layer);
+    case SURGE_LAYER_NEURON:
+      shape_neuron(w, layer);
+      break;
     case SURGE_LAYER_AVGPOOL:
     case SURGE_LAYER_MAXPOOL: return shape_pool(w, layer);
     case SURGE_LAYER_DROPOUT:

@@ -88,8 +88,6 @@ Test(model, lists_that_do_not_fit_are_refused_by_name) {
       {LAYERS("conv: {out: 8}, neuron, linear: {out: 9}"), "linear1"},
       {LAYERS("conv: {out: 10}, neuron"), "neuron1"},
       {LAYERS("linear: {out: classes}"), "neuron"},
-      {LAYERS("linear: {out: 5}, neuron: {width_rule: norm}, "
-              "linear: {out: classes}"), "neuron1"},
       {"model: {arch: mlp, hidden: [5]}\npda: {weight: 0.1, layers: [neuron7]}\n",
        "neuron7"},
       {"model: {arch: convnet, channels: [8, 8, 8, 8, 8], pool: [true, true, true, "

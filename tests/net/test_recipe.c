@@ -347,8 +347,8 @@ static const struct refused {
      "r.yaml:1:46: model.layers[0].linear.out: wanted an integer in [1, "
      "1048576] or classes, found clases; did you mean classes?"},
     {IN_LAYERS("conv: {out: 3, groups: 2}"),
-     "r.yaml:1:47: model.layers[0].conv.groups: wanted a divisor of out, found "
-     "none"},
+     "r.yaml:1:47: model.layers[0].conv.groups: wanted a divisor of out, 3, "
+     "found 2"},
     {IN_LAYERS("conv: {out: 3, kernal: 2}"),
      "r.yaml:1:47: model.layers[0].conv.kernal: wanted a known key, found "
      "kernal; did you mean kernel?"},

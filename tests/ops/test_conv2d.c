@@ -1,7 +1,9 @@
 /* test_conv2d.c - is the reference of the convolution right, does a backend
  * compute it, and does it give the same bits with every number of threads? */
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 
 #include "tests/ref64/layers.h"
@@ -235,6 +237,31 @@ Test(conv2d, same_bits_with_any_threads_and_again) {
   }
 }
 
+/* Threads of this process; 0 where the system does not list them. */
+static size_t count_threads(void) {
+  DIR *tasks = opendir("/proc/self/task");
+  size_t count = 0;
+  while (tasks && readdir(tasks)) count++;
+  if (tasks) closedir(tasks);
+  return count;
+}
+
+/* A library that starts its own would also overrun one thread's scratch. */
+Test(conv2d, one_thread_starts_no_other) {
+  omp_set_num_threads(2); /* what a library would take */
+  size_t before = count_threads();
+  for (size_t i = 0; i < CASES; i++) {
+    problem p = problem_create(&cases[i], false);
+    result r = run_case(&p, 1);
+    cr_expect_eq(count_threads(), before, "%s: wanted %zu threads, found %zu",
+                 cases[i].name, before, count_threads());
+    cr_expect_eq(omp_get_max_threads(), 2, "%s: the caller's setting changed",
+                 cases[i].name);
+    result_free(&r);
+    problem_free(&p);
+  }
+}
+
 /* One plan and one workspace serve every smaller number of images. */
 Test(conv2d, plan_serves_fewer_images) {
   conv_case c = {"fewer", {5, 5, 16, BLOCK}, 8, BLOCK, 3, 1, 1, 1, true, 70};
@@ -393,6 +420,13 @@ Test(conv2d, refuses_arguments) {
   test_expect_refused(WEIGHTS(v, v, v, NULL, 1, v), op, ": x:");
   test_expect_refused(WEIGHTS(v, v, v, v, 0, v), op, ": images:");
   test_expect_refused(WEIGHTS(v, v, v, v, 1, NULL), op, ": workspace:");
+  b->conv2d_release(plan);
+  shape.bias = false;
+  cr_assert_eq(b->conv2d_plan(context, &plan, &shape), SURGE_OK);
+  test_expect_refused(FORWARD(v, v, v, v, 1, v), "conv2d_forward",
+                      ": b: wanted NULL");
+  test_expect_refused(WEIGHTS(v, v, v, v, 1, v), "conv2d_backward_weights",
+                      ": db: wanted NULL");
   b->conv2d_release(plan);
   b->close(context);
 }
