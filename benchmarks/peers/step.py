@@ -211,8 +211,11 @@ class Sides:
 
     def __init__(self, options, python, path):
         self.options, self.python, self.path = options, python, path
+        # SpikingJelly's usual surrogate: ATan with alpha 2.
         self.overrides = ["--set", f"T={options.T}",
-                          "--set", f"train.batch={options.batch}"]
+                          "--set", f"train.batch={options.batch}",
+                          "--set", "surrogate.family=arctan",
+                          "--set", "surrogate.width=0.5"]
 
     def surge(self):
         o = self.options
