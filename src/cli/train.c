@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "src/cli/cli.h"
+#include "src/train/session.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -42,11 +43,12 @@ static void print_message(void *user, const char *line) {
 
 /* Lays out the network without allocating it, and looks for the data. */
 static surge_status dry_run(const surge_recipe *recipe) {
-  const surge_dataset_info *info = surge_dataset_find(recipe->data.set);
+  const surge_dataset_info *info;
   const surge_backend *backend;
   surge_context *context = NULL;
   surge_net *net = NULL;
   surge_net_options options = {.training = true};
+  SURGE_TRY(surge_session_info(recipe, &info));
   SURGE_TRY(surge_backend_find(&backend, recipe->device));
   SURGE_TRY(backend->open(&context, recipe->threads));
   surge_status status = surge_net_create(&net, backend, context, recipe, info,

@@ -55,6 +55,8 @@ Test(cli, bad_input_gives_one_line_and_its_exit_code) {
       {"negative width", "train " RECIPE " --set surrogate.width=-1", "width", 2},
       {"list that does not fit", "train fit.yaml --dry-run", "conv1", 2},
       {"batch of no size", "train " RECIPE " --set train.batch=0", "batch", 2},
+      {"unknown data set", "train " RECIPE " --set data.set=mist --dry-run",
+       "mist", 2},
       {"no data", "train " RECIPE " --set data.path=nowhere", "nowhere", 3},
       {"truncated data", "train " RECIPE " --set data.path=short",
        "short/train-images-idx3-ubyte", 3},
