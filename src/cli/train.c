@@ -41,26 +41,48 @@ static void print_message(void *user, const char *line) {
 
 /* --- what is asked for ---------------------------------------------------- */
 
-/* Lays out the network without allocating it, and looks for the data. */
+/* Bytes of the arenas at T steps, 0 where the plan fails. */
+static size_t bytes_at(const surge_backend *backend, surge_context *context,
+                       const surge_recipe *recipe,
+                       const surge_dataset_info *info, int32_t T) {
+  surge_net *net;
+  surge_net_options options = {.T = T, .training = true};
+  if (surge_net_create(&net, backend, context, recipe, info, &options) != SURGE_OK)
+    return 0;
+  size_t bytes = surge_net_bytes(net);
+  surge_net_destroy(net);
+  return bytes;
+}
+
+/* Layers, bytes, and what a further step costs; then whether the data is there. */
+static surge_status describe(const surge_backend *backend, surge_context *context,
+                             const surge_recipe *recipe,
+                             const surge_dataset_info *info) {
+  surge_net *net;
+  surge_net_options options = {.training = true};
+  SURGE_TRY(surge_net_create(&net, backend, context, recipe, info, &options));
+  surge_net_describe(net, stdout);
+  size_t bytes = surge_net_bytes(net);
+  surge_net_destroy(net);
+  size_t more = bytes_at(backend, context, recipe, info, recipe->T + 1);
+  if (more > bytes)
+    printf("%14zu bytes more for each further step of T\n", more - bytes);
+  if (surge_dataset_probe(&recipe->data) == SURGE_OK)
+    printf("data: %s is there\n", recipe->data.set);
+  else
+    printf("data: missing: %s\n", surge_last_error());
+  return SURGE_OK;
+}
+
+/* Plans the network without allocating it. */
 static surge_status dry_run(const surge_recipe *recipe) {
   const surge_dataset_info *info;
   const surge_backend *backend;
   surge_context *context = NULL;
-  surge_net *net = NULL;
-  surge_net_options options = {.training = true};
   SURGE_TRY(surge_session_info(recipe, &info));
   SURGE_TRY(surge_backend_find(&backend, recipe->device));
   SURGE_TRY(backend->open(&context, recipe->threads));
-  surge_status status = surge_net_create(&net, backend, context, recipe, info,
-                                         &options);
-  if (status == SURGE_OK) {
-    surge_net_describe(net, stdout);
-    surge_net_destroy(net);
-    if (surge_dataset_probe(&recipe->data) == SURGE_OK)
-      printf("data: %s is there\n", recipe->data.set);
-    else
-      printf("data: missing: %s\n", surge_last_error());
-  }
+  surge_status status = describe(backend, context, recipe, info);
   backend->close(context);
   return status;
 }
