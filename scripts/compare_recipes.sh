@@ -38,6 +38,7 @@ quantization     pda.kind=quantization pda.weight=0.5 surrogate.family=sigmoid
 poisson          model.coding=poisson data.normalize=false surrogate.family=arctan
 membrane         model.readout=membrane surrogate.family=arctan
 spikes           model.readout=spikes surrogate.family=arctan
+accumulated      train.accumulate=4 surrogate.family=arctan
 mlp              model.arch=mlp model.hidden=[32] surrogate.family=arctan
 '
 hard='

@@ -66,11 +66,11 @@ surge_status surge_train(const surge_recipe *recipe,
 surge_status surge_backend_find(const surge_backend **backend,
                                 surge_device device);
 
-/* Evaluates `net` on `count` samples of a set, statistics included; metrics and
- * statistics are reset first and keep the whole evaluation afterwards. */
+/* Evaluates `net` on a loader's samples, statistics included; metrics and
+ * statistics are reset first and keep the whole evaluation afterwards. `step`
+ * gives the seed and, for scheduled widths, the progress of the run. */
 surge_status surge_evaluate(surge_net *net, surge_loader *loader,
-                            const surge_recipe *recipe,
-                            surge_evaluation *result);
+                            const surge_step *step, surge_evaluation *result);
 
 /* Reads a checkpoint's recipe ("--set" overrides applied on top). `path` may be
  * a run folder or a safetensors file; the file that was found is written to

@@ -93,10 +93,18 @@ static surge_status print_layers(surge_net *net) {
     }
     mean /= count;
     printf("  %-12s %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f\n", r.name,
-           spikes / count, mean, sqrt(square / count - mean * mean),
+           spikes / count, mean, sqrt(fmax(0, square / count - mean * mean)),
            window / count, quant / count, (double)r.width[0], (double)r.decay);
   }
   return SURGE_OK;
+}
+
+/* A network that is not finite has no accuracy worth printing. */
+static surge_status check_finite(surge_net *net, const char *file) {
+  const char *layer;
+  SURGE_TRY(surge_net_fault(net, &layer));
+  if (!layer) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DIVERGED, "%s: layer %s is not finite", file, layer);
 }
 
 /* --- one T ---------------------------------------------------------------- */
@@ -110,7 +118,10 @@ static surge_status evaluate_at(surge_session *session,
   SURGE_TRY(surge_session_open(session, recipe, &options));
   SURGE_TRY(surge_session_restore(session, file, false));
   SURGE_TRY(surge_session_open_test(session));
-  SURGE_TRY(surge_evaluate(session->net, session->test_loader, recipe, &e));
+  /* scheduled widths as they were at the end of the run */
+  surge_step step = {.seed = (uint64_t)recipe->seed, .schedule = 1};
+  SURGE_TRY(surge_evaluate(session->net, session->test_loader, &step, &e));
+  SURGE_TRY(check_finite(session->net, file));
   printf("T %d%s: test accuracy %.2f %%, loss %.4f, %llu images, %.0f images/s\n",
          T, T == recipe->T ? " (as trained)" : "", 100 * e.accuracy, e.loss,
          (unsigned long long)e.samples, (double)e.samples / e.seconds);
@@ -137,6 +148,10 @@ surge_status cli_eval(int argc, char **argv) {
   surge_recipe recipe;
   char path[SURGE_PATH], file[SURGE_PATH];
   SURGE_TRY(cli_parse(&o, argc, argv, "times checkpoint set device threads", 1, 1));
+  for (int i = 0; o.overrides[i]; i++)
+    if (!strncmp(o.overrides[i], "T=", 2))
+      return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge eval: wanted -T for the numbers "
+                        "of steps, found --set %s", o.overrides[i]);
   snprintf(path, sizeof path, "%s", o.positional[0]);
   if (o.checkpoint) {
     if (strcmp(o.checkpoint, "last") != 0 && strcmp(o.checkpoint, "best") != 0)

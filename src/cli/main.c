@@ -21,25 +21,26 @@ static const command commands[] = {
      "    --resume DIR goes on where that run was stopped, bit for bit; the recipe may\n"
      "    then be left out."},
     {"eval", cli_eval,
-     "eval RUN|CHECKPOINT [-T 1,2,4,8] [--checkpoint last|best] [--set a.b=v]...\n"
+     "eval RUN|CHECKPOINT [-T 1,2,4,8] [--checkpoint last|best] [--set data.a=v]...\n"
      "        [--device auto|cpu|cuda] [--threads n]",
      "Evaluates a trained network on the test images at one or several T: loss,\n"
      "    accuracy, and per layer rates, synaptic operations and joules."},
     {"predict", cli_predict,
-     "predict RUN|CHECKPOINT FILE... [--out FILE.csv] [-T n] [--threads n]",
+     "predict RUN|CHECKPOINT FILE... [--out FILE.csv] [-T n] [--set a.b=v]...\n"
+     "        [--device auto|cpu|cuda] [--threads n]",
      "Classifies the images of IDX (.gz or raw) or CIFAR-10 .bin files; writes\n"
      "    file,index,class and the score of every class as CSV."},
     {"info", cli_info, "info RUN|CHECKPOINT|FILE.safetensors",
      "Lists what is in a checkpoint: metadata, tensors, shapes, bytes."},
     {"grad", cli_grad,
      "grad RECIPE --out one_step.safetensors [--from CHECKPOINT] [--soft]\n"
-     "        [--set a.b=v]...",
+     "        [--set a.b=v]... [--device auto|cpu|cuda] [-T n] [--seed n] [--threads n]",
      "One forward and backward on the first batch, written with inputs, labels,\n"
      "    parameters, every gradient, currents, logits, loss and statistics;\n"
      "    scripts/compare_torch.py checks it against PyTorch. --soft: the smooth twin."},
     {"bench", cli_bench,
      "bench train|ops RECIPE [--steps n] [--warmup n] [--set a.b=v]... [-T n]\n"
-     "        [--threads n]",
+     "        [--device auto|cpu|cuda] [--seed n] [--threads n]",
      "train: times whole training steps, and their convolutions and products alone.\n"
      "    ops: time and memory traffic of each layer's forward and backward."},
     {"help", cli_help, "help [COMMAND|recipe]",

@@ -19,8 +19,8 @@ static const option_entry entries[] = {
     {"resume", 1, NULL, 0},     {"from", 1, NULL, 0},
     {"checkpoint", 1, NULL, 0}, {"dry-run", 0, NULL, 0},
     {"force", 0, NULL, 0},      {"soft", 0, NULL, 0},
-    {"help", 0, NULL, 'h'},     {"steps", 1, NULL, 0},
-    {"warmup", 1, NULL, 0},     {"device", 1, "device", 0},
+    {"steps", 1, NULL, 0},      {"warmup", 1, NULL, 0},
+    {"device", 1, "device", 0},
     {"seed", 1, "seed", 0},     {"epochs", 1, "train.epochs", 0},
     {"threads", 1, "threads", 0}, {"T", 1, "T", 'T'},
     {"times", 1, NULL, 'T'},
@@ -32,7 +32,7 @@ static bool allows(const char *allowed, const char *name) {
   for (const char *p = allowed; (p = strstr(p, name)); p += length)
     if ((p == allowed || p[-1] == ' ') && (p[length] == ' ' || p[length] == 0))
       return true;
-  return !strcmp(name, "help");
+  return false;
 }
 
 static surge_status add_override(cli_options *o, const char *key,
@@ -79,7 +79,6 @@ static surge_status take(cli_options *o, const option_entry *entry,
   if (!strcmp(name, "dry-run")) o->dry_run = true;
   if (!strcmp(name, "force")) o->force = true;
   if (!strcmp(name, "soft")) o->soft = true;
-  if (!strcmp(name, "help")) o->help = true;
   return SURGE_OK;
 }
 
@@ -102,7 +101,7 @@ surge_status cli_parse(cli_options *o, int argc, char **argv,
   opterr = 0;
   for (;;) {
     int index = -1;
-    int letter = getopt_long(argc, argv, "+:T:h", longs, &index);
+    int letter = getopt_long(argc, argv, "+:T:", longs, &index);
     if (letter == -1) {
       if (optind >= argc) break;
       if (o->positionals == CLI_MAX)
@@ -119,7 +118,7 @@ surge_status cli_parse(cli_options *o, int argc, char **argv,
                         "(see surge help %s)", argv[optind - 1], argv[0], argv[0]);
     SURGE_TRY(take(o, entry, optarg));
   }
-  if (o->help || (o->positionals >= min && o->positionals <= max)) return SURGE_OK;
+  if (o->positionals >= min && o->positionals <= max) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge %s: wanted %d to %d arguments, "
                     "found %d (see surge help %s)", argv[0], min, max,
                     o->positionals, argv[0]);

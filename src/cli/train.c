@@ -169,9 +169,9 @@ surge_status cli_train(int argc, char **argv) {
   if (o.positionals == 0 && !o.resume)
     return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge train: wanted a recipe, found "
                       "none (see surge help train)");
-  if (o.resume && o.out)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge train: wanted --resume or --out, "
-                      "found both");
+  if (o.resume && (o.out || o.force))
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge train: wanted --resume, or --out "
+                      "and --force, found both");
   surge_status status =
       o.resume ? read_resumed(&recipe, &o)
                : surge_recipe_read(&recipe, o.positional[0], o.overrides);

@@ -1,8 +1,9 @@
 /* init.c - the first values of a network's parameters.
  *
  * Weights and biases as PyTorch's layers start: uniform in +-1/sqrt(fan_in),
- * fan_in = inputs of one output. Each value is drawn by (seed, tensor, index),
- * so a network's start depends on nothing but its seed and its layers. */
+ * fan_in = inputs of one output. Each value is drawn by (seed, layer, weight or
+ * bias, index): the start depends on nothing but the seed and the layers, so
+ * that PSG or PDA, on or off, start from the same weights. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -14,9 +15,9 @@ static void fill(float *values, size_t count, float value) {
 }
 
 static void fill_uniform(float *values, size_t count, double bound,
-                         uint64_t seed, uint32_t tensor) {
+                         uint64_t seed, uint32_t stream) {
   for (size_t i = 0; i < count; i++) {
-    surge_philox4 draw = surge_philox(seed, 0, SURGE_RANDOM_INIT, tensor,
+    surge_philox4 draw = surge_philox(seed, 0, SURGE_RANDOM_INIT, stream,
                                       (uint32_t)(i / 4));
     double u = (double)surge_uniform(draw.x[i % 4]);
     values[i] = (float)((2 * u - 1) * bound);
@@ -32,12 +33,12 @@ static surge_status set_constant(surge_net *net, int32_t id, float value,
   return net->backend->upload(net->context, surge_at(net, id), host, t->bytes);
 }
 
-static surge_status set_uniform(surge_net *net, int32_t id, double bound,
-                                float *host) {
+static surge_status set_uniform(surge_net *net, int32_t id, uint32_t stream,
+                                double bound, float *host) {
   if (id < 0) return SURGE_OK;
   const surge_tensor *t = &net->table.tensors[id];
   fill_uniform(host, t->bytes / sizeof(float), bound,
-               (uint64_t)net->recipe->seed, (uint32_t)id);
+               (uint64_t)net->recipe->seed, stream);
   return net->backend->upload(net->context, surge_at(net, id), host, t->bytes);
 }
 
@@ -47,8 +48,9 @@ static surge_status initialize_layer(surge_net *net, int32_t i, float *host) {
   if (ids->weight >= 0) {
     const int64_t *shape = net->table.tensors[ids->weight].shape;
     double bound = 1 / sqrt((double)(shape[1] * shape[2] * shape[3]));
-    SURGE_TRY(set_uniform(net, ids->weight, bound, host));
-    SURGE_TRY(set_uniform(net, ids->bias, bound, host));
+    uint32_t stream = 2 * (uint32_t)i;
+    SURGE_TRY(set_uniform(net, ids->weight, stream, bound, host));
+    SURGE_TRY(set_uniform(net, ids->bias, stream + 1, bound, host));
   }
   SURGE_TRY(set_constant(net, ids->gamma, 1, host));
   SURGE_TRY(set_constant(net, ids->step_scale, 1, host));

@@ -130,6 +130,8 @@ static void declare_neuron(surge_net *net, int32_t i) {
   ids->scalars = vector(net, SURGE_ROLE_SCALAR, 0, name, "scalars",
                         SURGE_SCALAR_COUNT);
   ids->width = vector(net, SURGE_ROLE_SCALAR, 0, name, "width", 2 * P);
+  net->table.tensors[ids->scalars].resumed = true; /* an epoch's end reports */
+  net->table.tensors[ids->width].resumed = true;   /* them without a pass   */
   if (n->pda != SURGE_PDA_OFF)
     ids->pda = vector(net, SURGE_ROLE_SCALAR, 0, name, "pda",
                       3 * surge_layer_pda_count(layer));
@@ -178,10 +180,10 @@ static void declare_outputs(surge_net *net) {
   int32_t L = net->model.count;
   surge_map input = net->model.input;
   bool poisson = net->model.poisson;
-  net->input = activation(net, "", "input", 1, input, -1,
-                          poisson ? -1 : last_read(net, 0));
+  int32_t last = net->options.keep_currents ? 2 * L + 1 : last_read(net, 0);
+  net->input = activation(net, "", "input", 1, input, -1, poisson ? -1 : last);
   net->coded = poisson ? activation(net, "", "coded", net->options.T, input, -1,
-                                    last_read(net, 0))
+                                    last)
                        : SURGE_NONE;
   for (int32_t i = 0; i < L; i++) {
     const surge_layer *layer = &net->model.layers[i];

@@ -106,6 +106,17 @@ static void cifarnet(list *l) {
   add_classifier(l);
 }
 
+/* Raises the number of the layer added last until no other has its name. */
+static void make_unique(list *l) {
+  surge_layer_spec *last = &l->specs[l->count - 1];
+  for (int32_t i = 0; i < l->count - 1; i++) {
+    if (strcmp(l->specs[i].name, last->name) != 0) continue;
+    snprintf(last->name, sizeof last->name, "%s%d", kind_names[last->kind],
+             ++l->number[last->kind]);
+    i = -1; /* from the start again */
+  }
+}
+
 static void add_readout(list *l) {
   surge_readout readout = l->recipe->model.readout;
   if (readout == SURGE_READOUT_MEMBRANE) { /* it leaks, and that is all */
@@ -116,6 +127,7 @@ static void add_readout(list *l) {
     neuron->granularity = SURGE_PER_LAYER;
   } else if (readout == SURGE_READOUT_SPIKES)
     add_neuron(l);
+  if (readout != SURGE_READOUT_LOGITS && !l->failed) make_unique(l);
 }
 
 /* The layers as the recipe lists them; their numbers go on in the readout. */

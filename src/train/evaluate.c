@@ -1,5 +1,4 @@
 /* evaluate.c - a net over a set of images, nothing learned. */
-#include "src/train/schedule.h"
 #include "src/train/session.h"
 
 surge_status surge_evaluation_of(surge_net *net, double seconds,
@@ -15,18 +14,17 @@ surge_status surge_evaluation_of(surge_net *net, double seconds,
 }
 
 surge_status surge_evaluate(surge_net *net, surge_loader *loader,
-                            const surge_recipe *recipe,
+                            const surge_step *step,
                             surge_evaluation *result) {
   double start = surge_seconds();
-  surge_step step = surge_step_at(recipe, 0, 0, 1, true);
   SURGE_TRY(surge_net_reset_metrics(net));
   SURGE_TRY(surge_net_reset_statistics(net));
-  SURGE_TRY(surge_loader_start(loader, step.seed, 0, 0, false));
+  SURGE_TRY(surge_loader_start(loader, step->seed, 0, 0, false));
   for (;;) {
     surge_batch batch;
     SURGE_TRY(surge_loader_next(loader, &batch));
     if (batch.n == 0) break;
-    SURGE_TRY(surge_net_load(net, &batch, &step));
+    SURGE_TRY(surge_net_load(net, &batch, step));
     SURGE_TRY(surge_net_forward(net, SURGE_PASS_EVALUATE, true));
   }
   return surge_evaluation_of(net, surge_seconds() - start, result);

@@ -48,6 +48,7 @@ static surge_status flush_file(const surge_folder *folder, FILE *file,
 static surge_status make_folder(const char *path) {
   char part[SURGE_PATH];
   snprintf(part, sizeof part, "%s", path);
+  if (!*path) return SURGE_FAIL(SURGE_ERROR_RECIPE, "--out: wanted a folder, found nothing");
   for (char *p = part + 1;; p++) {
     char end = *p;
     if (end != '/' && end != 0) continue;
@@ -88,6 +89,20 @@ static surge_status write_recipe(const surge_folder *folder,
   return status;
 }
 
+/* Checkpoints and event files of the run that stood here before. */
+static void remove_old(const surge_folder *folder) {
+  DIR *dir = opendir(folder->path);
+  for (struct dirent *entry; dir && (entry = readdir(dir));) {
+    char name[SURGE_PATH];
+    bool old = !strncmp(entry->d_name, "checkpoint_", 11) ||
+               !strncmp(entry->d_name, "events.out.tfevents.", 20);
+    snprintf(name, sizeof name, "%.*s/%.255s", SURGE_PATH - 260, folder->path,
+             entry->d_name);
+    if (old) unlink(name);
+  }
+  if (dir) closedir(dir);
+}
+
 surge_status surge_folder_create(surge_folder *folder, const char *path,
                                  const surge_recipe *recipe, bool force) {
   *folder = (surge_folder){0};
@@ -97,13 +112,7 @@ surge_status surge_folder_create(surge_folder *folder, const char *path,
                       "in it (--resume goes on with that run, --force overwrites "
                       "it)", path);
   SURGE_TRY(make_folder(path));
-  static const char *const old[] = {"checkpoint_last.safetensors",
-                                    "checkpoint_best.safetensors"};
-  for (int i = 0; i < 2; i++) {
-    char name[SURGE_PATH];
-    join(name, folder, old[i]);
-    unlink(name);
-  }
+  remove_old(folder);
   SURGE_TRY(write_recipe(folder, recipe));
   SURGE_TRY(begin_file(folder, &folder->metrics, "metrics.csv", metrics_header));
   SURGE_TRY(begin_file(folder, &folder->layers, "layers.csv", layers_header));
@@ -136,9 +145,10 @@ static surge_status keep_rows(const surge_folder *folder, const char *name,
 }
 
 surge_status surge_folder_resume(surge_folder *folder, const char *path,
-                                 int32_t epochs) {
+                                 const surge_recipe *recipe, int32_t epochs) {
   *folder = (surge_folder){0};
   snprintf(folder->path, sizeof folder->path, "%s", path);
+  SURGE_TRY(write_recipe(folder, recipe));
   SURGE_TRY(keep_rows(folder, "metrics.csv", epochs));
   SURGE_TRY(keep_rows(folder, "layers.csv", epochs));
   SURGE_TRY(open_file(folder, &folder->metrics, "metrics.csv", "a"));

@@ -16,14 +16,14 @@ typedef struct surge_folder {
 
 /* Makes the folder (and its parents) and begins its files. An existing folder
  * with files is SURGE_ERROR_RECIPE unless `force`: then its files are begun
- * anew and old checkpoints removed. */
+ * anew, and old checkpoints and event files removed. */
 surge_status surge_folder_create(surge_folder *folder, const char *path,
                                  const surge_recipe *recipe, bool force);
 
 /* Goes on with the files of a run of which `epochs` are done: rows of later
- * epochs are taken out. */
+ * epochs are taken out, and recipe.yaml says how long it goes on now. */
 surge_status surge_folder_resume(surge_folder *folder, const char *path,
-                                 int32_t epochs);
+                                 const surge_recipe *recipe, int32_t epochs);
 void surge_folder_close(surge_folder *folder);
 
 /* A line of log.txt. */

@@ -68,9 +68,12 @@ static surge_status write_dump(surge_session *session, bool soft,
   return status;
 }
 
-surge_status surge_gradient_dump(const surge_recipe *recipe, const char *from,
+surge_status surge_gradient_dump(const surge_recipe *original, const char *from,
                                  bool soft, const char *out) {
   surge_session session;
+  surge_recipe one_batch = *original; /* its gradient, not a share of a step */
+  const surge_recipe *recipe = &one_batch;
+  one_batch.train.accumulate = 1;
   surge_net_options options = {.training = true, .soft = soft,
                                .keep_currents = true};
   surge_status status = surge_session_open(&session, recipe, &options);

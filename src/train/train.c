@@ -89,13 +89,14 @@ static surge_status check_fault(run *r) {
   const char *layer;
   SURGE_TRY(surge_net_fault(r->session.net, &layer));
   if (!layer) return SURGE_OK;
-  SURGE_TRY(tell(r, "diverged: layer %s was not finite in epoch %d, batch %d",
-                 layer, r->position.epoch + 1, r->position.batch));
+  SURGE_TRY(tell(r, "diverged: layer %s was not finite at step %lld", layer,
+                 (long long)r->position.step));
   return SURGE_FAIL(SURGE_ERROR_DIVERGED, "layer %s was not finite at step %lld "
-                    "(epoch %d, batch %d); nothing was updated since, and the "
-                    "checkpoints in %s are those before it (a smaller optim.lr or "
-                    "optim.clip_norm may help)", layer, (long long)r->position.step,
-                    r->position.epoch + 1, r->position.batch, r->folder.path);
+                    "(%d epochs and %d batches done); nothing was updated since, "
+                    "and the checkpoints in %s are those before it (a smaller "
+                    "optim.lr or optim.clip_norm may help)", layer,
+                    (long long)r->position.step, r->position.epoch,
+                    r->position.batch, r->folder.path);
 }
 
 static surge_status report_progress(run *r) {
@@ -168,11 +169,18 @@ static surge_status save_last(run *r) {
   return save_as(r, "checkpoint_last.safetensors", true);
 }
 
+/* The numbers that the last update was made with. */
+static surge_step last_step(const run *r) {
+  return surge_step_at(r->recipe, r->position.epoch, r->position.step - 1,
+                       r->steps_per_epoch, true);
+}
+
 static surge_status evaluate_on(run *r, surge_loader *loader, const char *split,
                                 surge_evaluation *result) {
   *result = (surge_evaluation){0};
   if (!loader) return SURGE_OK;
-  SURGE_TRY(surge_evaluate(r->session.net, loader, r->recipe, result));
+  surge_step last = last_step(r);
+  SURGE_TRY(surge_evaluate(r->session.net, loader, &last, result));
   return surge_folder_layers(&r->folder, r->session.net, r->position.epoch, split);
 }
 
@@ -194,9 +202,7 @@ static surge_status measure(run *r, surge_epoch_result *result) {
   if (r->first_batch == 0)
     result->samples_per_s = (double)result->train.samples / seconds;
   result->wait_share = surge_loader_waited(s->train_loader) / seconds;
-  surge_step last = surge_step_at(r->recipe, epoch, r->position.step - 1,
-                                  r->steps_per_epoch, false);
-  result->learning_rate = (double)last.learning_rate[SURGE_GROUP_WEIGHT];
+  result->learning_rate = (double)last_step(r).learning_rate[SURGE_GROUP_WEIGHT];
   bool due = epoch % r->recipe->train.eval_every == 0 || epoch == result->epochs;
   if (!due) return SURGE_OK;
   SURGE_TRY(evaluate_on(r, s->validation_loader, "validation",
@@ -210,6 +216,7 @@ static surge_status end_epoch(run *r) {
   r->position.epoch++;
   r->position.batch = 0;
   SURGE_TRY(measure(r, &result));
+  SURGE_TRY(check_fault(r)); /* the last update may show in the evaluation */
   const surge_evaluation *judge =
       r->session.validation_loader ? &result.validation : &result.test;
   if (judge->samples > 0 && judge->accuracy > r->position.best) {
@@ -235,7 +242,8 @@ static surge_status open_folder(run *r) {
   char path[SURGE_PATH + 64];
   snprintf(path, sizeof path, "%s/checkpoint_last.safetensors", o->folder);
   SURGE_TRY(surge_position_restore(&r->session, &r->position, path));
-  SURGE_TRY(surge_folder_resume(&r->folder, o->folder, r->position.epoch));
+  SURGE_TRY(surge_folder_resume(&r->folder, o->folder, r->recipe,
+                                r->position.epoch));
   return tell(r, "resumed after %d epochs and %d batches", r->position.epoch,
               r->position.batch);
 }

@@ -48,6 +48,8 @@ Test(cli, bad_input_gives_one_line_and_its_exit_code) {
       {"no such command", "trian", "trian", 2},
       {"no recipe", "train", "recipe", 2},
       {"unknown option", "train --colour x", "--colour", 2},
+      {"abbreviated help", "bench --h", "--h", 2},
+      {"no folder", "train " RECIPE SMALL "--out ''", "--out", 2},
       {"missing file", "train none.yaml", "none.yaml", 2},
       {"wrong key", "train key.yaml", "key.yaml:1:1: optin", 2},
       {"wrong type", "train type.yaml", "type.yaml:1:4: T", 2},
@@ -140,6 +142,7 @@ Test(cli, a_run_from_recipe_to_prediction) {
   run_in(folder, "grad " RECIPE SMALL "--out one_step.safetensors --soft", "");
   run_in(folder, "info one_step.safetensors", "grad.neuron1.rho");
   run_in(folder, "train --resume run --set train.epochs=2", "epoch 2/2");
+  run_in(folder, "train --resume run", "after 2 epochs");
   run_in(folder, "train " RECIPE SMALL "--out run --force", "epoch 1/1");
   run_in(folder, "bench train " RECIPE SMALL "--steps 2 --warmup 1", "library_ms");
   run_in(folder, "bench ops " RECIPE SMALL "--steps 1 --warmup 1", "neuron1");

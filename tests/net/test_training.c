@@ -146,6 +146,61 @@ Test(training, every_parameter_moves_in_one_step) {
   surge_recipe_free(&recipe);
 }
 
+/* Ablations at one seed differ in what they name, not in their start. */
+Test(training, psg_and_pda_start_from_the_same_weights) {
+  static const char *const overrides[] = {
+      NULL, "surrogate.width_rule=fixed", "pda.weight=0", "model.norm=none"};
+  surge_tensor_list first = {0};
+  run_needs_data();
+  for (size_t i = 0; i < sizeof overrides / sizeof *overrides; i++) {
+    surge_recipe recipe = run_recipe(everything, overrides[i]);
+    surge_session s;
+    surge_tensor_list list;
+    open_session(&s, &recipe);
+    cr_assert_eq(surge_net_save(s.net, &list, false), SURGE_OK);
+    for (size_t k = 0; k < first.count; k++)
+      for (size_t j = 0; j < list.count; j++)
+        if (strstr(list.tensors[j].name, ".weight") &&
+            !strcmp(first.tensors[k].name, list.tensors[j].name))
+          cr_expect_eq(memcmp(first.tensors[k].data, list.tensors[j].data,
+                              surge_named_tensor_bytes(&list.tensors[j])),
+                       0, "%s: %s differs", overrides[i], list.tensors[j].name);
+    if (i == 0)
+      first = list;
+    else
+      surge_tensor_list_free(&list);
+    surge_session_close(&s);
+    surge_recipe_free(&recipe);
+  }
+  surge_tensor_list_free(&first);
+}
+
+/* The last row of a run's layers.csv must show the width at its end. */
+Test(training, scheduled_widths_arrive_in_evaluation) {
+  static const char yaml[] =
+      "T: 2\n"
+      "data: {set: fashion_mnist, limit: 32, test_limit: 16}\n"
+      "model: {arch: convnet, channels: [8], pool: [true]}\n"
+      "surrogate: {width_rule: schedule, width: 2.0, width_end: 0.5}\n"
+      "train: {epochs: 2, batch: 16}\n";
+  char folder[64], path[128], line[512] = "", split[16];
+  double width = 0;
+  run_needs_data();
+  run_make_folder(folder);
+  cr_assert_eq(train_once(yaml, NULL, folder, "w"), SURGE_OK, "%s",
+               surge_last_error());
+  snprintf(path, sizeof path, "%s/w/layers.csv", folder);
+  FILE *file = fopen(path, "r");
+  cr_assert_not_null(file);
+  while (fgets(line, sizeof line, file)) continue;
+  fclose(file);
+  cr_assert_eq(sscanf(line, "%*d,%15[a-z],%*[^,],%*d,%*f,%*f,%*f,%*f,%*f,%lf", split,
+                      &width), 2, "%s", line);
+  cr_expect_str_eq(split, "test");
+  cr_expect_float_eq(width, 0.5, 1e-6, "%g", width);
+  run_remove_folder(folder);
+}
+
 /* Large allocations of this program, counted. oneDNN takes and returns a few
  * small blocks for each primitive that it runs; a tensor would be larger. */
 static atomic_int large_allocations;
