@@ -145,10 +145,10 @@ const surge_key surge_keys[] = {
     {"threads", INT(recipe.threads), BETWEEN(0, 4096), .standard = "0",
      .text = "CPU threads, 0: one a core; results do not depend on it."},
     {"deterministic", BOOL(recipe.deterministic), .standard = "true",
-     .text = "Same bits on every run of one device."},
+     .text = "Same bits on every run of one device; the CPU always gives them."},
     {"workspace_mb", INT(recipe.workspace_mb), BETWEEN(0, 1 << 20),
      .unit = "MiB", .standard = "256",
-     .text = "Cap under which library algorithms are chosen."},
+     .text = "Device: cap under which library algorithms are chosen."},
     {"T", INT(recipe.T), BETWEEN(1, 4096), .unit = "steps", .standard = "4",
      .text = "Time steps for which each sample is shown."},
 

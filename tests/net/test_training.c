@@ -1,6 +1,8 @@
 /* Does a network learn, and are runs the same to the bit: two of them, 1 thread
  * and 2, interrupted and resumed or not? */
 #include <criterion/criterion.h>
+#include <criterion/logging.h>
+#include <glob.h>
 #include <malloc.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -252,6 +254,36 @@ Test(training, memory_is_linear_in_T) {
   }
   backend->close(context);
   surge_recipe_free(&recipe);
+}
+
+/* Every recipe of the repository whose data is there, for two batches. */
+Test(training, every_recipe_runs_on_64_images) {
+  glob_t found;
+  char folder[64], name[24], path[SURGE_PATH];
+  const char *data = getenv("SURGE_TEST_DATA");
+  cr_assert_eq(glob(SURGE_SOURCE_DIR "/benchmarks/recipes/*.yaml", 0, NULL, &found), 0);
+  run_make_folder(folder);
+  for (size_t i = 0; i < found.gl_pathc; i++) {
+    static const char *const small[] = {"data.limit=64", "data.test_limit=32",
+                                        "data.validation=0", "train.batch=32",
+                                        "train.epochs=1",
+                                        "schedule.warmup_epochs=0", NULL};
+    surge_recipe recipe;
+    cr_assert_eq(surge_recipe_read(&recipe, found.gl_pathv[i], small), SURGE_OK, "%s",
+                 surge_last_error());
+    snprintf(path, sizeof path, "%s/%s", data ? data : "", recipe.data.set);
+    if (data && strcmp(recipe.data.set, "fashion_mnist") != 0)
+      snprintf(recipe.data.path, sizeof recipe.data.path, "%.900s", path);
+    snprintf(name, sizeof name, "%zu", i);
+    if (surge_dataset_probe(&recipe.data) != SURGE_OK)
+      cr_log_warn("skipped: %s: %s", found.gl_pathv[i], surge_last_error());
+    else
+      cr_expect_eq(run_train(&recipe, folder, name, false, NULL), SURGE_OK, "%s: %s",
+                   found.gl_pathv[i], surge_last_error());
+    surge_recipe_free(&recipe);
+  }
+  globfree(&found);
+  run_remove_folder(folder);
 }
 
 /* --- trouble -------------------------------------------------------------- */
