@@ -31,6 +31,7 @@ gnuplot <<PLOT
 set terminal pngcairo size 1200,400 font "sans,11"
 set output "$out/widths.png"
 set datafile separator ","
+rows(layer, start) = sprintf("< awk -F, '\$3 == \"%s\" && \$1 == \"%s\"' $out/widths.csv", layer, start)
 set multiplot layout 1,3 title "Learned width of the surrogate, from five starts (20,000 images of Fashion-MNIST, T = 2)"
 set logscale y 2
 set yrange [0.15:8]
@@ -40,8 +41,7 @@ set grid
 do for [layer in "neuron1 neuron2 neuron3"] {
   set title layer
   set ylabel (layer eq "neuron1" ? "width w" : "")
-  plot for [start in "0.2 0.5 1 2.5 5"] "$out/widths.csv" \
-    using (strcol(3) eq layer && strcol(1) eq start ? column(2) : NaN):4 with linespoints pt 7 lw 2
+  plot for [start in "0.2 0.5 1 2.5 5"] rows(layer, start) using 2:4 with linespoints pt 7 lw 2
 }
 unset multiplot
 PLOT
