@@ -31,8 +31,10 @@ static surge_status cpu_allocate(surge_context *context, void **memory,
   size_t rounded = (bytes + 63) / 64 * 64;
   *memory = aligned_alloc(64, rounded ? rounded : 64);
   if (*memory) return SURGE_OK;
-  return SURGE_FAIL(SURGE_ERROR_DEVICE, "cpu: wanted %zu bytes of memory, "
-                    "found less", bytes);
+  return SURGE_FAIL(SURGE_ERROR_DEVICE,
+                    "cpu: wanted %zu bytes of memory, "
+                    "found less",
+                    bytes);
 }
 
 static void cpu_release(surge_context *context, void *memory) {

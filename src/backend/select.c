@@ -4,7 +4,8 @@
 surge_status surge_backend_find(const surge_backend **backend,
                                 surge_device device) {
   if (device == SURGE_DEVICE_CUDA)
-    return SURGE_FAIL(SURGE_ERROR_DEVICE, "device: wanted cuda, found a build "
+    return SURGE_FAIL(SURGE_ERROR_DEVICE,
+                      "device: wanted cuda, found a build "
                       "whose only backend is the CPU's");
   *backend = &surge_cpu;
   return SURGE_OK;

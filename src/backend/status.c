@@ -11,8 +11,7 @@ const char *surge_last_error(void) { return last_error; }
 const char *surge_status_text(surge_status status) {
   switch (status) {
 #define TEXT(name, code, text)                                                 \
-  case SURGE_##name:                                                           \
-    return text;
+  case SURGE_##name: return text;
     SURGE_STATUS_LIST(TEXT)
 #undef TEXT
   }
@@ -22,8 +21,7 @@ const char *surge_status_text(surge_status status) {
 int surge_exit_code(surge_status status) {
   switch (status) {
 #define CODE(name, code, text)                                                 \
-  case SURGE_##name:                                                           \
-    return code;
+  case SURGE_##name: return code;
     SURGE_STATUS_LIST(CODE)
 #undef CODE
   }

@@ -56,12 +56,14 @@ static surge_status bench_train(surge_session *s, const cli_options *o) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   double step = median(step_ms, o->steps);
-  printf("name,threads,T,batch,steps,median_ms,min_ms,max_ms,samples_per_s,"
-         "peak_rss_mb,library_ms\n");
+  printf(
+      "name,threads,T,batch,steps,median_ms,min_ms,max_ms,samples_per_s,"
+      "peak_rss_mb,library_ms\n");
   printf("%s,%d,%d,%d,%d,%.2f,%.2f,%.2f,%.1f,%.1f,%.2f\n", s->recipe->name,
-         s->recipe->threads, s->recipe->T, s->recipe->train.batch, o->steps, step,
-         step_ms[0], step_ms[o->steps - 1], 1e3 * s->recipe->train.batch / step,
-         (double)usage.ru_maxrss / 1024, median(library_ms, o->steps));
+         s->recipe->threads, s->recipe->T, s->recipe->train.batch, o->steps,
+         step, step_ms[0], step_ms[o->steps - 1],
+         1e3 * s->recipe->train.batch / step, (double)usage.ru_maxrss / 1024,
+         median(library_ms, o->steps));
   return SURGE_OK;
 }
 
@@ -88,7 +90,8 @@ static double copy_rate(void) {
  * statistics, then neuron) and writes s; backward reads z and gs, writes da,
  * and with a norm reads z and da and writes dz. */
 static void print_time(const surge_layer_time *t, int steps) {
-  double forward = 1e3 * t->forward / steps, backward = 1e3 * t->backward / steps;
+  double forward = 1e3 * t->forward / steps,
+         backward = 1e3 * t->backward / steps;
   printf("%-12s %10.3f %10.3f", t->name, forward, backward);
   if (t->neuron) {
     double z = 4e-9 * t->inputs, s = 4e-9 * t->outputs;
@@ -112,8 +115,10 @@ static surge_status bench_ops(surge_session *s, const cli_options *o) {
     print_time(&times[i], o->steps);
     total += 1e3 * (times[i].forward + times[i].backward) / o->steps;
   }
-  printf("all layers %.2f ms a step, T %d, batch %d; a copy by one thread: %.1f "
-         "GB/s\n", total, s->recipe->T, s->recipe->train.batch, copy_rate());
+  printf(
+      "all layers %.2f ms a step, T %d, batch %d; a copy by one thread: %.1f "
+      "GB/s\n",
+      total, s->recipe->T, s->recipe->train.batch, copy_rate());
   return SURGE_OK;
 }
 
@@ -134,15 +139,19 @@ static surge_status bench(const surge_recipe *recipe, const cli_options *o,
 surge_status cli_bench(int argc, char **argv) {
   cli_options o;
   surge_recipe recipe;
-  SURGE_TRY(cli_parse(&o, argc, argv, "steps warmup set T threads device seed", 2, 2));
+  SURGE_TRY(cli_parse(&o, argc, argv, "steps warmup set T threads device seed",
+                      2, 2));
   bool ops = !strcmp(o.positional[0], "ops");
   if (!ops && strcmp(o.positional[0], "train") != 0)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge bench: wanted train or ops, found "
-                      "%s", o.positional[0]);
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "surge bench: wanted train or ops, found "
+                      "%s",
+                      o.positional[0]);
   if (o.steps < 1 || o.steps > MAX_STEPS)
     return SURGE_FAIL(SURGE_ERROR_RECIPE, "--steps: wanted 1 to %d, found %d",
                       MAX_STEPS, o.steps);
-  surge_status status = surge_recipe_read(&recipe, o.positional[1], o.overrides);
+  surge_status status =
+      surge_recipe_read(&recipe, o.positional[1], o.overrides);
   if (status == SURGE_OK) status = bench(&recipe, &o, ops);
   surge_recipe_free(&recipe);
   return status;

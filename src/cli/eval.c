@@ -16,8 +16,10 @@ static surge_status parse_times(const char *text, int32_t *times, int *count) {
     long T = strtol(p, &end, 10);
     if (end == p || T < 1 || T > 4096 || *count == MAX_TIMES ||
         (*end != ',' && *end != 0))
-      return SURGE_FAIL(SURGE_ERROR_RECIPE, "-T: wanted numbers of steps from 1 "
-                        "to 4096 with commas between, found %s", text);
+      return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                        "-T: wanted numbers of steps from 1 "
+                        "to 4096 with commas between, found %s",
+                        text);
     times[(*count)++] = (int32_t)T;
     if (*end == 0) return SURGE_OK;
     p = end;
@@ -32,8 +34,10 @@ static surge_status check_tebn(const surge_recipe *recipe, int32_t T) {
     tebn = tebn || (recipe->model.layers[i].kind == SURGE_LAYER_NORM &&
                     recipe->model.layers[i].norm == SURGE_NORM_TEBN);
   if (tebn && T != recipe->T)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "-T: wanted %d, the T that the tebn "
-                      "norms were trained with, found %d", recipe->T, T);
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "-T: wanted %d, the T that the tebn "
+                      "norms were trained with, found %d",
+                      recipe->T, T);
   return SURGE_OK;
 }
 
@@ -69,9 +73,11 @@ static surge_status print_energy(surge_net *net) {
     total.acs += e.acs;
     total.joules += e.joules;
   }
-  printf("  %-12s %10s %12s %14.0f %14.0f %12.4g  an inference, 45 nm: %.1f pJ a "
-         "MAC, %.1f pJ a synaptic operation\n", "total", "", "", total.macs,
-         total.acs, total.joules, SURGE_JOULE_MAC * 1e12, SURGE_JOULE_AC * 1e12);
+  printf(
+      "  %-12s %10s %12s %14.0f %14.0f %12.4g  an inference, 45 nm: %.1f pJ a "
+      "MAC, %.1f pJ a synaptic operation\n",
+      "total", "", "", total.macs, total.acs, total.joules,
+      SURGE_JOULE_MAC * 1e12, SURGE_JOULE_AC * 1e12);
   return SURGE_OK;
 }
 
@@ -104,7 +110,8 @@ static surge_status check_finite(surge_net *net, const char *file) {
   const char *layer;
   SURGE_TRY(surge_net_fault(net, &layer));
   if (!layer) return SURGE_OK;
-  return SURGE_FAIL(SURGE_ERROR_DIVERGED, "%s: layer %s is not finite", file, layer);
+  return SURGE_FAIL(SURGE_ERROR_DIVERGED, "%s: layer %s is not finite", file,
+                    layer);
 }
 
 /* --- one T ---------------------------------------------------------------- */
@@ -122,9 +129,10 @@ static surge_status evaluate_at(surge_session *session,
   surge_step step = {.seed = (uint64_t)recipe->seed, .schedule = 1};
   SURGE_TRY(surge_evaluate(session->net, session->test_loader, &step, &e));
   SURGE_TRY(check_finite(session->net, file));
-  printf("T %d%s: test accuracy %.2f %%, loss %.4f, %llu images, %.0f images/s\n",
-         T, T == recipe->T ? " (as trained)" : "", 100 * e.accuracy, e.loss,
-         (unsigned long long)e.samples, (double)e.samples / e.seconds);
+  printf(
+      "T %d%s: test accuracy %.2f %%, loss %.4f, %llu images, %.0f images/s\n",
+      T, T == recipe->T ? " (as trained)" : "", 100 * e.accuracy, e.loss,
+      (unsigned long long)e.samples, (double)e.samples / e.seconds);
   SURGE_TRY(print_layers(session->net));
   return print_energy(session->net);
 }
@@ -147,16 +155,21 @@ surge_status cli_eval(int argc, char **argv) {
   cli_options o;
   surge_recipe recipe;
   char path[SURGE_PATH], file[SURGE_PATH];
-  SURGE_TRY(cli_parse(&o, argc, argv, "times checkpoint set device threads", 1, 1));
+  SURGE_TRY(
+      cli_parse(&o, argc, argv, "times checkpoint set device threads", 1, 1));
   for (int i = 0; o.overrides[i]; i++)
     if (!strncmp(o.overrides[i], "T=", 2))
-      return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge eval: wanted -T for the numbers "
-                        "of steps, found --set %s", o.overrides[i]);
+      return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                        "surge eval: wanted -T for the numbers "
+                        "of steps, found --set %s",
+                        o.overrides[i]);
   snprintf(path, sizeof path, "%s", o.positional[0]);
   if (o.checkpoint) {
     if (strcmp(o.checkpoint, "last") != 0 && strcmp(o.checkpoint, "best") != 0)
-      return SURGE_FAIL(SURGE_ERROR_RECIPE, "--checkpoint: wanted last or best, "
-                        "found %s", o.checkpoint);
+      return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                        "--checkpoint: wanted last or best, "
+                        "found %s",
+                        o.checkpoint);
     snprintf(path, sizeof path, "%.900s/checkpoint_%s.safetensors",
              o.positional[0], o.checkpoint);
   }

@@ -15,14 +15,21 @@ typedef struct option_entry {
 } option_entry;
 
 static const option_entry entries[] = {
-    {"set", 1, NULL, 0},        {"out", 1, NULL, 0},
-    {"resume", 1, NULL, 0},     {"from", 1, NULL, 0},
-    {"checkpoint", 1, NULL, 0}, {"dry-run", 0, NULL, 0},
-    {"force", 0, NULL, 0},      {"soft", 0, NULL, 0},
-    {"steps", 1, NULL, 0},      {"warmup", 1, NULL, 0},
+    {"set", 1, NULL, 0},
+    {"out", 1, NULL, 0},
+    {"resume", 1, NULL, 0},
+    {"from", 1, NULL, 0},
+    {"checkpoint", 1, NULL, 0},
+    {"dry-run", 0, NULL, 0},
+    {"force", 0, NULL, 0},
+    {"soft", 0, NULL, 0},
+    {"steps", 1, NULL, 0},
+    {"warmup", 1, NULL, 0},
     {"device", 1, "device", 0},
-    {"seed", 1, "seed", 0},     {"epochs", 1, "train.epochs", 0},
-    {"threads", 1, "threads", 0}, {"T", 1, "T", 'T'},
+    {"seed", 1, "seed", 0},
+    {"epochs", 1, "train.epochs", 0},
+    {"threads", 1, "threads", 0},
+    {"T", 1, "T", 'T'},
     {"times", 1, NULL, 'T'},
 };
 #define ENTRIES (sizeof entries / sizeof *entries)
@@ -40,26 +47,30 @@ static surge_status add_override(cli_options *o, const char *key,
   int count = 0;
   while (o->overrides[count]) count++;
   if (count == CLI_MAX)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "wanted at most %d overrides", CLI_MAX);
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "wanted at most %d overrides",
+                      CLI_MAX);
   if (!key) {
     o->overrides[count] = value;
     return SURGE_OK;
   }
-  int length = snprintf(o->storage[count], sizeof o->storage[count], "%s=%s", key,
-                        value);
+  int length = snprintf(o->storage[count], sizeof o->storage[count], "%s=%s",
+                        key, value);
   if (length >= (int)sizeof o->storage[count])
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "--%s: wanted a short value, found %s",
-                      key, value);
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "--%s: wanted a short value, found %s", key, value);
   o->overrides[count] = o->storage[count];
   return SURGE_OK;
 }
 
-static surge_status parse_count(const char *name, const char *text, int *value) {
+static surge_status parse_count(const char *name, const char *text,
+                                int *value) {
   char *end;
   long number = strtol(text, &end, 10);
   if (*text == 0 || *end || number < 0 || number > 1000000)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "--%s: wanted a number from 0 to "
-                      "1000000, found %s", name, text);
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "--%s: wanted a number from 0 to "
+                      "1000000, found %s",
+                      name, text);
   *value = (int)number;
   return SURGE_OK;
 }
@@ -97,7 +108,8 @@ surge_status cli_parse(cli_options *o, int argc, char **argv,
   struct option longs[ENTRIES + 1] = {0};
   *o = (cli_options){.steps = 10, .warmup = 3};
   for (size_t i = 0; i < ENTRIES; i++)
-    longs[i] = (struct option){entries[i].name, entries[i].has_argument, NULL, 0};
+    longs[i] =
+        (struct option){entries[i].name, entries[i].has_argument, NULL, 0};
   opterr = 0;
   for (;;) {
     int index = -1;
@@ -110,16 +122,22 @@ surge_status cli_parse(cli_options *o, int argc, char **argv,
       continue;
     }
     if (letter == ':')
-      return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted a value behind it, found "
-                        "none", argv[optind - 1]);
-    const option_entry *entry = letter == '?' ? NULL : find(allowed, index, letter);
+      return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                        "%s: wanted a value behind it, found "
+                        "none",
+                        argv[optind - 1]);
+    const option_entry *entry =
+        letter == '?' ? NULL : find(allowed, index, letter);
     if (!entry)
-      return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: not an option of `surge %s` "
-                        "(see surge help %s)", argv[optind - 1], argv[0], argv[0]);
+      return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                        "%s: not an option of `surge %s` "
+                        "(see surge help %s)",
+                        argv[optind - 1], argv[0], argv[0]);
     SURGE_TRY(take(o, entry, optarg));
   }
   if (o->positionals >= min && o->positionals <= max) return SURGE_OK;
-  return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge %s: wanted %d to %d arguments, "
-                    "found %d (see surge help %s)", argv[0], min, max,
-                    o->positionals, argv[0]);
+  return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                    "surge %s: wanted %d to %d arguments, "
+                    "found %d (see surge help %s)",
+                    argv[0], min, max, o->positionals, argv[0]);
 }

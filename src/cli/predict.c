@@ -9,7 +9,7 @@
 
 typedef struct predictor {
   surge_session session;
-  float *scores;  /* [batch, classes] */
+  float *scores; /* [batch, classes] */
   FILE *out;
   int64_t written;
 } predictor;
@@ -20,7 +20,8 @@ static void write_row(predictor *p, const char *path, uint32_t index,
   for (int32_t k = 1; k < classes; k++)
     if (scores[k] > scores[best]) best = k;
   fprintf(p->out, "%s,%u,%d", path, index, best);
-  for (int32_t k = 0; k < classes; k++) fprintf(p->out, ",%.9g", (double)scores[k]);
+  for (int32_t k = 0; k < classes; k++)
+    fprintf(p->out, ",%.9g", (double)scores[k]);
   fputc('\n', p->out);
   p->written++;
 }
@@ -48,8 +49,10 @@ static surge_status predict_file(predictor *p, const char *path) {
   SURGE_TRY(surge_dataset_open_file(&set, p->session.info, path));
   uint32_t *all = malloc((size_t)set.count * sizeof *all);
   surge_status status = all ? SURGE_OK
-                            : SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for %d "
-                                         "indices", set.count);
+                            : SURGE_FAIL(SURGE_ERROR_DEVICE,
+                                         "no memory for %d "
+                                         "indices",
+                                         set.count);
   for (int32_t i = 0; all && i < set.count; i++) all[i] = (uint32_t)i;
   if (status == SURGE_OK)
     status = surge_loader_create(&loader, &set, all, set.count,
@@ -67,7 +70,8 @@ static surge_status predict_all(predictor *p, const surge_recipe *recipe,
   SURGE_TRY(surge_session_open(&p->session, recipe, &options));
   SURGE_TRY(surge_session_restore(&p->session, checkpoint, false));
   int32_t classes = p->session.info->classes;
-  p->scores = malloc((size_t)recipe->train.batch * (size_t)classes * sizeof(float));
+  p->scores =
+      malloc((size_t)recipe->train.batch * (size_t)classes * sizeof(float));
   if (!p->scores) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for scores");
   fprintf(p->out, "file,index,class");
   for (int32_t k = 0; k < classes; k++) fprintf(p->out, ",score_%d", k);
@@ -82,8 +86,8 @@ static surge_status predict_into(const surge_recipe *recipe,
                                  const char *checkpoint, const cli_options *o) {
   predictor p = {.out = o->out ? fopen(o->out, "w") : stdout};
   if (!p.out)
-    return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted to write it, found: %s", o->out,
-                      strerror(errno));
+    return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted to write it, found: %s",
+                      o->out, strerror(errno));
   surge_status status = predict_all(&p, recipe, checkpoint, o);
   bool written = fflush(p.out) == 0 && !ferror(p.out);
   if (o->out && fclose(p.out) != 0) written = false;
@@ -102,8 +106,8 @@ surge_status cli_predict(int argc, char **argv) {
   surge_recipe recipe;
   char checkpoint[SURGE_PATH];
   SURGE_TRY(cli_parse(&o, argc, argv, "out T threads device set", 2, CLI_MAX));
-  surge_status status = surge_checkpoint_recipe(&recipe, o.positional[0], o.overrides,
-                                                checkpoint, sizeof checkpoint);
+  surge_status status = surge_checkpoint_recipe(
+      &recipe, o.positional[0], o.overrides, checkpoint, sizeof checkpoint);
   if (status == SURGE_OK) status = predict_into(&recipe, checkpoint, &o);
   surge_recipe_free(&recipe);
   return status;

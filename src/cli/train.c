@@ -27,8 +27,10 @@ static void print_progress(void *user, const surge_progress *p) {
   for (int i = 0; i < BAR; i++) bar[i] = i < filled ? '#' : '.';
   bar[BAR] = 0;
   int left = (int)(p->seconds_left + 0.5);
-  fprintf(stderr, "\r\033[Kepoch %d/%d [%s] loss %.4f acc %.2f %%  %.0f samples/s  "
-          "%d:%02d left", p->epoch + 1, p->epochs, bar, p->loss, 100 * p->accuracy,
+  fprintf(stderr,
+          "\r\033[Kepoch %d/%d [%s] loss %.4f acc %.2f %%  %.0f samples/s  "
+          "%d:%02d left",
+          p->epoch + 1, p->epochs, bar, p->loss, 100 * p->accuracy,
           p->samples_per_s, left / 60, left % 60);
 }
 
@@ -47,7 +49,8 @@ static size_t bytes_at(const surge_backend *backend, surge_context *context,
                        const surge_dataset_info *info, int32_t T) {
   surge_net *net;
   surge_net_options options = {.T = T, .training = true};
-  if (surge_net_create(&net, backend, context, recipe, info, &options) != SURGE_OK)
+  if (surge_net_create(&net, backend, context, recipe, info, &options) !=
+      SURGE_OK)
     return 0;
   size_t bytes = surge_net_bytes(net);
   surge_net_destroy(net);
@@ -55,8 +58,8 @@ static size_t bytes_at(const surge_backend *backend, surge_context *context,
 }
 
 /* Layers, bytes, and what a further step costs; then whether the data is there. */
-static surge_status describe(const surge_backend *backend, surge_context *context,
-                             const surge_recipe *recipe,
+static surge_status describe(const surge_backend *backend,
+                             surge_context *context, const surge_recipe *recipe,
                              const surge_dataset_info *info) {
   surge_net *net;
   surge_net_options options = {.training = true};
@@ -101,14 +104,17 @@ static surge_status check_same(const surge_recipe *given,
     copy.device = SURGE_DEVICE_AUTO;
     copy.train.epochs = 1;
     FILE *file = open_memstream(&text[i], &size);
-    if (!file) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for the recipe");
+    if (!file)
+      return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for the recipe");
     status = surge_recipe_write(&copy, file);
     fclose(file);
   }
   if (status == SURGE_OK && strcmp(text[0], text[1]) != 0)
-    status = SURGE_FAIL(SURGE_ERROR_RECIPE, "--resume %s: wanted the recipe that "
-                        "the run was started with (%s/recipe.yaml), found another",
-                        folder, folder);
+    status =
+        SURGE_FAIL(SURGE_ERROR_RECIPE,
+                   "--resume %s: wanted the recipe that "
+                   "the run was started with (%s/recipe.yaml), found another",
+                   folder, folder);
   free(text[0]);
   free(text[1]);
   return status;
@@ -145,10 +151,13 @@ static surge_status run(const surge_recipe *recipe, const cli_options *o) {
   bool terminal = isatty(STDERR_FILENO) && isatty(STDOUT_FILENO);
   default_folder(folder, sizeof folder, recipe->name);
   surge_train_options options = {
-      .folder = o->resume ? o->resume : o->out ? o->out : folder,
+      .folder = o->resume ? o->resume
+                : o->out  ? o->out
+                          : folder,
       .resume = o->resume != NULL,
       .force = o->force,
-      .observer = {.user = &terminal, .message = print_message,
+      .observer = {.user = &terminal,
+                   .message = print_message,
                    .progress = terminal ? print_progress : NULL},
       .interrupted = &interrupted};
   struct sigaction action = {.sa_handler = on_interrupt};
@@ -163,14 +172,16 @@ static surge_status run(const surge_recipe *recipe, const cli_options *o) {
 surge_status cli_train(int argc, char **argv) {
   cli_options o;
   surge_recipe recipe = {0};
-  SURGE_TRY(cli_parse(&o, argc, argv,
-                      "set out device resume force dry-run T seed epochs threads",
-                      0, 1));
+  SURGE_TRY(cli_parse(
+      &o, argc, argv,
+      "set out device resume force dry-run T seed epochs threads", 0, 1));
   if (o.positionals == 0 && !o.resume)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge train: wanted a recipe, found "
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "surge train: wanted a recipe, found "
                       "none (see surge help train)");
   if (o.resume && (o.out || o.force))
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge train: wanted --resume, or --out "
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "surge train: wanted --resume, or --out "
                       "and --force, found both");
   surge_status status =
       o.resume ? read_resumed(&recipe, &o)

@@ -14,14 +14,18 @@ static surge_status backward_conv(surge_net *net, int32_t i) {
   surge_conv2d_backward_weights weights = {
       .dw = surge_gradient_at(net, ids->weight),
       .db = surge_gradient_at(net, ids->bias),
-      .dy = surge_at(net, ids->grad_out), .x = surge_layer_input(net, i),
-      .images = images, .workspace = workspace};
+      .dy = surge_at(net, ids->grad_out),
+      .x = surge_layer_input(net, i),
+      .images = images,
+      .workspace = workspace};
   SURGE_TRY(b->conv2d_backward_weights(net->context, net->plans[i], &weights));
   if (ids->grad_in < 0) return SURGE_OK;
-  surge_conv2d_backward_data data = {
-      .dx = surge_at(net, ids->grad_in), .dy = surge_at(net, ids->grad_out),
-      .w = surge_at(net, ids->weight), .mode = SURGE_WRITE, .images = images,
-      .workspace = workspace};
+  surge_conv2d_backward_data data = {.dx = surge_at(net, ids->grad_in),
+                                     .dy = surge_at(net, ids->grad_out),
+                                     .w = surge_at(net, ids->weight),
+                                     .mode = SURGE_WRITE,
+                                     .images = images,
+                                     .workspace = workspace};
   return b->conv2d_backward_data(net->context, net->plans[i], &data);
 }
 
@@ -42,16 +46,21 @@ static surge_status backward_norm(surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
   const surge_layer_ids *ids = &net->ids[i];
   surge_norm_backward norm = {
-      .dz = surge_at(net, ids->grad_in), .da = surge_at(net, ids->grad_in),
+      .dz = surge_at(net, ids->grad_in),
+      .da = surge_at(net, ids->grad_in),
       .dgamma = surge_gradient_at(net, ids->gamma),
       .dbeta = surge_gradient_at(net, ids->beta),
       .dstep_scale = surge_gradient_at(net, ids->step_scale),
       .z = surge_layer_input(net, i),
-      .mean = surge_at(net, ids->mean), .rstd = surge_at(net, ids->rstd),
-      .gamma = surge_at(net, ids->gamma), .beta = surge_at(net, ids->beta),
+      .mean = surge_at(net, ids->mean),
+      .rstd = surge_at(net, ids->rstd),
+      .gamma = surge_at(net, ids->gamma),
+      .beta = surge_at(net, ids->beta),
       .step_scale = surge_at(net, ids->step_scale),
       .sums = surge_at(net, ids->sums),
-      .map = layer->in, .T = net->options.T, .N = net->n,
+      .map = layer->in,
+      .T = net->options.T,
+      .N = net->n,
       .is_static = layer->static_in,
       .alpha_theta = surge_layer_alpha_theta(layer)};
   return net->backend->norm_backward(net->context, &norm);
@@ -61,11 +70,13 @@ static surge_status backward_neuron(surge_net *net, int32_t i) {
   const surge_layer_ids *ids = &net->ids[i];
   surge_neuron_backward neuron = {
       .common = surge_net_neuron(net, i),
-      .da = {surge_at(net, ids->grad_in)}, .mode = {SURGE_WRITE},
+      .da = {surge_at(net, ids->grad_in)},
+      .mode = {SURGE_WRITE},
       .sums = {surge_at(net, ids->sums)},
       .drho = surge_gradient_at(net, ids->rho),
       .ddecay_logit = surge_gradient_at(net, ids->decay_logit),
-      .gs = surge_at(net, ids->grad_out), .pda = surge_at(net, ids->pda)};
+      .gs = surge_at(net, ids->grad_out),
+      .pda = surge_at(net, ids->pda)};
   SURGE_TRY(net->backend->neuron_backward(net->context, &neuron));
   return net->model.layers[i].has_norm ? backward_norm(net, i) : SURGE_OK;
 }
@@ -84,12 +95,14 @@ static surge_status backward_pool(surge_net *net, int32_t i) {
 static surge_status backward_dropout(surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
   float *gradient = surge_at(net, net->ids[i].grad_out);
-  surge_dropout dropout = {.y = gradient, .x = gradient,
+  surge_dropout dropout = {.y = gradient,
+                           .x = gradient,
                            .sample = surge_at(net, net->sample),
                            .step = surge_at(net, net->step),
                            .map = layer->in,
                            .T = layer->static_in ? 1 : net->options.T,
-                           .N = net->n, .index = layer->dropout_index,
+                           .N = net->n,
+                           .index = layer->dropout_index,
                            .p = layer->spec.p};
   return net->backend->dropout(net->context, &dropout);
 }
@@ -97,8 +110,10 @@ static surge_status backward_dropout(surge_net *net, int32_t i) {
 static surge_status backward_integrator(surge_net *net, int32_t i) {
   float *gradient = surge_at(net, net->ids[i].grad_out);
   surge_integrator integrator = {
-      .y = gradient, .x = gradient,
-      .scalars = surge_at(net, net->ids[i].scalars), .T = net->options.T,
+      .y = gradient,
+      .x = gradient,
+      .scalars = surge_at(net, net->ids[i].scalars),
+      .T = net->options.T,
       .M = surge_layer_in(&net->model.layers[i]) * (size_t)net->n};
   return net->backend->integrator_backward(net->context, &integrator);
 }
@@ -138,8 +153,10 @@ surge_status surge_net_library_only(surge_net *net) {
       SURGE_TRY(backward_linear(net, i));
     } else if (layer->spec.kind == SURGE_LAYER_CONV) {
       surge_conv2d_forward conv = {
-          .y = surge_at(net, ids->out), .x = surge_layer_input(net, i),
-          .w = surge_at(net, ids->weight), .b = surge_at(net, ids->bias),
+          .y = surge_at(net, ids->out),
+          .x = surge_layer_input(net, i),
+          .w = surge_at(net, ids->weight),
+          .b = surge_at(net, ids->bias),
           .images = surge_images(net, layer->static_in),
           .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
       SURGE_TRY(b->conv2d_forward(net->context, net->plans[i], &conv));
@@ -162,36 +179,49 @@ static group_range range_of(const surge_net *net, surge_group group) {
   size_t first = net->table.group_first[group];
   float *moments = net->arena[SURGE_ROLE_OPTIMIZER];
   size_t parameters = net->table.bytes[SURGE_ROLE_PARAMETER] / sizeof(float);
-  return (group_range){
-      .w = (float *)net->arena[SURGE_ROLE_PARAMETER] + first,
-      .g = (float *)net->arena[SURGE_ROLE_GRADIENT] + first,
-      .m = moments + first,
-      .v = first >= net->v_first ? moments + parameters + (first - net->v_first)
-                                 : NULL,
-      .count = net->table.group_count[group]};
+  return (group_range){.w = (float *)net->arena[SURGE_ROLE_PARAMETER] + first,
+                       .g = (float *)net->arena[SURGE_ROLE_GRADIENT] + first,
+                       .m = moments + first,
+                       .v = first >= net->v_first
+                                ? moments + parameters + (first - net->v_first)
+                                : NULL,
+                       .count = net->table.group_count[group]};
 }
 
 static surge_status update_by_sgd(surge_net *net, surge_group group,
                                   float weight_decay) {
   const struct surge_optim_recipe *r = &net->recipe->optim;
   group_range range = range_of(net, group);
-  surge_sgd sgd = {.w = range.w, .m = range.m, .g = range.g,
+  surge_sgd sgd = {.w = range.w,
+                   .m = range.m,
+                   .g = range.g,
                    .clip = surge_at(net, net->clip),
                    .step = surge_at(net, net->step),
-                   .fault = surge_at(net, net->fault), .count = range.count,
-                   .group = group, .momentum = r->momentum,
-                   .weight_decay = weight_decay, .nesterov = r->nesterov};
+                   .fault = surge_at(net, net->fault),
+                   .count = range.count,
+                   .group = group,
+                   .momentum = r->momentum,
+                   .weight_decay = weight_decay,
+                   .nesterov = r->nesterov};
   return net->backend->sgd(net->context, &sgd);
 }
 
 static surge_adam adam_of(surge_net *net, surge_group group) {
   const struct surge_optim_recipe *r = &net->recipe->optim;
   group_range range = range_of(net, group);
-  return (surge_adam){.w = range.w, .m = range.m, .v = range.v, .g = range.g,
+  return (surge_adam){.w = range.w,
+                      .m = range.m,
+                      .v = range.v,
+                      .g = range.g,
                       .step = surge_at(net, net->step),
-                      .fault = surge_at(net, net->fault), .count = range.count,
-                      .group = group, .beta1 = r->beta1, .beta2 = r->beta2,
-                      .eps = r->eps, .w_min = -INFINITY, .w_max = INFINITY};
+                      .fault = surge_at(net, net->fault),
+                      .count = range.count,
+                      .group = group,
+                      .beta1 = r->beta1,
+                      .beta2 = r->beta2,
+                      .eps = r->eps,
+                      .w_min = -INFINITY,
+                      .w_max = INFINITY};
 }
 
 /* Weights, norms and biases: the recipe's optimizer, clipped together. */
@@ -221,14 +251,17 @@ static surge_status update_neurons(surge_net *net, surge_group group) {
 surge_status surge_net_update(surge_net *net) {
   const surge_backend *b = net->backend;
   surge_gradient_norm norm = {
-      .norm = surge_at(net, net->norm), .clip = surge_at(net, net->clip),
-      .fault = surge_at(net, net->fault), .g = net->arena[SURGE_ROLE_GRADIENT],
+      .norm = surge_at(net, net->norm),
+      .clip = surge_at(net, net->clip),
+      .fault = surge_at(net, net->fault),
+      .g = net->arena[SURGE_ROLE_GRADIENT],
       .count = net->table.group_first[SURGE_GROUP_WIDTH],
       .max_norm = net->recipe->optim.clip_norm,
       .layer = (uint32_t)net->model.count,
       .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
   SURGE_TRY(b->gradient_norm(net->context, &norm));
-  SURGE_TRY(update_main(net, SURGE_GROUP_WEIGHT, net->recipe->optim.weight_decay));
+  SURGE_TRY(
+      update_main(net, SURGE_GROUP_WEIGHT, net->recipe->optim.weight_decay));
   SURGE_TRY(update_main(net, SURGE_GROUP_NORM, 0.0f));
   SURGE_TRY(update_neurons(net, SURGE_GROUP_WIDTH));
   SURGE_TRY(update_neurons(net, SURGE_GROUP_DECAY));

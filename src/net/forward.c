@@ -28,26 +28,34 @@ surge_pool surge_net_pool(const surge_net *net, int32_t i) {
                       .images = surge_images(net, layer->static_in)};
 }
 
-#define NORM_EPS 1e-5f      /* as PyTorch */
+#define NORM_EPS 1e-5f /* as PyTorch */
 #define NORM_MOMENTUM 0.1f
 
 surge_norm_forward surge_net_norm(const surge_net *net, int32_t i,
                                   surge_pass pass) {
   const surge_layer *layer = &net->model.layers[i];
   const surge_layer_ids *ids = &net->ids[i];
-  return (surge_norm_forward){
-      .scale = surge_at(net, ids->scale), .shift = surge_at(net, ids->shift),
-      .mean = surge_at(net, ids->mean), .rstd = surge_at(net, ids->rstd),
-      .running_mean = surge_at(net, ids->running_mean),
-      .running_var = surge_at(net, ids->running_var),
-      .z = surge_layer_input(net, i),
-      .gamma = surge_at(net, ids->gamma), .beta = surge_at(net, ids->beta),
-      .step_scale = surge_at(net, ids->step_scale),
-      .fault = surge_at(net, net->fault),
-      .map = layer->in, .T = net->options.T, .N = net->n, .layer = (uint32_t)i,
-      .is_static = layer->static_in, .training = pass == SURGE_PASS_TRAIN,
-      .alpha_theta = surge_layer_alpha_theta(layer), .eps = NORM_EPS,
-      .momentum = NORM_MOMENTUM, .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+  return (surge_norm_forward){.scale = surge_at(net, ids->scale),
+                              .shift = surge_at(net, ids->shift),
+                              .mean = surge_at(net, ids->mean),
+                              .rstd = surge_at(net, ids->rstd),
+                              .running_mean = surge_at(net, ids->running_mean),
+                              .running_var = surge_at(net, ids->running_var),
+                              .z = surge_layer_input(net, i),
+                              .gamma = surge_at(net, ids->gamma),
+                              .beta = surge_at(net, ids->beta),
+                              .step_scale = surge_at(net, ids->step_scale),
+                              .fault = surge_at(net, net->fault),
+                              .map = layer->in,
+                              .T = net->options.T,
+                              .N = net->n,
+                              .layer = (uint32_t)i,
+                              .is_static = layer->static_in,
+                              .training = pass == SURGE_PASS_TRAIN,
+                              .alpha_theta = surge_layer_alpha_theta(layer),
+                              .eps = NORM_EPS,
+                              .momentum = NORM_MOMENTUM,
+                              .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
 }
 
 surge_neuron surge_net_neuron(const surge_net *net, int32_t i) {
@@ -61,8 +69,11 @@ surge_neuron surge_net_neuron(const surge_net *net, int32_t i) {
                               .step_scale = surge_at(net, ids->step_scale),
                               .is_static = layer->static_in,
                               .per_step = surge_layer_tebn(layer)};
-  return (surge_neuron){.spec = layer->spec.neuron, .map = layer->in,
-                        .T = net->options.T, .N = net->n, .inputs = 1,
+  return (surge_neuron){.spec = layer->spec.neuron,
+                        .map = layer->in,
+                        .T = net->options.T,
+                        .N = net->n,
+                        .inputs = 1,
                         .input = {input},
                         .scalars = surge_at(net, ids->scalars),
                         .width = surge_at(net, ids->width),
@@ -75,8 +86,10 @@ surge_neuron surge_net_neuron(const surge_net *net, int32_t i) {
 static surge_status forward_conv(surge_net *net, int32_t i) {
   const surge_layer_ids *ids = &net->ids[i];
   surge_conv2d_forward conv = {
-      .y = surge_at(net, ids->out), .x = surge_layer_input(net, i),
-      .w = surge_at(net, ids->weight), .b = surge_at(net, ids->bias),
+      .y = surge_at(net, ids->out),
+      .x = surge_layer_input(net, i),
+      .w = surge_at(net, ids->weight),
+      .b = surge_at(net, ids->bias),
       .images = surge_images(net, net->model.layers[i].static_in),
       .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
   return net->backend->conv2d_forward(net->context, net->plans[i], &conv);
@@ -87,12 +100,16 @@ static surge_status compute_scalars(surge_net *net, int32_t i) {
   const surge_layer_ids *ids = &net->ids[i];
   const surge_neuron_spec *n = &layer->spec.neuron;
   surge_neuron_scalars scalars = {
-      .scalars = surge_at(net, ids->scalars), .width = surge_at(net, ids->width),
+      .scalars = surge_at(net, ids->scalars),
+      .width = surge_at(net, ids->width),
       .rho = surge_at(net, ids->rho),
       .decay_logit = surge_at(net, ids->decay_logit),
-      .gamma = n->width_rule == SURGE_WIDTH_NORM ? surge_at(net, ids->gamma) : NULL,
-      .step = n->width_rule == SURGE_WIDTH_SCHEDULE ? surge_at(net, net->step) : NULL,
-      .spec = *n, .C = layer->in.c};
+      .gamma =
+          n->width_rule == SURGE_WIDTH_NORM ? surge_at(net, ids->gamma) : NULL,
+      .step = n->width_rule == SURGE_WIDTH_SCHEDULE ? surge_at(net, net->step)
+                                                    : NULL,
+      .spec = *n,
+      .C = layer->in.c};
   return net->backend->neuron_scalars(net->context, &scalars);
 }
 
@@ -135,17 +152,19 @@ static surge_status forward_integrator(surge_net *net, int32_t i) {
   return net->backend->integrator_forward(net->context, &integrator);
 }
 
-static surge_status forward_dropout(surge_net *net, int32_t i, surge_pass pass) {
+static surge_status forward_dropout(surge_net *net, int32_t i,
+                                    surge_pass pass) {
   const surge_layer *layer = &net->model.layers[i];
-  surge_dropout dropout = {.y = surge_at(net, net->ids[i].out),
-                           .x = surge_layer_input(net, i),
-                           .sample = surge_at(net, net->sample),
-                           .step = surge_at(net, net->step),
-                           .map = layer->in,
-                           .T = layer->static_in ? 1 : net->options.T,
-                           .N = net->n,
-                           .index = layer->dropout_index,
-                           .p = pass == SURGE_PASS_TRAIN ? layer->spec.p : 0.0f};
+  surge_dropout dropout = {
+      .y = surge_at(net, net->ids[i].out),
+      .x = surge_layer_input(net, i),
+      .sample = surge_at(net, net->sample),
+      .step = surge_at(net, net->step),
+      .map = layer->in,
+      .T = layer->static_in ? 1 : net->options.T,
+      .N = net->n,
+      .index = layer->dropout_index,
+      .p = pass == SURGE_PASS_TRAIN ? layer->spec.p : 0.0f};
   return net->backend->dropout(net->context, &dropout);
 }
 
@@ -193,8 +212,10 @@ surge_status surge_net_load(surge_net *net, const surge_batch *batch,
   const surge_dataset_info *d = net->data;
   size_t n = (size_t)batch->n;
   if (batch->n < 1 || batch->n > net->options.N)
-    return SURGE_FAIL(SURGE_ERROR_INTERNAL, "surge_net_load: batch: wanted 1 to "
-                      "%d images, found %d", net->options.N, batch->n);
+    return SURGE_FAIL(SURGE_ERROR_INTERNAL,
+                      "surge_net_load: batch: wanted 1 to "
+                      "%d images, found %d",
+                      net->options.N, batch->n);
   net->n = batch->n;
   SURGE_TRY(b->upload(net->context, surge_at(net, net->images), batch->images,
                       n * (size_t)d->h * (size_t)d->w * (size_t)d->c));
@@ -209,19 +230,26 @@ static surge_status encode_input(surge_net *net, surge_pass pass) {
   static const float zero[SURGE_MAX_CHANNELS] = {0, 0, 0, 0},
                      one[SURGE_MAX_CHANNELS] = {1, 1, 1, 1};
   const struct surge_data_recipe *data = &net->recipe->data;
-  surge_augment augment = {
-      .x = surge_at(net, net->input), .images = surge_at(net, net->images),
-      .sample = surge_at(net, net->sample), .step = surge_at(net, net->step),
-      .map = net->model.input, .N = net->n,
-      .mean = data->normalize ? net->data->mean : zero,
-      .std = data->normalize ? net->data->std : one,
-      .crop_pad = data->crop_pad, .flip = data->flip,
-      .training = pass == SURGE_PASS_TRAIN};
+  surge_augment augment = {.x = surge_at(net, net->input),
+                           .images = surge_at(net, net->images),
+                           .sample = surge_at(net, net->sample),
+                           .step = surge_at(net, net->step),
+                           .map = net->model.input,
+                           .N = net->n,
+                           .mean = data->normalize ? net->data->mean : zero,
+                           .std = data->normalize ? net->data->std : one,
+                           .crop_pad = data->crop_pad,
+                           .flip = data->flip,
+                           .training = pass == SURGE_PASS_TRAIN};
   SURGE_TRY(net->backend->augment(net->context, &augment));
   if (!net->model.poisson) return SURGE_OK;
-  surge_poisson poisson = {.s = surge_at(net, net->coded), .x = augment.x,
-                           .sample = augment.sample, .step = augment.step,
-                           .map = augment.map, .T = net->options.T, .N = net->n};
+  surge_poisson poisson = {.s = surge_at(net, net->coded),
+                           .x = augment.x,
+                           .sample = augment.sample,
+                           .step = augment.step,
+                           .map = augment.map,
+                           .T = net->options.T,
+                           .N = net->n};
   return net->backend->poisson(net->context, &poisson);
 }
 
@@ -230,14 +258,22 @@ static surge_status compute_loss(surge_net *net, surge_pass pass) {
   const struct surge_loss_recipe *r = &net->recipe->loss;
   int32_t last = model->count - 1;
   surge_loss loss = {
-      .dlogits = pass == SURGE_PASS_TRAIN ? surge_at(net, net->ids[last].grad_out)
-                                          : NULL,
-      .scores = surge_at(net, net->scores), .metrics = surge_at(net, net->metrics),
-      .fault = surge_at(net, net->fault), .logits = surge_at(net, net->ids[last].out),
+      .dlogits = pass == SURGE_PASS_TRAIN
+                     ? surge_at(net, net->ids[last].grad_out)
+                     : NULL,
+      .scores = surge_at(net, net->scores),
+      .metrics = surge_at(net, net->metrics),
+      .fault = surge_at(net, net->fault),
+      .logits = surge_at(net, net->ids[last].out),
       .labels = surge_at(net, net->labels),
-      .T = net->options.T, .N = net->n, .classes = model->classes,
-      .vote = model->vote, .kind = r->kind, .label_smoothing = r->label_smoothing,
-      .tet_lambda = r->tet_lambda, .tet_target = net->recipe->neuron.v_threshold,
+      .T = net->options.T,
+      .N = net->n,
+      .classes = model->classes,
+      .vote = model->vote,
+      .kind = r->kind,
+      .label_smoothing = r->label_smoothing,
+      .tet_lambda = r->tet_lambda,
+      .tet_target = net->recipe->neuron.v_threshold,
       .gradient_scale = 1.0f / (float)net->recipe->train.accumulate,
       .layer = (uint32_t)model->count};
   return net->backend->loss(net->context, &loss);

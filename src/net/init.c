@@ -17,8 +17,8 @@ static void fill(float *values, size_t count, float value) {
 static void fill_uniform(float *values, size_t count, double bound,
                          uint64_t seed, uint32_t stream) {
   for (size_t i = 0; i < count; i++) {
-    surge_philox4 draw = surge_philox(seed, 0, SURGE_RANDOM_INIT, stream,
-                                      (uint32_t)(i / 4));
+    surge_philox4 draw =
+        surge_philox(seed, 0, SURGE_RANDOM_INIT, stream, (uint32_t)(i / 4));
     double u = (double)surge_uniform(draw.x[i % 4]);
     values[i] = (float)((2 * u - 1) * bound);
   }

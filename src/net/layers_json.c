@@ -5,8 +5,9 @@
 
 #include "src/net/net.h"
 
-static const char *const kinds[] = {"conv",    "linear",  "norm",    "neuron",
-                                    "avgpool", "maxpool", "dropout", "integrator"};
+static const char *const kinds[] = {"conv",    "linear",    "norm",
+                                    "neuron",  "avgpool",   "maxpool",
+                                    "dropout", "integrator"};
 static const char *const families[] = {
 #define WORD(NAME, word, half) #word,
     SURGE_FAMILY_LIST(WORD)
@@ -62,7 +63,8 @@ static void add_neuron(cJSON *object, const surge_neuron_spec *n) {
 }
 
 static void add_norm(cJSON *list, const surge_layer *layer) {
-  cJSON *object = add_layer(list, "norm", layer->norm.name, &layer->in, &layer->in);
+  cJSON *object =
+      add_layer(list, "norm", layer->norm.name, &layer->in, &layer->in);
   cJSON_AddStringToObject(object, "norm", norms[layer->norm.norm]);
   add_number(object, "alpha_theta", (double)surge_layer_alpha_theta(layer));
   add_number(object, "eps", 1e-5);
@@ -74,7 +76,8 @@ surge_status surge_net_layers_json(const surge_net *net, char **text) {
     const surge_layer *layer = &net->model.layers[i];
     const surge_layer_spec *s = &layer->spec;
     if (layer->has_norm) add_norm(list, layer);
-    cJSON *object = add_layer(list, kinds[s->kind], s->name, &layer->in, &layer->out);
+    cJSON *object =
+        add_layer(list, kinds[s->kind], s->name, &layer->in, &layer->out);
     add_number(object, "kernel", s->kernel);
     add_number(object, "stride", s->stride);
     add_number(object, "pad", s->pad);

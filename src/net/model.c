@@ -41,13 +41,17 @@ static surge_status shape_conv(walk *w, surge_layer *layer) {
   const surge_layer_spec *s = &layer->spec;
   surge_map in = layer->in;
   if (s->groups < 1 || in.c % s->groups || s->out % s->groups)
-    return LAYER_FAIL(s, "wanted groups that divide %d input and %d output "
-                      "channels, found %d", in.c, s->out, s->groups);
+    return LAYER_FAIL(s,
+                      "wanted groups that divide %d input and %d output "
+                      "channels, found %d",
+                      in.c, s->out, s->groups);
   int32_t h = in.h + 2 * s->pad - s->kernel, x = in.w + 2 * s->pad - s->kernel;
   if (h < 0 || x < 0)
-    return LAYER_FAIL(s, "wanted an image of at least %d x %d for a kernel of "
-                      "%d with padding %d, found %d x %d", s->kernel - 2 * s->pad,
-                      s->kernel - 2 * s->pad, s->kernel, s->pad, in.h, in.w);
+    return LAYER_FAIL(s,
+                      "wanted an image of at least %d x %d for a kernel of "
+                      "%d with padding %d, found %d x %d",
+                      s->kernel - 2 * s->pad, s->kernel - 2 * s->pad, s->kernel,
+                      s->pad, in.h, in.w);
   layer->out = (surge_map){h / s->stride + 1, x / s->stride + 1, s->out,
                            w->layout(s->out)};
   w->binary = false;
@@ -55,7 +59,8 @@ static surge_status shape_conv(walk *w, surge_layer *layer) {
 }
 
 static surge_status shape_linear(walk *w, surge_layer *layer) {
-  if (layer->spec.out == 0) layer->spec.out = w->model->classes * w->model->vote;
+  if (layer->spec.out == 0)
+    layer->spec.out = w->model->classes * w->model->vote;
   int32_t out = layer->spec.out;
   layer->out = (surge_map){1, 1, out, w->layout(out)};
   w->binary = false;
@@ -67,8 +72,10 @@ static surge_status shape_pool(walk *w, surge_layer *layer) {
   surge_map in = layer->in;
   if (s->kernel == 0) { /* global */
     if (in.h != in.w)
-      return LAYER_FAIL(s, "wanted a square image for global pooling, found "
-                        "%d x %d", in.h, in.w);
+      return LAYER_FAIL(s,
+                        "wanted a square image for global pooling, found "
+                        "%d x %d",
+                        in.h, in.w);
     s->kernel = s->stride = in.h;
   }
   if (s->kernel > in.h || s->kernel > in.w)
@@ -99,17 +106,11 @@ static surge_status shape_layer(walk *w, surge_layer *layer) {
   switch (layer->spec.kind) {
     case SURGE_LAYER_CONV: return shape_conv(w, layer);
     case SURGE_LAYER_LINEAR: return shape_linear(w, layer);
-    case SURGE_LAYER_NEURON:
-      shape_neuron(w, layer);
-      break;
+    case SURGE_LAYER_NEURON: shape_neuron(w, layer); break;
     case SURGE_LAYER_AVGPOOL:
     case SURGE_LAYER_MAXPOOL: return shape_pool(w, layer);
-    case SURGE_LAYER_DROPOUT:
-      layer->dropout_index = w->dropouts++;
-      break;
-    case SURGE_LAYER_INTEGRATOR:
-      w->binary = false;
-      break;
+    case SURGE_LAYER_DROPOUT: layer->dropout_index = w->dropouts++; break;
+    case SURGE_LAYER_INTEGRATOR: w->binary = false; break;
     case SURGE_LAYER_NORM: break;
   }
   layer->out = layer->in;
@@ -125,7 +126,9 @@ static surge_status add_layer(walk *w, const surge_layer_spec *spec) {
     return SURGE_OK;
   }
   surge_layer *layer = &w->model->layers[w->model->count];
-  *layer = (surge_layer){.spec = *spec, .in = w->map, .static_in = w->is_static,
+  *layer = (surge_layer){.spec = *spec,
+                         .in = w->map,
+                         .static_in = w->is_static,
                          .binary_in = w->binary};
   SURGE_TRY(shape_layer(w, layer));
   layer->static_out = w->is_static;
@@ -158,8 +161,10 @@ static surge_status check_pda_layers(const surge_model *model,
       found = found || (model->layers[i].spec.kind == SURGE_LAYER_NEURON &&
                         !strcmp(model->layers[i].spec.name, name));
     if (!found)
-      return SURGE_FAIL(SURGE_ERROR_RECIPE, "pda.layers: wanted names of "
-                        "spiking layers, found %s", name);
+      return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                        "pda.layers: wanted names of "
+                        "spiking layers, found %s",
+                        name);
   }
   return SURGE_OK;
 }
@@ -168,12 +173,16 @@ static surge_status check_readout(const walk *w, const surge_layer_spec *last) {
   const surge_model *model = w->model;
   if (w->norm)
     return LAYER_FAIL(w->norm, "wanted a neuron behind it, found the end");
-  if (w->map.h != 1 || w->map.w != 1 || w->map.c != model->classes * model->vote)
-    return LAYER_FAIL(last, "as the last layer: wanted an output of 1 x 1 x %d "
+  if (w->map.h != 1 || w->map.w != 1 ||
+      w->map.c != model->classes * model->vote)
+    return LAYER_FAIL(last,
+                      "as the last layer: wanted an output of 1 x 1 x %d "
                       "(classes x vote), found %d x %d x %d",
-                      model->classes * model->vote, w->map.h, w->map.w, w->map.c);
+                      model->classes * model->vote, w->map.h, w->map.w,
+                      w->map.c);
   if (w->is_static && !model->poisson)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "model: wanted at least one neuron, "
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "model: wanted at least one neuron, "
                       "found none");
   return SURGE_OK;
 }
@@ -201,8 +210,11 @@ surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
       .vote = recipe->model.vote,
       .poisson = recipe->model.coding == SURGE_CODING_POISSON,
   };
-  walk w = {.model = model, .recipe = recipe, .layout = layout,
-            .map = model->input, .is_static = !model->poisson,
+  walk w = {.model = model,
+            .recipe = recipe,
+            .layout = layout,
+            .map = model->input,
+            .is_static = !model->poisson,
             .binary = model->poisson};
   surge_layer_spec *specs;
   int32_t count;

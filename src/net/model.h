@@ -11,10 +11,10 @@
 
 typedef struct surge_layer {
   surge_layer_spec spec;
-  bool has_norm;          /* neuron: `norm` stands before it                  */
+  bool has_norm; /* neuron: `norm` stands before it                  */
   surge_layer_spec norm;
   surge_map in, out;
-  bool static_in;         /* the same input at every step: computed once      */
+  bool static_in; /* the same input at every step: computed once      */
   bool static_out;
   bool binary_in;         /* the input holds spikes, 0 or 1                   */
   uint32_t dropout_index; /* dropout: its number                              */
@@ -26,7 +26,7 @@ typedef struct surge_model {
   surge_map input;
   int32_t classes, vote;
   bool poisson;
-  int32_t pda_layers;     /* spiking layers that take part in PDA             */
+  int32_t pda_layers; /* spiking layers that take part in PDA             */
 } surge_model;
 
 /* Builds the list. SURGE_ERROR_RECIPE where layers do not fit the image or

@@ -24,9 +24,13 @@ static int32_t vector(surge_net *net, surge_role role, surge_group group,
 static int32_t activation(surge_net *net, const char *layer, const char *what,
                           int64_t steps, surge_map map, int32_t first,
                           int32_t last) {
-  surge_tensor t = {.role = SURGE_ROLE_ACTIVATION, .rank = 5,
+  surge_tensor t = {.role = SURGE_ROLE_ACTIVATION,
+                    .rank = 5,
                     .shape = {steps, net->options.N, map.h, map.w, map.c},
-                    .is_map = true, .map = map, .first = first, .last = last};
+                    .is_map = true,
+                    .map = map,
+                    .first = first,
+                    .last = last};
   return declare(net, t, layer, what);
 }
 
@@ -74,8 +78,8 @@ static void declare_weights(surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
   const surge_layer_spec *s = &layer->spec;
   surge_layer_ids *ids = &net->ids[i];
-  surge_tensor w = {.role = SURGE_ROLE_PARAMETER, .group = SURGE_GROUP_WEIGHT,
-                    .rank = 4};
+  surge_tensor w = {
+      .role = SURGE_ROLE_PARAMETER, .group = SURGE_GROUP_WEIGHT, .rank = 4};
   if (s->kind == SURGE_LAYER_CONV) {
     int64_t shape[4] = {s->out, s->kernel, s->kernel, layer->in.c / s->groups};
     memcpy(w.shape, shape, sizeof shape);
@@ -87,8 +91,11 @@ static void declare_weights(surge_net *net, int32_t i) {
   if (s->bias)
     ids->bias = vector(net, SURGE_ROLE_PARAMETER, SURGE_GROUP_NORM, s->name,
                        "bias", s->out);
-  surge_tensor nonzero = {.role = SURGE_ROLE_SCALAR, .dtype = SURGE_U64,
-                          .rank = 1, .shape = {1}, .resumed = true};
+  surge_tensor nonzero = {.role = SURGE_ROLE_SCALAR,
+                          .dtype = SURGE_U64,
+                          .rank = 1,
+                          .shape = {1},
+                          .resumed = true};
   ids->nonzero = declare(net, nonzero, s->name, "nonzero");
 }
 
@@ -123,22 +130,28 @@ static void declare_neuron(surge_net *net, int32_t i) {
   int64_t P = surge_layer_widths(layer), T = net->options.T;
   if (layer->has_norm) declare_norm(net, i);
   if (n->width_rule == SURGE_WIDTH_LEARNED)
-    ids->rho = vector(net, SURGE_ROLE_PARAMETER, SURGE_GROUP_WIDTH, name, "rho", P);
+    ids->rho =
+        vector(net, SURGE_ROLE_PARAMETER, SURGE_GROUP_WIDTH, name, "rho", P);
   if (n->decay_learned)
-    ids->decay_logit = vector(net, SURGE_ROLE_PARAMETER, SURGE_GROUP_DECAY, name,
-                              "decay_logit", 1);
-  ids->scalars = vector(net, SURGE_ROLE_SCALAR, 0, name, "scalars",
-                        SURGE_SCALAR_COUNT);
+    ids->decay_logit = vector(net, SURGE_ROLE_PARAMETER, SURGE_GROUP_DECAY,
+                              name, "decay_logit", 1);
+  ids->scalars =
+      vector(net, SURGE_ROLE_SCALAR, 0, name, "scalars", SURGE_SCALAR_COUNT);
   ids->width = vector(net, SURGE_ROLE_SCALAR, 0, name, "width", 2 * P);
   net->table.tensors[ids->scalars].resumed = true; /* an epoch's end reports */
   net->table.tensors[ids->width].resumed = true;   /* them without a pass   */
   if (n->pda != SURGE_PDA_OFF)
     ids->pda = vector(net, SURGE_ROLE_SCALAR, 0, name, "pda",
                       3 * surge_layer_pda_count(layer));
-  surge_tensor statistics = {.role = SURGE_ROLE_SCALAR, .dtype = SURGE_F64,
-                             .rank = 2, .shape = {T, 6}, .resumed = true};
-  surge_tensor histogram = {.role = SURGE_ROLE_SCALAR, .dtype = SURGE_U64,
-                            .rank = 1, .shape = {SURGE_HISTOGRAM_BINS + 2},
+  surge_tensor statistics = {.role = SURGE_ROLE_SCALAR,
+                             .dtype = SURGE_F64,
+                             .rank = 2,
+                             .shape = {T, 6},
+                             .resumed = true};
+  surge_tensor histogram = {.role = SURGE_ROLE_SCALAR,
+                            .dtype = SURGE_U64,
+                            .rank = 1,
+                            .shape = {SURGE_HISTOGRAM_BINS + 2},
                             .resumed = true};
   ids->statistics = declare(net, statistics, name, "statistics");
   ids->histogram = declare(net, histogram, name, "histogram");
@@ -152,8 +165,8 @@ static void declare_integrator(surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
   net->ids[i].scalars = vector(net, SURGE_ROLE_SCALAR, 0, layer->spec.name,
                                "scalars", SURGE_SCALAR_COUNT);
-  net->ids[i].width = vector(net, SURGE_ROLE_SCALAR, 0, layer->spec.name,
-                             "width", 2);
+  net->ids[i].width =
+      vector(net, SURGE_ROLE_SCALAR, 0, layer->spec.name, "width", 2);
 }
 
 static void declare_layer(surge_net *net, int32_t i) {
@@ -182,14 +195,14 @@ static void declare_outputs(surge_net *net) {
   bool poisson = net->model.poisson;
   int32_t last = net->options.keep_currents ? 2 * L + 1 : last_read(net, 0);
   net->input = activation(net, "", "input", 1, input, -1, poisson ? -1 : last);
-  net->coded = poisson ? activation(net, "", "coded", net->options.T, input, -1,
-                                    last)
-                       : SURGE_NONE;
+  net->coded =
+      poisson ? activation(net, "", "coded", net->options.T, input, -1, last)
+              : SURGE_NONE;
   for (int32_t i = 0; i < L; i++) {
     const surge_layer *layer = &net->model.layers[i];
     net->ids[i].out = activation(net, layer->spec.name, "out",
-                                 steps_of(net, layer->static_out), layer->out, i,
-                                 last_read(net, i + 1));
+                                 steps_of(net, layer->static_out), layer->out,
+                                 i, last_read(net, i + 1));
   }
   /* logits outlive the pass: scores and dumps read them */
   net->table.tensors[net->ids[L - 1].out].last = 2 * L + 1;
@@ -206,10 +219,12 @@ static void declare_gradients(surge_net *net) {
     int32_t time = 2 * L - i;
     net->ids[i].grad_out = gradient;
     net->table.tensors[gradient].last = time;
-    bool wanted = i > net->first_trained || layer->spec.kind == SURGE_LAYER_NEURON;
+    bool wanted =
+        i > net->first_trained || layer->spec.kind == SURGE_LAYER_NEURON;
     if (wanted && !backward_in_place(layer))
-      gradient = activation(net, layer->spec.name, "grad_in",
-                            steps_of(net, layer->static_in), layer->in, time, time);
+      gradient =
+          activation(net, layer->spec.name, "grad_in",
+                     steps_of(net, layer->static_in), layer->in, time, time);
     net->ids[i].grad_in = wanted ? gradient : SURGE_NONE;
   }
 }
@@ -217,12 +232,15 @@ static void declare_gradients(surge_net *net) {
 static void declare_step(surge_net *net) {
   const surge_dataset_info *d = net->data;
   int64_t N = net->options.N;
-  surge_tensor images = {.role = SURGE_ROLE_STAGING, .dtype = SURGE_U8, .rank = 4,
+  surge_tensor images = {.role = SURGE_ROLE_STAGING,
+                         .dtype = SURGE_U8,
+                         .rank = 4,
                          .shape = {N, d->h, d->w, d->c}};
-  surge_tensor labels = {.role = SURGE_ROLE_STAGING, .dtype = SURGE_I32,
-                         .rank = 1, .shape = {N}};
-  surge_tensor sample = labels, bytes = {.role = SURGE_ROLE_STAGING,
-                                         .dtype = SURGE_U8, .rank = 1};
+  surge_tensor labels = {
+      .role = SURGE_ROLE_STAGING, .dtype = SURGE_I32, .rank = 1, .shape = {N}};
+  surge_tensor sample = labels,
+               bytes = {
+                   .role = SURGE_ROLE_STAGING, .dtype = SURGE_U8, .rank = 1};
   sample.dtype = SURGE_U32;
   net->images = declare(net, images, "", "images");
   net->labels = declare(net, labels, "", "labels");
@@ -250,9 +268,12 @@ static surge_status plan_convolutions(surge_net *net) {
     const surge_layer *layer = &net->model.layers[i];
     const surge_layer_spec *s = &layer->spec;
     if (s->kind != SURGE_LAYER_CONV) continue;
-    surge_conv2d_shape shape = {.in = layer->in, .out = layer->out,
-                                .kernel = s->kernel, .stride = s->stride,
-                                .pad = s->pad, .groups = s->groups,
+    surge_conv2d_shape shape = {.in = layer->in,
+                                .out = layer->out,
+                                .kernel = s->kernel,
+                                .stride = s->stride,
+                                .pad = s->pad,
+                                .groups = s->groups,
                                 .bias = s->bias};
     SURGE_TRY(net->backend->conv2d_plan(net->context, &net->plans[i], &shape));
   }
@@ -286,12 +307,13 @@ static void size_roles(surge_net *net) {
   bool training = net->options.training;
   size_t parameters = table->bytes[SURGE_ROLE_PARAMETER];
   net->v_first = net->recipe->optim.kind == SURGE_SGD
-                     ? table->group_first[SURGE_GROUP_WIDTH] : 0;
+                     ? table->group_first[SURGE_GROUP_WIDTH]
+                     : 0;
   table->bytes[SURGE_ROLE_GRADIENT] = training ? parameters : 0;
   table->bytes[SURGE_ROLE_OPTIMIZER] =
       training ? 2 * parameters - net->v_first * sizeof(float) : 0;
-  size_t workspace = net->backend->gradient_norm_workspace(
-      parameters / sizeof(float));
+  size_t workspace =
+      net->backend->gradient_norm_workspace(parameters / sizeof(float));
   for (int32_t i = 0; i < net->model.count; i++) {
     size_t bytes = workspace_of(net, i);
     workspace = bytes > workspace ? bytes : workspace;
@@ -306,15 +328,16 @@ static void size_roles(surge_net *net) {
 
 static surge_status plan(surge_net *net) {
   surge_model *model = &net->model;
-  SURGE_TRY(surge_model_build(model, net->recipe, net->data,
-                              net->backend->layout));
+  SURGE_TRY(
+      surge_model_build(model, net->recipe, net->data, net->backend->layout));
   size_t count = (size_t)model->count;
   net->ids = malloc(count * sizeof *net->ids);
   net->plans = calloc(count, sizeof *net->plans);
   if (!net->ids || !net->plans)
-    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to plan %zu layers", count);
-  SURGE_TRY(surge_table_reserve(&net->table,
-                                TENSORS_A_LAYER * (model->count + 1)));
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to plan %zu layers",
+                      count);
+  SURGE_TRY(
+      surge_table_reserve(&net->table, TENSORS_A_LAYER * (model->count + 1)));
   memset(net->ids, 0xFF, count * sizeof *net->ids); /* all SURGE_NONE */
   net->first_trained = model->count;
   for (int32_t i = 0; i < model->count; i++) {
@@ -379,8 +402,10 @@ surge_status surge_net_allocate(surge_net *net) {
     size_t bytes = net->table.bytes[role];
     if (bytes == 0) continue;
     if (b->allocate(net->context, &net->arena[role], bytes) != SURGE_OK)
-      return SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: wanted %.1f MiB for %s, found "
-                        "less memory", b->name, (double)bytes / 0x1p20,
+      return SURGE_FAIL(SURGE_ERROR_DEVICE,
+                        "%s: wanted %.1f MiB for %s, found "
+                        "less memory",
+                        b->name, (double)bytes / 0x1p20,
                         surge_role_name((surge_role)role));
     SURGE_TRY(b->zero(net->context, net->arena[role], bytes));
   }
@@ -391,7 +416,8 @@ surge_status surge_net_allocate(surge_net *net) {
     if (net->host_bytes < widths) net->host_bytes = widths;
   }
   net->host = calloc(3, net->host_bytes);
-  if (!net->host) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for reports");
+  if (!net->host)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for reports");
   return surge_net_initialize(net);
 }
 

@@ -29,21 +29,21 @@ struct surge_net {
   surge_context *context;
   const surge_recipe *recipe;
   const surge_dataset_info *data;
-  surge_net_options options;    /* T and N filled in */
+  surge_net_options options; /* T and N filled in */
   surge_model model;
   surge_table table;
-  surge_layer_ids *ids;         /* [model.count] */
-  surge_conv2d_plan **plans;    /* [model.count], NULL where no convolution */
-  int32_t first_trained;        /* backward stops at this layer */
+  surge_layer_ids *ids;      /* [model.count] */
+  surge_conv2d_plan **plans; /* [model.count], NULL where no convolution */
+  int32_t first_trained;     /* backward stops at this layer */
   void *arena[SURGE_ROLE_COUNT];
-  size_t v_first;               /* optimizer: floats of the parameter arena */
-                                /* before this one have no second moment */
-  int32_t images, labels, sample, step;      /* staging */
-  int32_t input, coded, scores;              /* activations */
-  int32_t metrics, fault, norm, clip;        /* scalars */
-  int32_t n;                    /* loaded batch */
-  surge_layer_time *times;      /* [model.count]; NULL: no profile */
-  float *host;                  /* where reports are downloaded to */
+  size_t v_first; /* optimizer: floats of the parameter arena */
+                  /* before this one have no second moment */
+  int32_t images, labels, sample, step; /* staging */
+  int32_t input, coded, scores;         /* activations */
+  int32_t metrics, fault, norm, clip;   /* scalars */
+  int32_t n;                            /* loaded batch */
+  surge_layer_time *times;              /* [model.count]; NULL: no profile */
+  float *host;                          /* where reports are downloaded to */
   size_t host_bytes;
 };
 

@@ -6,8 +6,10 @@
 
 surge_status surge_net_profile(surge_net *net, const surge_layer_time **times,
                                int32_t *count) {
-  if (!net->times) net->times = calloc((size_t)net->model.count, sizeof *net->times);
-  if (!net->times) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to profile");
+  if (!net->times)
+    net->times = calloc((size_t)net->model.count, sizeof *net->times);
+  if (!net->times)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to profile");
   for (int32_t i = 0; i < net->model.count; i++) {
     const surge_layer *layer = &net->model.layers[i];
     net->times[i] = (surge_layer_time){

@@ -81,11 +81,14 @@ surge_status surge_net_layer_report(surge_net *net, int32_t number,
   SURGE_TRY(download(net, histogram, ids->histogram, sizeof(surge_histogram)));
   SURGE_TRY(download(net, width, ids->width, (size_t)P * sizeof *width));
   SURGE_TRY(download(net, scalars, ids->scalars, sizeof scalars));
-  *report = (surge_layer_report){.name = layer->spec.name, .T = net->options.T,
-                                 .statistics = statistics, .histogram = histogram,
+  *report = (surge_layer_report){.name = layer->spec.name,
+                                 .T = net->options.T,
+                                 .statistics = statistics,
+                                 .histogram = histogram,
                                  .threshold = layer->spec.neuron.v_threshold,
                                  .decay = scalars[SURGE_SCALAR_DECAY],
-                                 .widths = P, .width = width};
+                                 .widths = P,
+                                 .width = width};
   return SURGE_OK;
 }
 
@@ -109,11 +112,14 @@ surge_status surge_net_work_report(surge_net *net, int32_t number,
   SURGE_TRY(download(net, &nonzero, net->ids[i].nonzero, sizeof nonzero));
   SURGE_TRY(surge_net_metrics(net, &metrics));
   int32_t steps = layer->static_in ? 1 : net->options.T;
-  double inputs = (double)surge_layer_in(layer) * steps * (double)metrics.samples;
-  *report = (surge_work_report){.name = layer->spec.name,
-                                .macs = surge_layer_macs(layer),
-                                .binary = layer->binary_in, .steps = steps,
-                                .rate = inputs > 0 ? (double)nonzero / inputs : 0};
+  double inputs =
+      (double)surge_layer_in(layer) * steps * (double)metrics.samples;
+  *report =
+      (surge_work_report){.name = layer->spec.name,
+                          .macs = surge_layer_macs(layer),
+                          .binary = layer->binary_in,
+                          .steps = steps,
+                          .rate = inputs > 0 ? (double)nonzero / inputs : 0};
   return SURGE_OK;
 }
 
@@ -134,14 +140,15 @@ static void describe_kind(const surge_layer *layer, char *text, size_t size) {
       snprintf(text, size, "%s%s decay %.4g%s, width %.4g",
                layer->has_norm ? norms[layer->norm.norm] : "",
                s->neuron.decay < 1.0f ? "LIF" : "IF", (double)s->neuron.decay,
-               s->neuron.decay_learned ? " learned" : "", (double)s->neuron.width);
+               s->neuron.decay_learned ? " learned" : "",
+               (double)s->neuron.width);
       break;
     }
     case SURGE_LAYER_AVGPOOL:
     case SURGE_LAYER_MAXPOOL:
       snprintf(text, size, "%s pool %dx%d stride %d",
-               s->kind == SURGE_LAYER_AVGPOOL ? "average" : "maximum", s->kernel,
-               s->kernel, s->stride);
+               s->kind == SURGE_LAYER_AVGPOOL ? "average" : "maximum",
+               s->kernel, s->kernel, s->stride);
       break;
     case SURGE_LAYER_DROPOUT:
       snprintf(text, size, "dropout %.3g", (double)s->p);
@@ -156,8 +163,8 @@ static void describe_kind(const surge_layer *layer, char *text, size_t size) {
 /* Values of the parameters that belong to layer i. */
 static size_t layer_parameters(const surge_net *net, int32_t i) {
   const surge_layer_ids *d = &net->ids[i];
-  const int32_t ids[] = {d->weight, d->bias, d->gamma, d->beta, d->step_scale,
-                         d->rho, d->decay_logit};
+  const int32_t ids[] = {d->weight,     d->bias, d->gamma,      d->beta,
+                         d->step_scale, d->rho,  d->decay_logit};
   size_t count = 0;
   for (size_t k = 0; k < sizeof ids / sizeof *ids; k++)
     if (ids[k] >= 0) count += net->table.tensors[ids[k]].bytes / sizeof(float);
@@ -165,14 +172,15 @@ static size_t layer_parameters(const surge_net *net, int32_t i) {
 }
 
 void surge_net_describe(const surge_net *net, FILE *file) {
-  fprintf(file, "%-10s %-38s %-14s %-14s %5s %10s\n", "layer", "what", "in HxWxC",
-          "out HxWxC", "steps", "parameters");
+  fprintf(file, "%-10s %-38s %-14s %-14s %5s %10s\n", "layer", "what",
+          "in HxWxC", "out HxWxC", "steps", "parameters");
   for (int32_t i = 0; i < net->model.count; i++) {
     const surge_layer *layer = &net->model.layers[i];
     char what[96] = "", in[32], out[32];
     describe_kind(layer, what, sizeof what);
     snprintf(in, sizeof in, "%dx%dx%d", layer->in.h, layer->in.w, layer->in.c);
-    snprintf(out, sizeof out, "%dx%dx%d", layer->out.h, layer->out.w, layer->out.c);
+    snprintf(out, sizeof out, "%dx%dx%d", layer->out.h, layer->out.w,
+             layer->out.c);
     fprintf(file, "%-10s %-38s %-14s %-14s %5d %10zu\n", layer->spec.name, what,
             in, out, layer->static_out ? 1 : net->options.T,
             layer_parameters(net, i));
@@ -183,5 +191,6 @@ void surge_net_describe(const surge_net *net, FILE *file) {
     fprintf(file, "%14zu bytes of %s\n", net->table.bytes[role],
             surge_role_name((surge_role)role));
   size_t total = surge_net_bytes(net);
-  fprintf(file, "%14zu bytes in all (%.1f MiB)\n", total, (double)total / 0x1p20);
+  fprintf(file, "%14zu bytes in all (%.1f MiB)\n", total,
+          (double)total / 0x1p20);
 }

@@ -20,7 +20,8 @@ static surge_status grow(surge_tensor_list *list) {
   if (list->count < list->capacity) return SURGE_OK;
   size_t capacity = list->capacity ? 2 * list->capacity : 64;
   surge_named_tensor *grown = realloc(list->tensors, capacity * sizeof *grown);
-  if (!grown) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for a tensor list");
+  if (!grown)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for a tensor list");
   list->tensors = grown;
   list->capacity = capacity;
   return SURGE_OK;
@@ -34,8 +35,8 @@ static surge_status list_add(surge_tensor_list *list, const char *prefix,
   char *name = malloc(length);
   *data = malloc(t->bytes + 1);
   surge_named_tensor *added = &list->tensors[list->count++];
-  *added = (surge_named_tensor){.name = name, .dtype = t->dtype,
-                                .rank = t->rank, .data = *data};
+  *added = (surge_named_tensor){
+      .name = name, .dtype = t->dtype, .rank = t->rank, .data = *data};
   memcpy(added->shape, t->shape, sizeof added->shape);
   if (!name || !*data)
     return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to save %s", t->name);
@@ -109,9 +110,11 @@ static surge_status restore_one(surge_net *net, void *user, const char *prefix,
   if (found->dtype != t->dtype || surge_named_tensor_bytes(found) != t->bytes ||
       found->rank != t->rank ||
       memcmp(found->shape, t->shape, (size_t)t->rank * sizeof *t->shape))
-    return SURGE_FAIL(SURGE_ERROR_DATA, "%s: tensor %s: wanted %zu bytes in the "
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: tensor %s: wanted %zu bytes in the "
                       "network's shape, found %zu bytes or another shape",
-                      from->path, name, t->bytes, surge_named_tensor_bytes(found));
+                      from->path, name, t->bytes,
+                      surge_named_tensor_bytes(found));
   return net->backend->upload(net->context, device, found->data, t->bytes);
 }
 
@@ -143,7 +146,8 @@ static surge_status dump_activation(surge_net *net, surge_tensor_list *list,
   size_t images = (size_t)(t.shape[0] * t.shape[1]);
   t.bytes = images * surge_map_elements(&t.map) * sizeof(float);
   float *physical = malloc(t.bytes + 1);
-  if (!physical) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to dump %s", name);
+  if (!physical)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to dump %s", name);
   void *logical;
   surge_status status = list_add(list, "", &t, &logical);
   if (status == SURGE_OK)
@@ -164,7 +168,8 @@ static void reshape_last(surge_tensor_list *list, int32_t rank,
 
 static surge_status dump_input(surge_net *net, surge_tensor_list *list) {
   bool coded = net->coded >= 0;
-  SURGE_TRY(dump_activation(net, list, coded ? net->coded : net->input, "input"));
+  SURGE_TRY(
+      dump_activation(net, list, coded ? net->coded : net->input, "input"));
   const surge_map *m = &net->model.input;
   const int64_t image[4] = {net->n, m->h, m->w, m->c};
   if (!coded) reshape_last(list, 4, image);
@@ -184,8 +189,8 @@ static surge_status dump_layers(surge_net *net, surge_tensor_list *list) {
     SURGE_TRY(save_as(net, list, "", &net->table.tensors[ids->statistics],
                       surge_at(net, ids->statistics)));
   }
-  SURGE_TRY(dump_activation(net, list, net->ids[net->model.count - 1].out,
-                            "logits"));
+  SURGE_TRY(
+      dump_activation(net, list, net->ids[net->model.count - 1].out, "logits"));
   const int64_t logits[3] = {net->options.T, net->n,
                              net->model.classes * net->model.vote};
   reshape_last(list, 3, logits);
@@ -199,8 +204,8 @@ static surge_status dump_losses(surge_net *net, surge_tensor_list *list) {
   const double values[2] = {metrics.loss / samples, metrics.pda / samples};
   static const char *const names[2] = {"loss", "pda"};
   for (int k = 0; k < 2; k++) {
-    surge_tensor t = {.dtype = SURGE_F64, .rank = 1, .shape = {1},
-                      .bytes = sizeof(double)};
+    surge_tensor t = {
+        .dtype = SURGE_F64, .rank = 1, .shape = {1}, .bytes = sizeof(double)};
     snprintf(t.name, sizeof t.name, "%s", names[k]);
     void *data;
     SURGE_TRY(list_add(list, "", &t, &data));

@@ -104,8 +104,8 @@ surge_status surge_table_plan(surge_table *table) {
     if (role == SURGE_ROLE_ACTIVATION) continue;
     size_t offset = 0;
     for (int group = 0; group < SURGE_GROUP_COUNT; group++) {
-      size_t end = plan_in_order(table, (surge_role)role, (surge_group)group,
-                                 offset);
+      size_t end =
+          plan_in_order(table, (surge_role)role, (surge_group)group, offset);
       if (role == SURGE_ROLE_PARAMETER) {
         table->group_first[group] = offset / sizeof(float);
         table->group_count[group] = (end - offset) / sizeof(float);

@@ -23,7 +23,7 @@ typedef enum surge_role {
 #define SURGE_ROLE_ENUM(NAME, text) SURGE_ROLE_##NAME,
   SURGE_ROLE_LIST(SURGE_ROLE_ENUM)
 #undef SURGE_ROLE_ENUM
-  SURGE_ROLE_COUNT
+      SURGE_ROLE_COUNT
 } surge_role;
 
 const char *surge_role_name(surge_role role);
@@ -34,22 +34,22 @@ const char *surge_role_name(surge_role role);
 typedef struct surge_tensor {
   char name[SURGE_TENSOR_NAME];
   surge_role role;
-  surge_group group;      /* of a parameter                                   */
+  surge_group group; /* of a parameter                                   */
   surge_dtype dtype;
   int32_t rank;
   int64_t shape[SURGE_MAX_RANK]; /* logical                                   */
-  bool is_map;            /* the last three of `shape` lie as `map` says      */
+  bool is_map; /* the last three of `shape` lie as `map` says      */
   surge_map map;
-  bool resumed;           /* scalar: part of the state that training resumes */
-  int32_t first, last;    /* activation: ops of the schedule it lives through */
-  size_t bytes, offset;   /* in its role's arena                              */
+  bool resumed;         /* scalar: part of the state that training resumes */
+  int32_t first, last;  /* activation: ops of the schedule it lives through */
+  size_t bytes, offset; /* in its role's arena                              */
 } surge_tensor;
 
 typedef struct surge_table {
   surge_tensor *tensors;
   int32_t count, capacity;
-  size_t bytes[SURGE_ROLE_COUNT];           /* of each arena, after planning   */
-  size_t group_first[SURGE_GROUP_COUNT];    /* floats, in the parameter arena  */
+  size_t bytes[SURGE_ROLE_COUNT];        /* of each arena, after planning   */
+  size_t group_first[SURGE_GROUP_COUNT]; /* floats, in the parameter arena  */
   size_t group_count[SURGE_GROUP_COUNT];
 } surge_table;
 

@@ -13,9 +13,9 @@ typedef struct list {
   bool failed;
 } list;
 
-static const char *const kind_names[] = {"conv",    "linear",  "norm",   "neuron",
-                                         "avgpool", "maxpool", "dropout",
-                                         "integrator"};
+static const char *const kind_names[] = {"conv",    "linear",    "norm",
+                                         "neuron",  "avgpool",   "maxpool",
+                                         "dropout", "integrator"};
 
 static surge_layer_spec *append(list *l, surge_layer_kind kind) {
   static surge_layer_spec nowhere;
@@ -31,8 +31,8 @@ static surge_layer_spec *append(list *l, surge_layer_kind kind) {
     l->capacity = capacity;
   }
   surge_layer_spec *spec = &l->specs[l->count++];
-  *spec = (surge_layer_spec){.kind = kind, .stride = 1, .groups = 1,
-                             .alpha = 1.0f};
+  *spec =
+      (surge_layer_spec){.kind = kind, .stride = 1, .groups = 1, .alpha = 1.0f};
   snprintf(spec->name, sizeof spec->name, "%s%d", kind_names[kind],
            ++l->number[kind]);
   return spec;
@@ -86,13 +86,15 @@ static void add_classifier(list *l) {
 static void convnet(list *l) {
   const struct surge_model_recipe *m = &l->recipe->model;
   for (int32_t i = 0; i < m->channel_count; i++)
-    add_conv_block(l, m->channels[i], m->kernel, i < m->pool_count && m->pool[i]);
+    add_conv_block(l, m->channels[i], m->kernel,
+                   i < m->pool_count && m->pool[i]);
   add_classifier(l);
 }
 
 static void mlp(list *l) {
   const struct surge_model_recipe *m = &l->recipe->model;
-  for (int32_t i = 0; i < m->hidden_count; i++) add_hidden_block(l, m->hidden[i]);
+  for (int32_t i = 0; i < m->hidden_count; i++)
+    add_hidden_block(l, m->hidden[i]);
   add_classifier(l);
 }
 
@@ -102,7 +104,8 @@ static void cifarnet(list *l) {
   const struct surge_model_recipe *m = &l->recipe->model;
   for (int32_t i = 0; i < m->channel_count; i++)
     add_conv_block(l, m->channels[i], 3, i == 1 || i == 2);
-  for (int32_t i = 0; i < m->hidden_count; i++) add_hidden_block(l, m->hidden[i]);
+  for (int32_t i = 0; i < m->hidden_count; i++)
+    add_hidden_block(l, m->hidden[i]);
   add_classifier(l);
 }
 

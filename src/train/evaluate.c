@@ -8,14 +8,14 @@ surge_status surge_evaluation_of(surge_net *net, double seconds,
   double samples = m.samples > 0 ? (double)m.samples : 1;
   *result = (surge_evaluation){.loss = m.loss / samples,
                                .accuracy = (double)m.correct / samples,
-                               .pda = m.pda / samples, .samples = m.samples,
+                               .pda = m.pda / samples,
+                               .samples = m.samples,
                                .seconds = seconds};
   return SURGE_OK;
 }
 
 surge_status surge_evaluate(surge_net *net, surge_loader *loader,
-                            const surge_step *step,
-                            surge_evaluation *result) {
+                            const surge_step *step, surge_evaluation *result) {
   double start = surge_seconds();
   SURGE_TRY(surge_net_reset_metrics(net));
   SURGE_TRY(surge_net_reset_statistics(net));

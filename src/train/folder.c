@@ -48,14 +48,18 @@ static surge_status flush_file(const surge_folder *folder, FILE *file,
 static surge_status make_folder(const char *path) {
   char part[SURGE_PATH];
   snprintf(part, sizeof part, "%s", path);
-  if (!*path) return SURGE_FAIL(SURGE_ERROR_RECIPE, "--out: wanted a folder, found nothing");
+  if (!*path)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "--out: wanted a folder, found nothing");
   for (char *p = part + 1;; p++) {
     char end = *p;
     if (end != '/' && end != 0) continue;
     *p = 0;
     if (mkdir(part, 0777) != 0 && errno != EEXIST)
-      return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted to make the folder, "
-                        "found: %s", part, strerror(errno));
+      return SURGE_FAIL(SURGE_ERROR_DATA,
+                        "%s: wanted to make the folder, "
+                        "found: %s",
+                        part, strerror(errno));
     *p = end;
     if (end == 0) return SURGE_OK;
   }
@@ -108,13 +112,17 @@ surge_status surge_folder_create(surge_folder *folder, const char *path,
   *folder = (surge_folder){0};
   snprintf(folder->path, sizeof folder->path, "%s", path);
   if (!force && !is_empty(path))
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted a new folder, found files "
-                      "in it (--resume goes on with that run, --force overwrites "
-                      "it)", path);
+    return SURGE_FAIL(
+        SURGE_ERROR_RECIPE,
+        "%s: wanted a new folder, found files "
+        "in it (--resume goes on with that run, --force overwrites "
+        "it)",
+        path);
   SURGE_TRY(make_folder(path));
   remove_old(folder);
   SURGE_TRY(write_recipe(folder, recipe));
-  SURGE_TRY(begin_file(folder, &folder->metrics, "metrics.csv", metrics_header));
+  SURGE_TRY(
+      begin_file(folder, &folder->metrics, "metrics.csv", metrics_header));
   SURGE_TRY(begin_file(folder, &folder->layers, "layers.csv", layers_header));
   SURGE_TRY(begin_file(folder, &folder->log, "log.txt", ""));
   return surge_tensorboard_open(&folder->board, path);
@@ -198,8 +206,9 @@ surge_status surge_folder_epoch(surge_folder *folder,
   print_pair(file, &r->test);
   fprintf(file, "%.1f,%.3f,", r->samples_per_s, r->train.seconds);
   print_pair(file, &r->validation);
-  fprintf(file, "%.9g,%.9g,%.9g,%.4f,%.3f\n", r->learning_rate, r->gradient_norm,
-          r->train.pda, r->wait_share, r->test.seconds + r->validation.seconds);
+  fprintf(file, "%.9g,%.9g,%.9g,%.4f,%.3f\n", r->learning_rate,
+          r->gradient_norm, r->train.pda, r->wait_share,
+          r->test.seconds + r->validation.seconds);
   SURGE_TRY(flush_file(folder, file, "metrics.csv"));
   surge_tensorboard *board = folder->board;
   SURGE_TRY(board_pair(folder, "train", r->epoch, &r->train));
@@ -236,8 +245,9 @@ static void print_layer(surge_folder *folder, const surge_layer_report *report,
   for (int32_t t = 0; t < report->T; t++) {
     const surge_neuron_statistics *s = &report->statistics[t];
     if (s->count == 0) continue;
-    fprintf(folder->layers, "%d,%s,%s,%d,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n",
-            epoch, split, report->name, t, s->mean, sqrt(s->m2 / s->count),
+    fprintf(folder->layers,
+            "%d,%s,%s,%d,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n", epoch,
+            split, report->name, t, s->mean, sqrt(s->m2 / s->count),
             s->window / s->count, s->spikes / s->count,
             s->quantization / s->count, w.mean, w.min, w.max,
             (double)report->decay);
@@ -286,8 +296,8 @@ static surge_status board_widths(surge_folder *folder,
   }
   char tag[SURGE_WORD + 8];
   snprintf(tag, sizeof tag, "w/%s", report->name);
-  return surge_tensorboard_histogram(folder->board, tag, epoch, WIDTH_BINS, edge,
-                                     count, w.min, w.max, sum, squares);
+  return surge_tensorboard_histogram(folder->board, tag, epoch, WIDTH_BINS,
+                                     edge, count, w.min, w.max, sum, squares);
 }
 
 surge_status surge_folder_layers(surge_folder *folder, surge_net *net,

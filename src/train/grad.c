@@ -12,7 +12,8 @@ static char *loss_json(const surge_session *session) {
   const surge_recipe *r = session->recipe;
   cJSON *object = cJSON_CreateObject();
   cJSON_AddStringToObject(object, "kind", kinds[r->loss.kind]);
-  cJSON_AddNumberToObject(object, "label_smoothing", (double)r->loss.label_smoothing);
+  cJSON_AddNumberToObject(object, "label_smoothing",
+                          (double)r->loss.label_smoothing);
   cJSON_AddNumberToObject(object, "tet_lambda", (double)r->loss.tet_lambda);
   cJSON_AddNumberToObject(object, "tet_target", (double)r->neuron.v_threshold);
   cJSON_AddNumberToObject(object, "vote", r->model.vote);
@@ -36,7 +37,8 @@ static surge_status run_step(surge_session *session) {
 static surge_status write_dump(surge_session *session, bool soft,
                                const char *out) {
   const surge_recipe *recipe = session->recipe;
-  char T[16], weight[32], pda_layers[16], *layers = NULL, *loss = NULL, *text = NULL;
+  char T[16], weight[32], pda_layers[16], *layers = NULL, *loss = NULL,
+                                          *text = NULL;
   size_t size;
   surge_tensor_list list = {0};
   snprintf(T, sizeof T, "%d", recipe->T);
@@ -52,12 +54,15 @@ static surge_status write_dump(surge_session *session, bool soft,
   if (memory && status == SURGE_OK) status = surge_recipe_write(recipe, memory);
   if (memory) fclose(memory);
   if (status == SURGE_OK) {
-    const surge_text_pair metadata[] = {
-        {"format", "surge grad 1"}, {"surge_version", SURGE_VERSION},
-        {"recipe", text},           {"soft", soft ? "true" : "false"},
-        {"T", T},                   {"loss", loss},
-        {"pda_weight", weight},     {"pda_layers", pda_layers},
-        {"layers", layers}};
+    const surge_text_pair metadata[] = {{"format", "surge grad 1"},
+                                        {"surge_version", SURGE_VERSION},
+                                        {"recipe", text},
+                                        {"soft", soft ? "true" : "false"},
+                                        {"T", T},
+                                        {"loss", loss},
+                                        {"pda_weight", weight},
+                                        {"pda_layers", pda_layers},
+                                        {"layers", layers}};
     status = surge_safetensors_write(out, list.tensors, list.count, metadata,
                                      sizeof metadata / sizeof *metadata);
   }
@@ -74,8 +79,8 @@ surge_status surge_gradient_dump(const surge_recipe *original, const char *from,
   surge_recipe one_batch = *original; /* its gradient, not a share of a step */
   const surge_recipe *recipe = &one_batch;
   one_batch.train.accumulate = 1;
-  surge_net_options options = {.training = true, .soft = soft,
-                               .keep_currents = true};
+  surge_net_options options = {
+      .training = true, .soft = soft, .keep_currents = true};
   surge_status status = surge_session_open(&session, recipe, &options);
   if (status == SURGE_OK) status = surge_session_open_train(&session);
   if (status == SURGE_OK && from)

@@ -20,7 +20,8 @@ static surge_status recipe_text(const surge_recipe *recipe, char **text) {
 surge_status surge_position_save(surge_session *session,
                                  const surge_position *p, const char *path,
                                  bool state) {
-  char epoch[16], batch[16], step[24], best[32], best_epoch[16], device[256], *text;
+  char epoch[16], batch[16], step[24], best[32], best_epoch[16], device[256],
+      *text;
   snprintf(epoch, sizeof epoch, "%d", p->epoch);
   snprintf(batch, sizeof batch, "%d", p->batch);
   snprintf(step, sizeof step, "%" PRId64, p->step);
@@ -31,12 +32,16 @@ surge_status surge_position_save(surge_session *session,
   surge_status status = recipe_text(session->recipe, &text);
   if (status == SURGE_OK) status = surge_net_save(session->net, &list, state);
   if (status == SURGE_OK) {
-    const surge_text_pair metadata[] = {
-        {"format", "surge 1"},     {"surge_version", SURGE_VERSION},
-        {"device", device},        {"recipe", text},
-        {"epoch", epoch},          {"batch", batch},
-        {"step", step},            {"best_accuracy", best},
-        {"best_epoch", best_epoch}, {"state", state ? "true" : "false"}};
+    const surge_text_pair metadata[] = {{"format", "surge 1"},
+                                        {"surge_version", SURGE_VERSION},
+                                        {"device", device},
+                                        {"recipe", text},
+                                        {"epoch", epoch},
+                                        {"batch", batch},
+                                        {"step", step},
+                                        {"best_accuracy", best},
+                                        {"best_epoch", best_epoch},
+                                        {"state", state ? "true" : "false"}};
     status = surge_safetensors_write(path, list.tensors, list.count, metadata,
                                      sizeof metadata / sizeof *metadata);
   }
@@ -52,8 +57,9 @@ static surge_status number(const surge_safetensors *file, const char *path,
   char *end = NULL;
   if (text) *value = strtod(text, &end);
   if (text && end != text && *end == 0) return SURGE_OK;
-  return SURGE_FAIL(SURGE_ERROR_DATA, "%s: metadata %s: wanted a number, found %s",
-                    path, key, text ? text : "nothing");
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: metadata %s: wanted a number, found %s", path, key,
+                    text ? text : "nothing");
 }
 
 static surge_status read_position(const surge_safetensors *file,
@@ -95,8 +101,10 @@ surge_status surge_checkpoint_recipe(surge_recipe *recipe, const char *path,
   if (status == SURGE_OK) {
     text = surge_safetensors_text(&checkpoint, "recipe");
     if (!text)
-      status = SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted a recipe in the "
-                          "metadata, found none", file);
+      status = SURGE_FAIL(SURGE_ERROR_DATA,
+                          "%s: wanted a recipe in the "
+                          "metadata, found none",
+                          file);
   }
   if (status == SURGE_OK)
     status = surge_recipe_parse(recipe, file, text, strlen(text), overrides);

@@ -28,16 +28,19 @@ surge_step surge_step_at(const surge_recipe *recipe, int32_t epoch,
                          int64_t step, int64_t steps_per_epoch, bool logged) {
   const struct surge_optim_recipe *optim = &recipe->optim;
   int64_t total = steps_per_epoch * recipe->train.epochs;
-  double factor = surge_learning_rate_factor(optim, step, steps_per_epoch, total);
+  double factor =
+      surge_learning_rate_factor(optim, step, steps_per_epoch, total);
   double t = (double)step + 1;
   float scale1 = (float)(1 / (1 - pow((double)optim->beta1, t)));
   float scale2 = (float)(1 / (1 - pow((double)optim->beta2, t)));
   const float base[SURGE_GROUP_COUNT] = {optim->lr, optim->lr, optim->width_lr,
                                          optim->decay_lr};
-  surge_step block = {.seed = (uint64_t)recipe->seed, .epoch = (uint32_t)epoch,
-                      .logged = logged,
-                      .schedule = total > 1 ? (float)((double)step /
-                                                      (double)(total - 1)) : 0.0f};
+  surge_step block = {
+      .seed = (uint64_t)recipe->seed,
+      .epoch = (uint32_t)epoch,
+      .logged = logged,
+      .schedule =
+          total > 1 ? (float)((double)step / (double)(total - 1)) : 0.0f};
   for (int group = 0; group < SURGE_GROUP_COUNT; group++) {
     block.learning_rate[group] = (float)((double)base[group] * factor);
     block.adam_scale1[group] = scale1;

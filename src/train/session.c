@@ -14,8 +14,10 @@ surge_status surge_session_info(const surge_recipe *recipe,
                                 const surge_dataset_info **info) {
   *info = surge_dataset_find(recipe->data.set);
   if (*info) return SURGE_OK;
-  return SURGE_FAIL(SURGE_ERROR_RECIPE, "data.set: wanted a known data set, "
-                    "found %s", recipe->data.set);
+  return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                    "data.set: wanted a known data set, "
+                    "found %s",
+                    recipe->data.set);
 }
 
 surge_status surge_session_open(surge_session *session,
@@ -33,11 +35,10 @@ surge_status surge_session_open(surge_session *session,
 surge_status surge_session_open_train(surge_session *session) {
   const surge_recipe *recipe = session->recipe;
   SURGE_TRY(surge_dataset_open(&session->train, &recipe->data, SURGE_TRAIN));
-  SURGE_TRY(surge_dataset_split(&session->train, &recipe->data,
-                                (uint64_t)recipe->seed, &session->train_samples,
-                                &session->train_count,
-                                &session->validation_samples,
-                                &session->validation_count));
+  SURGE_TRY(surge_dataset_split(
+      &session->train, &recipe->data, (uint64_t)recipe->seed,
+      &session->train_samples, &session->train_count,
+      &session->validation_samples, &session->validation_count));
   SURGE_TRY(surge_loader_create(&session->train_loader, &session->train,
                                 session->train_samples, session->train_count,
                                 recipe->train.batch));
@@ -51,7 +52,8 @@ surge_status surge_session_open_test(surge_session *session) {
   const struct surge_data_recipe *data = &session->recipe->data;
   SURGE_TRY(surge_dataset_open(&session->test, data, SURGE_TEST));
   int32_t count = session->test.count;
-  if (data->test_limit > 0 && data->test_limit < count) count = data->test_limit;
+  if (data->test_limit > 0 && data->test_limit < count)
+    count = data->test_limit;
   session->test_count = count;
   session->test_samples = malloc((size_t)count * sizeof(uint32_t));
   if (!session->test_samples)
@@ -74,7 +76,8 @@ surge_status surge_session_restore(surge_session *session, const char *path,
 
 void surge_session_close(surge_session *session) {
   if (session->train_loader) surge_loader_destroy(session->train_loader);
-  if (session->validation_loader) surge_loader_destroy(session->validation_loader);
+  if (session->validation_loader)
+    surge_loader_destroy(session->validation_loader);
   if (session->test_loader) surge_loader_destroy(session->test_loader);
   free(session->train_samples);
   free(session->validation_samples);

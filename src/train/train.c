@@ -11,11 +11,11 @@ typedef struct run {
   const surge_train_options *options;
   surge_folder folder;
   surge_position position;
-  int32_t batches;          /* of an epoch */
-  int64_t steps_per_epoch;  /* optimizer steps */
-  double started;           /* clock at the epoch's (re)start */
-  double reported;          /* clock at the last progress report */
-  int32_t first_batch;      /* of the epoch's part that this process trained */
+  int32_t batches;         /* of an epoch */
+  int64_t steps_per_epoch; /* optimizer steps */
+  double started;          /* clock at the epoch's (re)start */
+  double reported;         /* clock at the last progress report */
+  int32_t first_batch;     /* of the epoch's part that this process trained */
 } run;
 
 /* --- the loop ------------------------------------------------------------- */
@@ -49,9 +49,9 @@ static surge_status train_batch(run *r, const surge_batch *batch) {
 
 static surge_status train_epoch(run *r) {
   const struct surge_train_recipe *train = &r->recipe->train;
-  SURGE_TRY(surge_loader_start(r->session.train_loader, (uint64_t)r->recipe->seed,
-                               (uint32_t)r->position.epoch, r->position.batch,
-                               true));
+  SURGE_TRY(
+      surge_loader_start(r->session.train_loader, (uint64_t)r->recipe->seed,
+                         (uint32_t)r->position.epoch, r->position.batch, true));
   for (;;) {
     surge_batch batch;
     SURGE_TRY(surge_loader_next(r->session.train_loader, &batch));
@@ -60,9 +60,11 @@ static surge_status train_epoch(run *r) {
     SURGE_TRY(report_progress(r));
     if (r->options->interrupted && *r->options->interrupted) {
       SURGE_TRY(save_last(r));
-      return SURGE_FAIL(SURGE_INTERRUPTED, "interrupted in epoch %d after batch "
-                        "%d; saved in %s", r->position.epoch + 1,
-                        r->position.batch, r->folder.path);
+      return SURGE_FAIL(SURGE_INTERRUPTED,
+                        "interrupted in epoch %d after batch "
+                        "%d; saved in %s",
+                        r->position.epoch + 1, r->position.batch,
+                        r->folder.path);
     }
     if (train->checkpoint_every > 0 && ends_step(r) &&
         r->position.step % train->checkpoint_every == 0)
@@ -91,12 +93,14 @@ static surge_status check_fault(run *r) {
   if (!layer) return SURGE_OK;
   SURGE_TRY(tell(r, "diverged: layer %s was not finite at step %lld", layer,
                  (long long)r->position.step));
-  return SURGE_FAIL(SURGE_ERROR_DIVERGED, "layer %s was not finite at step %lld "
-                    "(%d epochs and %d batches done); nothing was updated since, "
-                    "and the checkpoints in %s are those before it (a smaller "
-                    "optim.lr or optim.clip_norm may help)", layer,
-                    (long long)r->position.step, r->position.epoch,
-                    r->position.batch, r->folder.path);
+  return SURGE_FAIL(
+      SURGE_ERROR_DIVERGED,
+      "layer %s was not finite at step %lld "
+      "(%d epochs and %d batches done); nothing was updated since, "
+      "and the checkpoints in %s are those before it (a smaller "
+      "optim.lr or optim.clip_norm may help)",
+      layer, (long long)r->position.step, r->position.epoch, r->position.batch,
+      r->folder.path);
 }
 
 static surge_status report_progress(run *r) {
@@ -107,12 +111,16 @@ static surge_status report_progress(run *r) {
   surge_evaluation so_far;
   SURGE_TRY(surge_evaluation_of(r->session.net, now - r->started, &so_far));
   double here = r->position.batch - r->first_batch;
-  double left = (r->recipe->train.epochs - r->position.epoch) * (double)r->batches -
-                r->position.batch;
+  double left =
+      (r->recipe->train.epochs - r->position.epoch) * (double)r->batches -
+      r->position.batch;
   surge_progress progress = {
-      .epoch = r->position.epoch, .epochs = r->recipe->train.epochs,
-      .batch = r->position.batch, .batches = r->batches,
-      .loss = so_far.loss, .accuracy = so_far.accuracy,
+      .epoch = r->position.epoch,
+      .epochs = r->recipe->train.epochs,
+      .batch = r->position.batch,
+      .batches = r->batches,
+      .loss = so_far.loss,
+      .accuracy = so_far.accuracy,
       .samples_per_s = here * r->recipe->train.batch / so_far.seconds,
       .seconds_left = left * so_far.seconds / here};
   o->progress(o->user, &progress);
@@ -130,11 +138,12 @@ static void describe_evaluation(char *text, size_t size, const char *split,
 static surge_status tell_epoch(run *r, const surge_epoch_result *e) {
   char train[64] = "", validation[64] = "", test[64] = "";
   describe_evaluation(train, sizeof train, "train", &e->train);
-  describe_evaluation(validation, sizeof validation, "validation", &e->validation);
+  describe_evaluation(validation, sizeof validation, "validation",
+                      &e->validation);
   describe_evaluation(test, sizeof test, "test", &e->test);
-  return tell(r, "epoch %d/%d%s%s%s  %.0f samples/s %.1f s%s", e->epoch, e->epochs,
-              train, validation, test, e->samples_per_s, e->train.seconds,
-              e->best ? "  best" : "");
+  return tell(r, "epoch %d/%d%s%s%s  %.0f samples/s %.1f s%s", e->epoch,
+              e->epochs, train, validation, test, e->samples_per_s,
+              e->train.seconds, e->best ? "  best" : "");
 }
 
 /* A layer that never or always fires learns nothing: name it. */
@@ -148,11 +157,13 @@ static surge_status warn_of_silence(run *r) {
       spikes += report.statistics[t].spikes;
     }
     if (spikes == 0)
-      SURGE_TRY(tell(r, "warning: layer %s is silent: no spike in the whole "
-                     "evaluation", report.name));
+      SURGE_TRY(tell(r,
+                     "warning: layer %s is silent: no spike in the whole "
+                     "evaluation",
+                     report.name));
     else if (spikes > 0.9 * count)
-      SURGE_TRY(tell(r, "warning: layer %s is saturated: rate %.3f", report.name,
-                     spikes / count));
+      SURGE_TRY(tell(r, "warning: layer %s is saturated: rate %.3f",
+                     report.name, spikes / count));
   }
   return SURGE_OK;
 }
@@ -181,7 +192,8 @@ static surge_status evaluate_on(run *r, surge_loader *loader, const char *split,
   if (!loader) return SURGE_OK;
   surge_step last = last_step(r);
   SURGE_TRY(surge_evaluate(r->session.net, loader, &last, result));
-  return surge_folder_layers(&r->folder, r->session.net, r->position.epoch, split);
+  return surge_folder_layers(&r->folder, r->session.net, r->position.epoch,
+                             split);
 }
 
 /* The epoch's numbers; training statistics are read before the evaluations
@@ -197,16 +209,18 @@ static surge_status measure(run *r, surge_epoch_result *result) {
   result->epoch = epoch;
   result->epochs = r->recipe->train.epochs;
   result->gradient_norm = (double)norm;
-  result->samples_per_s = (double)(r->batches - r->first_batch) *
-                          r->recipe->train.batch / seconds;
+  result->samples_per_s =
+      (double)(r->batches - r->first_batch) * r->recipe->train.batch / seconds;
   if (r->first_batch == 0)
     result->samples_per_s = (double)result->train.samples / seconds;
   result->wait_share = surge_loader_waited(s->train_loader) / seconds;
-  result->learning_rate = (double)last_step(r).learning_rate[SURGE_GROUP_WEIGHT];
-  bool due = epoch % r->recipe->train.eval_every == 0 || epoch == result->epochs;
+  result->learning_rate =
+      (double)last_step(r).learning_rate[SURGE_GROUP_WEIGHT];
+  bool due =
+      epoch % r->recipe->train.eval_every == 0 || epoch == result->epochs;
   if (!due) return SURGE_OK;
-  SURGE_TRY(evaluate_on(r, s->validation_loader, "validation",
-                        &result->validation));
+  SURGE_TRY(
+      evaluate_on(r, s->validation_loader, "validation", &result->validation));
   SURGE_TRY(evaluate_on(r, s->test_loader, "test", &result->test));
   return warn_of_silence(r);
 }
@@ -227,8 +241,7 @@ static surge_status end_epoch(run *r) {
   SURGE_TRY(surge_folder_epoch(&r->folder, &result));
   SURGE_TRY(surge_net_reset_metrics(r->session.net));
   SURGE_TRY(surge_net_reset_statistics(r->session.net));
-  if (result.best)
-    SURGE_TRY(save_as(r, "checkpoint_best.safetensors", false));
+  if (result.best) SURGE_TRY(save_as(r, "checkpoint_best.safetensors", false));
   SURGE_TRY(save_last(r));
   return tell_epoch(r, &result);
 }
@@ -242,8 +255,8 @@ static surge_status open_folder(run *r) {
   char path[SURGE_PATH + 64];
   snprintf(path, sizeof path, "%s/checkpoint_last.safetensors", o->folder);
   SURGE_TRY(surge_position_restore(&r->session, &r->position, path));
-  SURGE_TRY(surge_folder_resume(&r->folder, o->folder, r->recipe,
-                                r->position.epoch));
+  SURGE_TRY(
+      surge_folder_resume(&r->folder, o->folder, r->recipe, r->position.epoch));
   return tell(r, "resumed after %d epochs and %d batches", r->position.epoch,
               r->position.batch);
 }
@@ -260,10 +273,12 @@ static surge_status open_run(run *r) {
   char device[256];
   r->session.backend->describe(r->session.context, device, sizeof device);
   SURGE_TRY(tell(r, "surge %s on %s", SURGE_VERSION, device));
-  return tell(r, "%s: %d training, %d validation, %d test images; %zu trained "
-              "values; best is chosen on the %s set", r->recipe->data.set,
-              r->session.train_count, r->session.validation_count,
-              r->session.test_count, surge_net_parameter_count(r->session.net),
+  return tell(r,
+              "%s: %d training, %d validation, %d test images; %zu trained "
+              "values; best is chosen on the %s set",
+              r->recipe->data.set, r->session.train_count,
+              r->session.validation_count, r->session.test_count,
+              surge_net_parameter_count(r->session.net),
               r->session.validation_loader ? "validation" : "test");
 }
 

@@ -18,8 +18,8 @@ static surge_status plan(const surge_recipe *recipe,
   surge_net *net = NULL;
   surge_net_options options = {.training = true};
   cr_assert_eq(surge_cpu.open(&context, 1), SURGE_OK);
-  surge_status status = surge_net_create(&net, &surge_cpu, context, recipe, data,
-                                         &options);
+  surge_status status =
+      surge_net_create(&net, &surge_cpu, context, recipe, data, &options);
   if (status == SURGE_OK) *parameters = surge_net_parameter_count(net);
   surge_net_destroy(net);
   surge_cpu.close(context);
@@ -36,7 +36,8 @@ Test(model, has_the_parameters_it_should) {
        144 + 32 + 4608 + 64 + 62720 + 10 + 2},
       {"mlp, no norm, fixed width",
        "model: {arch: mlp, hidden: [100], norm: none}\n"
-       "surrogate: {width_rule: fixed}\n", 784 * 100 + 100 + 100 * 10 + 10},
+       "surrogate: {width_rule: fixed}\n",
+       784 * 100 + 100 + 100 * 10 + 10},
       {"grouped, strided, learned decay, width a channel",
        "model:\n  layers:\n    - conv: {out: 8, stride: 2, bias: true}\n"
        "    - neuron: {decay: learned, granularity: channel}\n"
@@ -61,15 +62,17 @@ Test(model, has_the_parameters_it_should) {
 /* Wu 2019, CIFARNet at 3x32x32: convolutions 3-128-256-512-1024-512, linear
  * 512*8*8-1024-512-10, two norm values a channel. */
 Test(model, cifarnet_has_the_published_widths) {
-  size_t expected = 9 * (3 * 128 + 128 * 256 + 256 * 512 + 512 * 1024 + 1024 * 512) +
-                    32768 * 1024 + 1024 * 512 + 512 * 10 + 10 +
-                    2 * (128 + 256 + 512 + 1024 + 512 + 1024 + 512);
+  size_t expected =
+      9 * (3 * 128 + 128 * 256 + 256 * 512 + 512 * 1024 + 1024 * 512) +
+      32768 * 1024 + 1024 * 512 + 512 * 10 + 10 +
+      2 * (128 + 256 + 512 + 1024 + 512 + 1024 + 512);
   size_t parameters = 0;
   surge_recipe recipe = run_recipe(
       "data: {set: cifar10}\nmodel: {arch: cifarnet}\n"
-      "surrogate: {width_rule: fixed}\ntrain: {batch: 2}\nT: 1\n", NULL);
-  cr_expect_eq(plan(&recipe, surge_dataset_find("cifar10"), &parameters), SURGE_OK,
-               "%s", surge_last_error());
+      "surrogate: {width_rule: fixed}\ntrain: {batch: 2}\nT: 1\n",
+      NULL);
+  cr_expect_eq(plan(&recipe, surge_dataset_find("cifar10"), &parameters),
+               SURGE_OK, "%s", surge_last_error());
   cr_expect_eq(parameters, expected, "%zu", parameters);
   surge_recipe_free(&recipe);
 }
@@ -77,43 +80,51 @@ Test(model, cifarnet_has_the_published_widths) {
 #define LAYERS(list) "model: {layers: [" list "]}\n"
 
 Test(model, lists_that_do_not_fit_are_refused_by_name) {
-  static const struct { const char *yaml, *needle; } cases[] = {
+  static const struct {
+    const char *yaml, *needle;
+  } cases[] = {
       {LAYERS("conv: {out: 8, kernel: 31, pad: 0, name: wide}, neuron, "
-              "linear: {out: classes}"), "wide"},
+              "linear: {out: classes}"),
+       "wide"},
       {LAYERS("maxpool: 29, neuron, linear: {out: classes}"), "maxpool1"},
-      {LAYERS("conv: {out: 8}, norm, avgpool: 2, neuron, linear: {out: classes}"),
+      {LAYERS(
+           "conv: {out: 8}, norm, avgpool: 2, neuron, linear: {out: classes}"),
        "norm1"},
       {LAYERS("conv: {out: 8}, norm"), "norm1"},
-      {LAYERS("conv: {out: 9, groups: 3}, neuron, linear: {out: classes}"), "conv1"},
+      {LAYERS("conv: {out: 9, groups: 3}, neuron, linear: {out: classes}"),
+       "conv1"},
       {LAYERS("conv: {out: 8}, neuron, linear: {out: 9}"), "linear1"},
       {LAYERS("conv: {out: 10}, neuron"), "neuron1"},
       {LAYERS("linear: {out: classes}"), "neuron"},
       {"model: {arch: mlp, hidden: [5]}\npda: {weight: 0.1, layers: [neuron7]}\n",
        "neuron7"},
       {"model: {arch: convnet, channels: [8, 8, 8, 8, 8], pool: [true, true, true, "
-       "true, true]}\n", "pool5"},
+       "true, true]}\n",
+       "pool5"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     size_t parameters;
     surge_recipe recipe = run_recipe(cases[i].yaml, NULL);
-    cr_expect_eq(plan(&recipe, fashion(), &parameters), SURGE_ERROR_RECIPE, "case %zu",
-                 i);
-    cr_expect_not_null(strstr(surge_last_error(), cases[i].needle), "case %zu: %s", i,
-                       surge_last_error());
+    cr_expect_eq(plan(&recipe, fashion(), &parameters), SURGE_ERROR_RECIPE,
+                 "case %zu", i);
+    cr_expect_not_null(strstr(surge_last_error(), cases[i].needle),
+                       "case %zu: %s", i, surge_last_error());
     surge_recipe_free(&recipe);
   }
 }
 
 Test(model, every_recipe_of_the_repository_plans) {
   glob_t found;
-  cr_assert_eq(glob(SURGE_SOURCE_DIR "/benchmarks/recipes/*.yaml", 0, NULL, &found), 0);
+  cr_assert_eq(
+      glob(SURGE_SOURCE_DIR "/benchmarks/recipes/*.yaml", 0, NULL, &found), 0);
   for (size_t i = 0; i < found.gl_pathc; i++) {
     surge_recipe recipe;
     size_t parameters;
-    cr_assert_eq(surge_recipe_read(&recipe, found.gl_pathv[i], NULL), SURGE_OK, "%s",
-                 surge_last_error());
-    cr_expect_eq(plan(&recipe, surge_dataset_find(recipe.data.set), &parameters),
-                 SURGE_OK, "%s: %s", found.gl_pathv[i], surge_last_error());
+    cr_assert_eq(surge_recipe_read(&recipe, found.gl_pathv[i], NULL), SURGE_OK,
+                 "%s", surge_last_error());
+    cr_expect_eq(
+        plan(&recipe, surge_dataset_find(recipe.data.set), &parameters),
+        SURGE_OK, "%s: %s", found.gl_pathv[i], surge_last_error());
     surge_recipe_free(&recipe);
   }
   cr_expect_geq(found.gl_pathc, 5);

@@ -5,9 +5,13 @@
 #include "src/net/table.h"
 #include "tests/support/support.h"
 
-static void add(surge_table *table, int64_t count, int32_t first, int32_t last) {
-  surge_tensor t = {.role = SURGE_ROLE_ACTIVATION, .rank = 1, .shape = {count},
-                    .first = first, .last = last};
+static void add(surge_table *table, int64_t count, int32_t first,
+                int32_t last) {
+  surge_tensor t = {.role = SURGE_ROLE_ACTIVATION,
+                    .rank = 1,
+                    .shape = {count},
+                    .first = first,
+                    .last = last};
   surge_table_add(table, &t);
 }
 
@@ -51,7 +55,9 @@ Test(table, parameters_lie_group_by_group) {
   surge_table table = {0};
   cr_assert_eq(surge_table_reserve(&table, 8), SURGE_OK);
   for (int32_t i = 0; i < 8; i++) {
-    surge_tensor t = {.role = SURGE_ROLE_PARAMETER, .rank = 1, .shape = {5},
+    surge_tensor t = {.role = SURGE_ROLE_PARAMETER,
+                      .rank = 1,
+                      .shape = {5},
                       .group = (surge_group)(i % SURGE_GROUP_COUNT)};
     surge_table_add(&table, &t);
   }
@@ -60,7 +66,8 @@ Test(table, parameters_lie_group_by_group) {
     const surge_tensor *t = &table.tensors[i];
     size_t first = table.group_first[t->group] * sizeof(float);
     size_t end = first + table.group_count[t->group] * sizeof(float);
-    cr_expect(t->offset >= first && t->offset + t->bytes <= end, "tensor %d", i);
+    cr_expect(t->offset >= first && t->offset + t->bytes <= end, "tensor %d",
+              i);
   }
   surge_table_free(&table);
 }

@@ -38,7 +38,9 @@ static surge_status train_once(const char *yaml, const char *override,
 }
 
 Test(training, overfits_32_samples) {
-  static const struct { const char *name, *override; } cases[] = {
+  static const struct {
+    const char *name, *override;
+  } cases[] = {
       {"psg", NULL},
       {"tet", "loss.kind=tet"},
       {"mse", "loss.kind=mse"},
@@ -58,10 +60,10 @@ Test(training, overfits_32_samples) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char name[8];
     snprintf(name, sizeof name, "%zu", i);
-    cr_assert_eq(train_once(yaml, cases[i].override, folder, name), SURGE_OK, "%s",
-                 surge_last_error());
-    cr_expect_eq(run_metric(folder, name, "train_acc"), 1.0, "%s: %g", cases[i].name,
-                 run_metric(folder, name, "train_acc"));
+    cr_assert_eq(train_once(yaml, cases[i].override, folder, name), SURGE_OK,
+                 "%s", surge_last_error());
+    cr_expect_eq(run_metric(folder, name, "train_acc"), 1.0, "%s: %g",
+                 cases[i].name, run_metric(folder, name, "train_acc"));
   }
   run_remove_folder(folder);
 }
@@ -80,7 +82,8 @@ Test(training, two_runs_and_any_thread_count_give_the_same_bits) {
   run_same_metrics(folder, "a", "b");
   run_same_metrics(folder, "a", "c");
   cr_expect_neq(run_metric(folder, "a", "train_loss"),
-                run_metric(folder, "d", "train_loss"), "the seed has no effect");
+                run_metric(folder, "d", "train_loss"),
+                "the seed has no effect");
   run_remove_folder(folder);
 }
 
@@ -114,8 +117,8 @@ static void one_step(surge_session *s, int32_t index) {
   cr_assert_eq(surge_loader_next(s->train_loader, &batch), SURGE_OK);
   cr_assert_gt(batch.n, 0);
   cr_assert_eq(surge_net_load(s->net, &batch, &step), SURGE_OK);
-  cr_assert_eq(surge_net_forward(s->net, SURGE_PASS_TRAIN, true), SURGE_OK, "%s",
-               surge_last_error());
+  cr_assert_eq(surge_net_forward(s->net, SURGE_PASS_TRAIN, true), SURGE_OK,
+               "%s", surge_last_error());
   cr_assert_eq(surge_net_backward(s->net), SURGE_OK, "%s", surge_last_error());
   cr_assert_eq(surge_net_update(s->net), SURGE_OK, "%s", surge_last_error());
 }
@@ -150,8 +153,8 @@ Test(training, every_parameter_moves_in_one_step) {
 
 /* Ablations at one seed differ in what they name, not in their start. */
 Test(training, psg_and_pda_start_from_the_same_weights) {
-  static const char *const overrides[] = {
-      NULL, "surrogate.width_rule=fixed", "pda.weight=0", "model.norm=none"};
+  static const char *const overrides[] = {NULL, "surrogate.width_rule=fixed",
+                                          "pda.weight=0", "model.norm=none"};
   surge_tensor_list first = {0};
   run_needs_data();
   for (size_t i = 0; i < sizeof overrides / sizeof *overrides; i++) {
@@ -196,8 +199,9 @@ Test(training, scheduled_widths_arrive_in_evaluation) {
   cr_assert_not_null(file);
   while (fgets(line, sizeof line, file)) continue;
   fclose(file);
-  cr_assert_eq(sscanf(line, "%*d,%15[a-z],%*[^,],%*d,%*f,%*f,%*f,%*f,%*f,%lf", split,
-                      &width), 2, "%s", line);
+  cr_assert_eq(sscanf(line, "%*d,%15[a-z],%*[^,],%*d,%*f,%*f,%*f,%*f,%*f,%lf",
+                      split, &width),
+               2, "%s", line);
   cr_expect_str_eq(split, "test");
   cr_expect_float_eq(width, 0.5, 1e-6, "%g", width);
   run_remove_folder(folder);
@@ -240,17 +244,20 @@ Test(training, memory_is_linear_in_T) {
   for (int i = 0; i < 4; i++) {
     surge_net_options options = {.T = 2 + 2 * i, .training = true};
     surge_net *net;
-    cr_assert_eq(surge_net_create(&net, backend, context, &recipe,
-                                  surge_dataset_find("fashion_mnist"), &options),
-                 SURGE_OK, "%s", surge_last_error());
+    cr_assert_eq(
+        surge_net_create(&net, backend, context, &recipe,
+                         surge_dataset_find("fashion_mnist"), &options),
+        SURGE_OK, "%s", surge_last_error());
     bytes[i] = surge_net_bytes(net);
     surge_net_destroy(net);
   }
   double slope = (double)(bytes[1] - bytes[0]) / 2;
   for (int i = 2; i < 4; i++) {
     double line = (double)bytes[0] + slope * 2 * i;
-    cr_expect_lt(fabs((double)bytes[i] - line), 0.01 * line, "T = %d: %zu bytes, "
-                 "the line says %.0f", 2 + 2 * i, bytes[i], line);
+    cr_expect_lt(fabs((double)bytes[i] - line), 0.01 * line,
+                 "T = %d: %zu bytes, "
+                 "the line says %.0f",
+                 2 + 2 * i, bytes[i], line);
   }
   backend->close(context);
   surge_recipe_free(&recipe);
@@ -261,16 +268,20 @@ Test(training, every_recipe_runs_on_64_images) {
   glob_t found;
   char folder[64], name[24], path[SURGE_PATH];
   const char *data = getenv("SURGE_TEST_DATA");
-  cr_assert_eq(glob(SURGE_SOURCE_DIR "/benchmarks/recipes/*.yaml", 0, NULL, &found), 0);
+  cr_assert_eq(
+      glob(SURGE_SOURCE_DIR "/benchmarks/recipes/*.yaml", 0, NULL, &found), 0);
   run_make_folder(folder);
   for (size_t i = 0; i < found.gl_pathc; i++) {
-    static const char *const small[] = {"data.limit=64", "data.test_limit=32",
-                                        "data.validation=0", "train.batch=32",
+    static const char *const small[] = {"data.limit=64",
+                                        "data.test_limit=32",
+                                        "data.validation=0",
+                                        "train.batch=32",
                                         "train.epochs=1",
-                                        "schedule.warmup_epochs=0", NULL};
+                                        "schedule.warmup_epochs=0",
+                                        NULL};
     surge_recipe recipe;
-    cr_assert_eq(surge_recipe_read(&recipe, found.gl_pathv[i], small), SURGE_OK, "%s",
-                 surge_last_error());
+    cr_assert_eq(surge_recipe_read(&recipe, found.gl_pathv[i], small), SURGE_OK,
+                 "%s", surge_last_error());
     snprintf(path, sizeof path, "%s/%s", data ? data : "", recipe.data.set);
     if (data && strcmp(recipe.data.set, "fashion_mnist") != 0)
       snprintf(recipe.data.path, sizeof recipe.data.path, "%.900s", path);
@@ -278,8 +289,8 @@ Test(training, every_recipe_runs_on_64_images) {
     if (surge_dataset_probe(&recipe.data) != SURGE_OK)
       cr_log_warn("skipped: %s: %s", found.gl_pathv[i], surge_last_error());
     else
-      cr_expect_eq(run_train(&recipe, folder, name, false, NULL), SURGE_OK, "%s: %s",
-                   found.gl_pathv[i], surge_last_error());
+      cr_expect_eq(run_train(&recipe, folder, name, false, NULL), SURGE_OK,
+                   "%s: %s", found.gl_pathv[i], surge_last_error());
     surge_recipe_free(&recipe);
   }
   globfree(&found);
@@ -299,9 +310,10 @@ Test(training, divergence_names_the_layer_and_keeps_the_checkpoint) {
   char folder[64];
   run_needs_data();
   run_make_folder(folder);
-  cr_expect_eq(train_once(yaml, NULL, folder, "wild"), SURGE_ERROR_DIVERGED, "%s",
-               surge_last_error());
-  cr_expect(strstr(surge_last_error(), "layer ") && strstr(surge_last_error(), "step "),
+  cr_expect_eq(train_once(yaml, NULL, folder, "wild"), SURGE_ERROR_DIVERGED,
+               "%s", surge_last_error());
+  cr_expect(strstr(surge_last_error(), "layer ") &&
+                strstr(surge_last_error(), "step "),
             "%s", surge_last_error());
   run_remove_folder(folder);
 }

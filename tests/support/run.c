@@ -37,22 +37,24 @@ surge_status run_train(const surge_recipe *recipe, const char *folder,
                        const volatile sig_atomic_t *stop) {
   char path[128];
   snprintf(path, sizeof path, "%s/%s", folder, name);
-  surge_train_options options = {.folder = path, .resume = resume,
-                                 .interrupted = stop};
+  surge_train_options options = {
+      .folder = path, .resume = resume, .interrupted = stop};
   return surge_train(recipe, &options);
 }
 
 static surge_safetensors read_checkpoint(const char *folder, const char *name) {
   char path[192];
   surge_safetensors file;
-  snprintf(path, sizeof path, "%s/%s/checkpoint_last.safetensors", folder, name);
+  snprintf(path, sizeof path, "%s/%s/checkpoint_last.safetensors", folder,
+           name);
   cr_assert_eq(surge_safetensors_read(&file, path), SURGE_OK, "%s",
                surge_last_error());
   return file;
 }
 
 void run_same_checkpoints(const char *folder, const char *a, const char *b) {
-  surge_safetensors x = read_checkpoint(folder, a), y = read_checkpoint(folder, b);
+  surge_safetensors x = read_checkpoint(folder, a),
+                    y = read_checkpoint(folder, b);
   cr_assert_eq(x.tensor_count, y.tensor_count);
   cr_assert_gt(x.tensor_count, 0);
   for (size_t i = 0; i < x.tensor_count; i++) {

@@ -28,10 +28,12 @@ test_buffer test_copied(surge_context *context, const float *host,
   uint8_t *image = malloc(bytes + 2 * CANARY_BYTES);
   memset(image, canary, bytes + 2 * CANARY_BYTES);
   memcpy(image + CANARY_BYTES, host, bytes);
-  cr_assert_eq(backend->allocate(context, &buffer.block, bytes + 2 * CANARY_BYTES),
-               SURGE_OK, "%s", surge_last_error());
-  cr_assert_eq(backend->upload(context, buffer.block, image,
-                               bytes + 2 * CANARY_BYTES), SURGE_OK);
+  cr_assert_eq(
+      backend->allocate(context, &buffer.block, bytes + 2 * CANARY_BYTES),
+      SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(
+      backend->upload(context, buffer.block, image, bytes + 2 * CANARY_BYTES),
+      SURGE_OK);
   free(image);
   buffer.device = (float *)(void *)((uint8_t *)buffer.block + CANARY_BYTES);
   return buffer;
@@ -53,7 +55,8 @@ float *test_download(const test_buffer *buffer, const char *what) {
   size_t bytes = buffer->count * sizeof(float);
   uint8_t *image = malloc(bytes + 2 * CANARY_BYTES);
   cr_assert_eq(test_backend()->download(buffer->context, image, buffer->block,
-                                        bytes + 2 * CANARY_BYTES), SURGE_OK);
+                                        bytes + 2 * CANARY_BYTES),
+               SURGE_OK);
   for (size_t i = 0; i < CANARY_BYTES; i++) {
     cr_assert_eq(image[i], canary, "%s: written before its start", what);
     cr_assert_eq(image[CANARY_BYTES + bytes + i], canary,
@@ -69,13 +72,15 @@ void test_release(test_buffer *buffer) {
 }
 
 float test_uniform(uint64_t seed, size_t i, float low, float high) {
-  surge_philox4 draw = surge_philox(seed, 0, 0, (uint32_t)(i >> 32), (uint32_t)i);
+  surge_philox4 draw =
+      surge_philox(seed, 0, 0, (uint32_t)(i >> 32), (uint32_t)i);
   return low + (high - low) * surge_uniform(draw.x[0]);
 }
 
 float *test_random(uint64_t seed, size_t count, float low, float high) {
   float *values = malloc(count * sizeof(float) + 1);
-  for (size_t i = 0; i < count; i++) values[i] = test_uniform(seed, i, low, high);
+  for (size_t i = 0; i < count; i++)
+    values[i] = test_uniform(seed, i, low, high);
   return values;
 }
 
