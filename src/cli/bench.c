@@ -136,22 +136,31 @@ static surge_status bench(const surge_recipe *recipe, const cli_options *o,
   return status;
 }
 
+/* Without a recipe: the network that SPEED.md times, wherever the program is
+ * run (benchmarks/recipes/step.yaml). */
+static const char standard_recipe[] =
+    "name: step\n"
+    "model: {channels: [32, 64, 128], pool: [true, true, false]}\n"
+    "surrogate: {width_rule: fixed}\n";
+
 surge_status cli_bench(int argc, char **argv) {
   cli_options o;
   surge_recipe recipe;
   SURGE_TRY(cli_parse(&o, argc, argv, "steps warmup set T threads device seed",
-                      2, 2));
+                      1, 2));
   bool ops = !strcmp(o.positional[0], "ops");
   if (!ops && strcmp(o.positional[0], "train") != 0)
     return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                      "surge bench: wanted train or ops, found "
-                      "%s",
+                      "surge bench: wanted train or ops, found %s",
                       o.positional[0]);
   if (o.steps < 1 || o.steps > MAX_STEPS)
     return SURGE_FAIL(SURGE_ERROR_RECIPE, "--steps: wanted 1 to %d, found %d",
                       MAX_STEPS, o.steps);
   surge_status status =
-      surge_recipe_read(&recipe, o.positional[1], o.overrides);
+      o.positionals > 1
+          ? surge_recipe_read(&recipe, o.positional[1], o.overrides)
+          : surge_recipe_parse(&recipe, "bench", standard_recipe,
+                               strlen(standard_recipe), o.overrides);
   if (status == SURGE_OK) status = bench(&recipe, &o, ops);
   surge_recipe_free(&recipe);
   return status;

@@ -39,10 +39,11 @@ static const command commands[] = {
      "    parameters, every gradient, currents, logits, loss and statistics;\n"
      "    scripts/compare_torch.py checks it against PyTorch. --soft: the smooth twin."},
     {"bench", cli_bench,
-     "bench train|ops RECIPE [--steps n] [--warmup n] [--set a.b=v]... [-T n]\n"
+     "bench train|ops [RECIPE] [--steps n] [--warmup n] [--set a.b=v]... [-T n]\n"
      "        [--device auto|cpu|cuda] [--seed n] [--threads n]",
      "train: times whole training steps, and their convolutions and products alone.\n"
-     "    ops: time and memory traffic of each layer's forward and backward."},
+     "    ops: time and memory traffic of each layer's forward and backward. Without\n"
+     "    a recipe: the network of benchmarks/SPEED.md."},
     {"help", cli_help, "help [COMMAND|recipe]",
      "This page, one command's, or every key of a recipe."},
 };

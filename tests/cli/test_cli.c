@@ -145,10 +145,29 @@ Test(cli, a_run_from_recipe_to_prediction) {
   run_in(folder, "train --resume run", "after 2 epochs");
   run_in(folder, "train " RECIPE SMALL "--out run --force", "epoch 1/1");
   run_in(folder, "bench train " RECIPE SMALL "--steps 2 --warmup 1", "library_ms");
+  run_in(folder, "bench train --set train.batch=4 --steps 1 --warmup 0",
+         "step,");
   run_in(folder, "bench ops " RECIPE SMALL "--steps 1 --warmup 1", "neuron1");
   cr_expect_eq(surge(folder, "train " RECIPE SMALL "--out run", text, sizeof text), 2);
   cr_expect_eq(surge(folder, "train --resume run --seed 9", text, sizeof text), 2,
                "another recipe resumed: %s", text);
+  run_remove_folder(folder);
+}
+
+/* As a terminal's Ctrl-C does: 130, and what was done is not lost. */
+Test(cli, an_interrupted_run_is_saved) {
+  char folder[64], command[512], text[8192];
+  run_needs_data();
+  run_make_folder(folder);
+  snprintf(command, sizeof command,
+           "cd %s && timeout --preserve-status -s INT 5 %s train " RECIPE
+           " --out run > out.txt 2>&1", folder, SURGE_BINARY);
+  int status = system(command);
+  cr_expect(WIFEXITED(status));
+  cr_expect_eq(WEXITSTATUS(status), 130, "exit code %d", WEXITSTATUS(status));
+  cr_assert(exists(folder, "run/checkpoint_last.safetensors"));
+  cr_expect_eq(surge(folder, "info run", text, sizeof text), 0, "%s", text);
+  cr_expect_not_null(strstr(text, "epoch            0"), "%s", text);
   run_remove_folder(folder);
 }
 
