@@ -171,6 +171,13 @@ surge_status surge_recipe_write(const surge_recipe *recipe, FILE *file);
  * and sentence. */
 void surge_recipe_help(FILE *file);
 
+/* The recipe's word for a value of an enum key: ("surrogate.family",
+ * SURGE_ARCTAN) is "arctan"; NULL where the key has none. */
+const char *surge_recipe_word(const char *key, int32_t value);
+
+/* The recipe's word for a kind of layer; "integrator" for the one without. */
+const char *surge_layer_word(surge_layer_kind kind);
+
 void surge_recipe_free(surge_recipe *recipe);
 
 #ifdef __cplusplus

@@ -171,3 +171,12 @@ surge_status surge_recipe_read(surge_recipe *recipe, const char *path,
   free(text);
   return status;
 }
+
+const char *surge_recipe_word(const char *key, int32_t value) {
+  return surge_word_of(surge_keys[surge_key_index(key)].words, value);
+}
+
+const char *surge_layer_word(surge_layer_kind kind) {
+  if (kind == SURGE_LAYER_INTEGRATOR) return "integrator";
+  return surge_word_of(surge_layer_words, kind);
+}

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <surge/data.h>
-#include <time.h>
 
+#include "src/backend/clock.h"
 #include "src/data/order.h"
 
 #define AHEAD 2
@@ -206,19 +206,13 @@ surge_status surge_loader_start(surge_loader *loader, uint64_t seed,
   return SURGE_OK;
 }
 
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Called with the mutex held; the time is only read where there is a wait. */
 static void wait_for_batch(surge_loader *loader) {
   if (loader->filled > loader->given) return;
-  double begin = seconds_now();
+  double begin = surge_seconds();
   while (loader->filled == loader->given)
     pthread_cond_wait(&loader->changed, &loader->mutex);
-  loader->waited += seconds_now() - begin;
+  loader->waited += surge_seconds() - begin;
 }
 
 surge_status surge_loader_next(surge_loader *loader, surge_batch *batch) {

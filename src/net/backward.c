@@ -92,29 +92,18 @@ static surge_status backward_pool(surge_net *net, int32_t i) {
              : b->maxpool_backward(net->context, &pool);
 }
 
+/* The same mask on the gradient, in place. */
 static surge_status backward_dropout(surge_net *net, int32_t i) {
-  const surge_layer *layer = &net->model.layers[i];
-  float *gradient = surge_at(net, net->ids[i].grad_out);
-  surge_dropout dropout = {.y = gradient,
-                           .x = gradient,
-                           .sample = surge_at(net, net->sample),
-                           .step = surge_at(net, net->step),
-                           .map = layer->in,
-                           .T = layer->static_in ? 1 : net->options.T,
-                           .N = net->n,
-                           .index = layer->dropout_index,
-                           .p = layer->spec.p};
+  surge_dropout dropout = surge_net_dropout(net, i);
+  dropout.y = surge_at(net, net->ids[i].grad_out);
+  dropout.x = dropout.y;
   return net->backend->dropout(net->context, &dropout);
 }
 
 static surge_status backward_integrator(surge_net *net, int32_t i) {
-  float *gradient = surge_at(net, net->ids[i].grad_out);
-  surge_integrator integrator = {
-      .y = gradient,
-      .x = gradient,
-      .scalars = surge_at(net, net->ids[i].scalars),
-      .T = net->options.T,
-      .M = surge_layer_in(&net->model.layers[i]) * (size_t)net->n};
+  surge_integrator integrator = surge_net_integrator(net, i);
+  integrator.y = surge_at(net, net->ids[i].grad_out);
+  integrator.x = integrator.y;
   return net->backend->integrator_backward(net->context, &integrator);
 }
 
@@ -146,19 +135,12 @@ surge_status surge_net_library_only(surge_net *net) {
   const surge_backend *b = net->backend;
   for (int32_t i = 0; i < net->model.count; i++) {
     const surge_layer *layer = &net->model.layers[i];
-    const surge_layer_ids *ids = &net->ids[i];
     if (layer->spec.kind == SURGE_LAYER_LINEAR) {
       surge_linear linear = surge_net_linear(net, i);
       SURGE_TRY(b->linear_forward(net->context, &linear));
       SURGE_TRY(backward_linear(net, i));
     } else if (layer->spec.kind == SURGE_LAYER_CONV) {
-      surge_conv2d_forward conv = {
-          .y = surge_at(net, ids->out),
-          .x = surge_layer_input(net, i),
-          .w = surge_at(net, ids->weight),
-          .b = surge_at(net, ids->bias),
-          .images = surge_images(net, layer->static_in),
-          .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+      surge_conv2d_forward conv = surge_net_conv(net, i);
       SURGE_TRY(b->conv2d_forward(net->context, net->plans[i], &conv));
       SURGE_TRY(backward_conv(net, i));
     }

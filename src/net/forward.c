@@ -4,6 +4,39 @@
 
 /* --- argument structs that forward and backward share --------------------- */
 
+surge_conv2d_forward surge_net_conv(const surge_net *net, int32_t i) {
+  const surge_layer_ids *ids = &net->ids[i];
+  return (surge_conv2d_forward){
+      .y = surge_at(net, ids->out),
+      .x = surge_layer_input(net, i),
+      .w = surge_at(net, ids->weight),
+      .b = surge_at(net, ids->bias),
+      .images = surge_images(net, net->model.layers[i].static_in),
+      .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+}
+
+surge_dropout surge_net_dropout(const surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  return (surge_dropout){.y = surge_at(net, net->ids[i].out),
+                         .x = surge_layer_input(net, i),
+                         .sample = surge_at(net, net->sample),
+                         .step = surge_at(net, net->step),
+                         .map = layer->in,
+                         .T = layer->static_in ? 1 : net->options.T,
+                         .N = net->n,
+                         .index = layer->dropout_index,
+                         .p = layer->spec.p};
+}
+
+surge_integrator surge_net_integrator(const surge_net *net, int32_t i) {
+  return (surge_integrator){
+      .y = surge_at(net, net->ids[i].out),
+      .x = surge_layer_input(net, i),
+      .scalars = surge_at(net, net->ids[i].scalars),
+      .T = net->options.T,
+      .M = surge_layer_in(&net->model.layers[i]) * (size_t)net->n};
+}
+
 surge_linear surge_net_linear(const surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
   const surge_layer_ids *ids = &net->ids[i];
@@ -28,8 +61,7 @@ surge_pool surge_net_pool(const surge_net *net, int32_t i) {
                       .images = surge_images(net, layer->static_in)};
 }
 
-#define NORM_EPS 1e-5f /* as PyTorch */
-#define NORM_MOMENTUM 0.1f
+#define NORM_MOMENTUM 0.1f /* as PyTorch */
 
 surge_norm_forward surge_net_norm(const surge_net *net, int32_t i,
                                   surge_pass pass) {
@@ -53,7 +85,7 @@ surge_norm_forward surge_net_norm(const surge_net *net, int32_t i,
                               .is_static = layer->static_in,
                               .training = pass == SURGE_PASS_TRAIN,
                               .alpha_theta = surge_layer_alpha_theta(layer),
-                              .eps = NORM_EPS,
+                              .eps = (float)SURGE_NORM_EPS,
                               .momentum = NORM_MOMENTUM,
                               .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
 }
@@ -82,18 +114,6 @@ surge_neuron surge_net_neuron(const surge_net *net, int32_t i) {
 }
 
 /* --- layers --------------------------------------------------------------- */
-
-static surge_status forward_conv(surge_net *net, int32_t i) {
-  const surge_layer_ids *ids = &net->ids[i];
-  surge_conv2d_forward conv = {
-      .y = surge_at(net, ids->out),
-      .x = surge_layer_input(net, i),
-      .w = surge_at(net, ids->weight),
-      .b = surge_at(net, ids->bias),
-      .images = surge_images(net, net->model.layers[i].static_in),
-      .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
-  return net->backend->conv2d_forward(net->context, net->plans[i], &conv);
-}
 
 static surge_status compute_scalars(surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
@@ -142,29 +162,15 @@ static surge_status forward_neuron(surge_net *net, int32_t i, surge_pass pass,
 }
 
 static surge_status forward_integrator(surge_net *net, int32_t i) {
-  const surge_layer *layer = &net->model.layers[i];
   SURGE_TRY(compute_scalars(net, i));
-  surge_integrator integrator = {.y = surge_at(net, net->ids[i].out),
-                                 .x = surge_layer_input(net, i),
-                                 .scalars = surge_at(net, net->ids[i].scalars),
-                                 .T = net->options.T,
-                                 .M = surge_layer_in(layer) * (size_t)net->n};
+  surge_integrator integrator = surge_net_integrator(net, i);
   return net->backend->integrator_forward(net->context, &integrator);
 }
 
 static surge_status forward_dropout(surge_net *net, int32_t i,
                                     surge_pass pass) {
-  const surge_layer *layer = &net->model.layers[i];
-  surge_dropout dropout = {
-      .y = surge_at(net, net->ids[i].out),
-      .x = surge_layer_input(net, i),
-      .sample = surge_at(net, net->sample),
-      .step = surge_at(net, net->step),
-      .map = layer->in,
-      .T = layer->static_in ? 1 : net->options.T,
-      .N = net->n,
-      .index = layer->dropout_index,
-      .p = pass == SURGE_PASS_TRAIN ? layer->spec.p : 0.0f};
+  surge_dropout dropout = surge_net_dropout(net, i);
+  if (pass == SURGE_PASS_EVALUATE) dropout.p = 0.0f;
   return net->backend->dropout(net->context, &dropout);
 }
 
@@ -183,7 +189,10 @@ static surge_status forward_layer(surge_net *net, int32_t i, surge_pass pass,
   const surge_backend *b = net->backend;
   if (statistics && net->ids[i].nonzero >= 0) SURGE_TRY(count_inputs(net, i));
   switch (net->model.layers[i].spec.kind) {
-    case SURGE_LAYER_CONV: return forward_conv(net, i);
+    case SURGE_LAYER_CONV: {
+      surge_conv2d_forward conv = surge_net_conv(net, i);
+      return b->conv2d_forward(net->context, net->plans[i], &conv);
+    }
     case SURGE_LAYER_LINEAR: {
       surge_linear linear = surge_net_linear(net, i);
       return b->linear_forward(net->context, &linear);

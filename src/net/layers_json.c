@@ -5,19 +5,11 @@
 
 #include "src/net/net.h"
 
-static const char *const kinds[] = {"conv",    "linear",    "norm",
-                                    "neuron",  "avgpool",   "maxpool",
-                                    "dropout", "integrator"};
-static const char *const families[] = {
-#define WORD(NAME, word, half) #word,
-    SURGE_FAMILY_LIST(WORD)
-#undef WORD
-};
-static const char *const rules[] = {"fixed", "learned", "decay", "norm",
-                                    "schedule"};
-static const char *const granularities[] = {"layer", "channel"};
-static const char *const pdas[] = {"off", "moment", "quantization"};
-static const char *const norms[] = {"tdbn", "bn", "tebn"};
+/* An enum as the recipe's word for it. */
+static void add_word(cJSON *object, const char *name, const char *key,
+                     int32_t value) {
+  cJSON_AddStringToObject(object, name, surge_recipe_word(key, value));
+}
 
 static void add_number(cJSON *object, const char *key, double value) {
   cJSON_AddNumberToObject(object, key, value);
@@ -46,17 +38,21 @@ static void add_neuron(cJSON *object, const surge_neuron_spec *n) {
   cJSON_AddBoolToObject(neuron, "decay_input", n->decay_input);
   add_number(neuron, "v_threshold", (double)n->v_threshold);
   add_number(neuron, "v_reset", (double)n->v_reset);
-  cJSON_AddStringToObject(neuron, "reset",
-                          n->reset == SURGE_RESET_HARD ? "hard" : "soft");
+  add_word(neuron, "reset", "neuron.reset", (int32_t)n->reset);
   cJSON_AddBoolToObject(neuron, "detach_reset", n->detach_reset);
-  cJSON_AddStringToObject(neuron, "family", families[n->family]);
-  cJSON_AddStringToObject(neuron, "width_rule", rules[n->width_rule]);
-  cJSON_AddStringToObject(neuron, "granularity", granularities[n->granularity]);
+  add_word(neuron, "family", "surrogate.family", (int32_t)n->family);
+  add_word(neuron, "width_rule", "surrogate.width_rule",
+           (int32_t)n->width_rule);
+  add_word(neuron, "granularity", "surrogate.granularity",
+           (int32_t)n->granularity);
   add_number(neuron, "width", (double)n->width);
   add_number(neuron, "width_end", (double)n->width_end);
-  cJSON_AddStringToObject(neuron, "pda", pdas[n->pda]);
-  cJSON_AddStringToObject(neuron, "pda_granularity",
-                          granularities[n->pda_granularity]);
+  if (n->pda == SURGE_PDA_OFF)
+    cJSON_AddStringToObject(neuron, "pda", "off");
+  else
+    add_word(neuron, "pda", "pda.kind", (int32_t)n->pda);
+  add_word(neuron, "pda_granularity", "pda.granularity",
+           (int32_t)n->pda_granularity);
   add_number(neuron, "pda_mean", (double)n->pda_mean);
   add_number(neuron, "pda_std", (double)n->pda_std);
   add_number(neuron, "pda_epsilon", (double)n->pda_epsilon);
@@ -65,9 +61,9 @@ static void add_neuron(cJSON *object, const surge_neuron_spec *n) {
 static void add_norm(cJSON *list, const surge_layer *layer) {
   cJSON *object =
       add_layer(list, "norm", layer->norm.name, &layer->in, &layer->in);
-  cJSON_AddStringToObject(object, "norm", norms[layer->norm.norm]);
+  add_word(object, "norm", "model.norm", (int32_t)layer->norm.norm);
   add_number(object, "alpha_theta", (double)surge_layer_alpha_theta(layer));
-  add_number(object, "eps", 1e-5);
+  add_number(object, "eps", SURGE_NORM_EPS);
 }
 
 surge_status surge_net_layers_json(const surge_net *net, char **text) {
@@ -76,8 +72,8 @@ surge_status surge_net_layers_json(const surge_net *net, char **text) {
     const surge_layer *layer = &net->model.layers[i];
     const surge_layer_spec *s = &layer->spec;
     if (layer->has_norm) add_norm(list, layer);
-    cJSON *object =
-        add_layer(list, kinds[s->kind], s->name, &layer->in, &layer->out);
+    cJSON *object = add_layer(list, surge_layer_word(s->kind), s->name,
+                              &layer->in, &layer->out);
     add_number(object, "kernel", s->kernel);
     add_number(object, "stride", s->stride);
     add_number(object, "pad", s->pad);

@@ -9,6 +9,8 @@
 #include <surge/data.h>
 #include <surge/recipe.h>
 
+#define SURGE_NORM_EPS 1e-5 /* of every norm, as PyTorch */
+
 typedef struct surge_layer {
   surge_layer_spec spec;
   bool has_norm; /* neuron: `norm` stands before it                  */

@@ -74,6 +74,9 @@ static inline size_t surge_images(const surge_net *net, bool is_static) {
 
 /* Fills in the argument structs that several ops share. */
 surge_neuron surge_net_neuron(const surge_net *net, int32_t i);
+surge_conv2d_forward surge_net_conv(const surge_net *net, int32_t i);
+surge_dropout surge_net_dropout(const surge_net *net, int32_t i);
+surge_integrator surge_net_integrator(const surge_net *net, int32_t i);
 surge_linear surge_net_linear(const surge_net *net, int32_t i);
 surge_pool surge_net_pool(const surge_net *net, int32_t i);
 surge_norm_forward surge_net_norm(const surge_net *net, int32_t i,

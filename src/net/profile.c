@@ -1,7 +1,7 @@
 /* profile.c - how long each layer takes. */
 #include <stdlib.h>
-#include <time.h>
 
+#include "src/backend/clock.h"
 #include "src/net/net.h"
 
 surge_status surge_net_profile(surge_net *net, const surge_layer_time **times,
@@ -26,15 +26,9 @@ surge_status surge_net_profile(surge_net *net, const surge_layer_time **times,
   return SURGE_OK;
 }
 
-static double seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 double surge_profile_start(surge_net *net) {
   if (!net->times || net->backend->sync(net->context) != SURGE_OK) return 0;
-  return seconds();
+  return surge_seconds();
 }
 
 /* A sync that fails here fails again, and is told, at the next download. */
@@ -43,5 +37,5 @@ void surge_profile_end(surge_net *net, int32_t i, surge_direction direction,
   if (!net->times || net->backend->sync(net->context) != SURGE_OK) return;
   double *total = direction == SURGE_FORWARD ? &net->times[i].forward
                                              : &net->times[i].backward;
-  *total += seconds() - start;
+  *total += surge_seconds() - start;
 }

@@ -136,9 +136,10 @@ static void describe_kind(const surge_layer *layer, char *text, size_t size) {
       snprintf(text, size, "linear%s", s->bias ? " bias" : "");
       break;
     case SURGE_LAYER_NEURON: {
-      static const char *const norms[] = {"tdbn + ", "bn + ", "tebn + "};
-      snprintf(text, size, "%s%s decay %.4g%s, width %.4g",
-               layer->has_norm ? norms[layer->norm.norm] : "",
+      int32_t norm = (int32_t)layer->norm.norm;
+      snprintf(text, size, "%s%s%s decay %.4g%s, width %.4g",
+               layer->has_norm ? surge_recipe_word("model.norm", norm) : "",
+               layer->has_norm ? " + " : "",
                s->neuron.decay < 1.0f ? "LIF" : "IF", (double)s->neuron.decay,
                s->neuron.decay_learned ? " learned" : "",
                (double)s->neuron.width);

@@ -13,10 +13,6 @@ typedef struct list {
   bool failed;
 } list;
 
-static const char *const kind_names[] = {"conv",    "linear",    "norm",
-                                         "neuron",  "avgpool",   "maxpool",
-                                         "dropout", "integrator"};
-
 static surge_layer_spec *append(list *l, surge_layer_kind kind) {
   static surge_layer_spec nowhere;
   if (l->count == l->capacity) {
@@ -33,7 +29,7 @@ static surge_layer_spec *append(list *l, surge_layer_kind kind) {
   surge_layer_spec *spec = &l->specs[l->count++];
   *spec =
       (surge_layer_spec){.kind = kind, .stride = 1, .groups = 1, .alpha = 1.0f};
-  snprintf(spec->name, sizeof spec->name, "%s%d", kind_names[kind],
+  snprintf(spec->name, sizeof spec->name, "%s%d", surge_layer_word(kind),
            ++l->number[kind]);
   return spec;
 }
@@ -114,8 +110,8 @@ static void make_unique(list *l) {
   surge_layer_spec *last = &l->specs[l->count - 1];
   for (int32_t i = 0; i < l->count - 1; i++) {
     if (strcmp(l->specs[i].name, last->name) != 0) continue;
-    snprintf(last->name, sizeof last->name, "%s%d", kind_names[last->kind],
-             ++l->number[last->kind]);
+    snprintf(last->name, sizeof last->name, "%s%d",
+             surge_layer_word(last->kind), ++l->number[last->kind]);
     i = -1; /* from the start again */
   }
 }

@@ -8,10 +8,10 @@
 
 /* {"kind": ..., "label_smoothing": ..., ...} */
 static char *loss_json(const surge_session *session) {
-  static const char *const kinds[] = {"mean", "tet", "mse"};
   const surge_recipe *r = session->recipe;
   cJSON *object = cJSON_CreateObject();
-  cJSON_AddStringToObject(object, "kind", kinds[r->loss.kind]);
+  cJSON_AddStringToObject(
+      object, "kind", surge_recipe_word("loss.kind", (int32_t)r->loss.kind));
   cJSON_AddNumberToObject(object, "label_smoothing",
                           (double)r->loss.label_smoothing);
   cJSON_AddNumberToObject(object, "tet_lambda", (double)r->loss.tet_lambda);

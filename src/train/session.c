@@ -2,13 +2,6 @@
 #include "src/train/session.h"
 
 #include <stdlib.h>
-#include <time.h>
-
-double surge_seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 surge_status surge_session_info(const surge_recipe *recipe,
                                 const surge_dataset_info **info) {

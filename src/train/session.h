@@ -5,6 +5,8 @@
 
 #include <surge/train.h>
 
+#include "src/backend/clock.h"
+
 typedef struct surge_session {
   const surge_recipe *recipe;
   const surge_dataset_info *info;
@@ -38,7 +40,5 @@ surge_status surge_session_restore(surge_session *session, const char *path,
 /* The net's metrics as means. */
 surge_status surge_evaluation_of(surge_net *net, double seconds,
                                  surge_evaluation *result);
-
-double surge_seconds(void); /* monotonic clock */
 
 #endif
