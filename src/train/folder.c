@@ -16,6 +16,7 @@ static const char metrics_header[] =
 static const char layers_header[] =
     "epoch,split,layer,t,mean,std,window,rate,quantization,width,width_min,"
     "width_max,decay\n";
+static const char histograms_header[] = "epoch,split,layer,low,high,count\n";
 
 /* --- paths and files ------------------------------------------------------ */
 
@@ -124,6 +125,8 @@ surge_status surge_folder_create(surge_folder *folder, const char *path,
   SURGE_TRY(
       begin_file(folder, &folder->metrics, "metrics.csv", metrics_header));
   SURGE_TRY(begin_file(folder, &folder->layers, "layers.csv", layers_header));
+  SURGE_TRY(begin_file(folder, &folder->histograms, "histograms.csv",
+                       histograms_header));
   SURGE_TRY(begin_file(folder, &folder->log, "log.txt", ""));
   return surge_tensorboard_open(&folder->board, path);
 }
@@ -152,15 +155,20 @@ static surge_status keep_rows(const surge_folder *folder, const char *name,
   return SURGE_OK;
 }
 
+static surge_status go_on(const surge_folder *folder, FILE **file,
+                          const char *name, int32_t epochs) {
+  SURGE_TRY(keep_rows(folder, name, epochs));
+  return open_file(folder, file, name, "a");
+}
+
 surge_status surge_folder_resume(surge_folder *folder, const char *path,
                                  const surge_recipe *recipe, int32_t epochs) {
   *folder = (surge_folder){0};
   snprintf(folder->path, sizeof folder->path, "%s", path);
   SURGE_TRY(write_recipe(folder, recipe));
-  SURGE_TRY(keep_rows(folder, "metrics.csv", epochs));
-  SURGE_TRY(keep_rows(folder, "layers.csv", epochs));
-  SURGE_TRY(open_file(folder, &folder->metrics, "metrics.csv", "a"));
-  SURGE_TRY(open_file(folder, &folder->layers, "layers.csv", "a"));
+  SURGE_TRY(go_on(folder, &folder->metrics, "metrics.csv", epochs));
+  SURGE_TRY(go_on(folder, &folder->layers, "layers.csv", epochs));
+  SURGE_TRY(go_on(folder, &folder->histograms, "histograms.csv", epochs));
   SURGE_TRY(open_file(folder, &folder->log, "log.txt", "a"));
   return surge_tensorboard_open(&folder->board, path);
 }
@@ -168,6 +176,7 @@ surge_status surge_folder_resume(surge_folder *folder, const char *path,
 void surge_folder_close(surge_folder *folder) {
   if (folder->metrics) fclose(folder->metrics);
   if (folder->layers) fclose(folder->layers);
+  if (folder->histograms) fclose(folder->histograms);
   if (folder->log) fclose(folder->log);
   if (folder->board) surge_tensorboard_close(folder->board);
   *folder = (surge_folder){0};
@@ -254,18 +263,40 @@ static void print_layer(surge_folder *folder, const surge_layer_report *report,
   }
 }
 
+/* Where bin i of u begins: those below and above the regular ones are drawn as
+ * if they reached to -8 and 8 theta. */
+static double bin_edge(const surge_layer_report *report, int i) {
+  double inside = -4 + 8.0 * (i - 1) / SURGE_HISTOGRAM_BINS;
+  double edge = i == 0 ? -8 : i == SURGE_HISTOGRAM_BINS + 2 ? 8 : inside;
+  return edge * (double)report->threshold;
+}
+
+/* Its count: the histogram holds the regular bins, then those below and above. */
+static double bin_count(const surge_layer_report *report, int i) {
+  const uint64_t *regular = report->histogram;
+  const uint64_t *outer = regular + SURGE_HISTOGRAM_BINS;
+  if (i == 0) return (double)outer[0];
+  return (double)(i <= SURGE_HISTOGRAM_BINS ? regular[i - 1] : outer[1]);
+}
+
+static void print_potentials(surge_folder *folder,
+                             const surge_layer_report *report, int32_t epoch,
+                             const char *split) {
+  for (int i = 0; i < SURGE_HISTOGRAM_BINS + 2; i++)
+    fprintf(folder->histograms, "%d,%s,%s,%.9g,%.9g,%.17g\n", epoch, split,
+            report->name, bin_edge(report, i), bin_edge(report, i + 1),
+            bin_count(report, i));
+}
+
 static surge_status board_potentials(surge_folder *folder,
                                      const surge_layer_report *report,
                                      int32_t epoch) {
-  double edge[SURGE_HISTOGRAM_BINS + 2], count[SURGE_HISTOGRAM_BINS + 2];
-  double theta = (double)report->threshold, sum = 0, squares = 0;
-  const uint64_t *bins = report->histogram;
-  for (int i = 0; i <= SURGE_HISTOGRAM_BINS; i++)
-    edge[i] = theta * (-4 + 8.0 * i / SURGE_HISTOGRAM_BINS);
-  edge[SURGE_HISTOGRAM_BINS + 1] = 8 * theta; /* where "above" is drawn */
-  count[0] = (double)bins[SURGE_HISTOGRAM_BINS];
-  for (int i = 0; i < SURGE_HISTOGRAM_BINS; i++) count[i + 1] = (double)bins[i];
-  count[SURGE_HISTOGRAM_BINS + 1] = (double)bins[SURGE_HISTOGRAM_BINS + 1];
+  double end[SURGE_HISTOGRAM_BINS + 2], count[SURGE_HISTOGRAM_BINS + 2];
+  double sum = 0, squares = 0;
+  for (int i = 0; i < SURGE_HISTOGRAM_BINS + 2; i++) {
+    end[i] = bin_edge(report, i + 1);
+    count[i] = bin_count(report, i);
+  }
   for (int32_t t = 0; t < report->T; t++) {
     const surge_neuron_statistics *s = &report->statistics[t];
     sum += s->count * s->mean;
@@ -274,8 +305,10 @@ static surge_status board_potentials(surge_folder *folder,
   char tag[SURGE_WORD + 8];
   snprintf(tag, sizeof tag, "u/%s", report->name);
   return surge_tensorboard_histogram(folder->board, tag, epoch,
-                                     SURGE_HISTOGRAM_BINS + 2, edge, count,
-                                     -8 * theta, 8 * theta, sum, squares);
+                                     SURGE_HISTOGRAM_BINS + 2, end, count,
+                                     bin_edge(report, 0),
+                                     end[SURGE_HISTOGRAM_BINS + 1], sum,
+                                     squares);
 }
 
 #define WIDTH_BINS 30
@@ -306,9 +339,11 @@ surge_status surge_folder_layers(surge_folder *folder, surge_net *net,
     surge_layer_report report;
     SURGE_TRY(surge_net_layer_report(net, i, &report));
     print_layer(folder, &report, epoch, split);
+    print_potentials(folder, &report, epoch, split);
     if (!strcmp(split, "train")) continue;
     SURGE_TRY(board_potentials(folder, &report, epoch));
     SURGE_TRY(board_widths(folder, &report, epoch));
   }
-  return flush_file(folder, folder->layers, "layers.csv");
+  SURGE_TRY(flush_file(folder, folder->layers, "layers.csv"));
+  return flush_file(folder, folder->histograms, "histograms.csv");
 }

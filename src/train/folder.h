@@ -1,5 +1,5 @@
-/* folder.h - the files of a run: metrics.csv, layers.csv, log.txt, TensorBoard
- * events. Every line is flushed; a line that cannot be written (read-only
+/* folder.h - the files of a run: metrics.csv, layers.csv, histograms.csv,
+ * log.txt, TensorBoard events. Every line is flushed; a line that cannot be written (read-only
  * folder, full disk) is SURGE_ERROR_DATA and names the file. */
 #ifndef SURGE_TRAIN_FOLDER_H
 #define SURGE_TRAIN_FOLDER_H
@@ -10,7 +10,7 @@
 
 typedef struct surge_folder {
   char path[SURGE_PATH];
-  FILE *metrics, *layers, *log;
+  FILE *metrics, *layers, *histograms, *log;
   surge_tensorboard *board;
 } surge_folder;
 
@@ -33,8 +33,9 @@ surge_status surge_folder_log(surge_folder *folder, const char *line);
 surge_status surge_folder_epoch(surge_folder *folder,
                                 const surge_epoch_result *result);
 
-/* The rows of layers.csv for the statistics that `net` has accumulated on
- * `split` ("train", "validation" or "test"); for evaluations histograms too. */
+/* The rows of layers.csv and histograms.csv for the statistics that `net` has
+ * accumulated on `split` ("train", "validation" or "test"); evaluations show
+ * on TensorBoard too. Epoch 0 is the first batch before any update. */
 surge_status surge_folder_layers(surge_folder *folder, surge_net *net,
                                  int32_t epoch, const char *split);
 

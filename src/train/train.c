@@ -38,6 +38,8 @@ static surge_status train_batch(run *r, const surge_batch *batch) {
       surge_step_at(r->recipe, at->epoch, at->step, r->steps_per_epoch, logged);
   SURGE_TRY(surge_net_load(net, batch, &step));
   SURGE_TRY(surge_net_forward(net, SURGE_PASS_TRAIN, logged));
+  if (at->epoch == 0 && at->batch == 0) /* what training starts from */
+    SURGE_TRY(surge_folder_layers(&r->folder, net, 0, "train"));
   SURGE_TRY(surge_net_backward(net));
   at->batch++;
   if (ends_step(r)) {

@@ -124,8 +124,9 @@ static int run_in(const char *folder, const char *arguments, const char *needle)
 
 Test(cli, a_run_from_recipe_to_prediction) {
   static const char *const files[] = {
-      "run/recipe.yaml", "run/metrics.csv", "run/layers.csv", "run/log.txt",
-      "run/checkpoint_last.safetensors", "run/checkpoint_best.safetensors"};
+      "run/recipe.yaml", "run/metrics.csv", "run/layers.csv",
+      "run/histograms.csv", "run/log.txt", "run/checkpoint_last.safetensors",
+      "run/checkpoint_best.safetensors"};
   char folder[64], text[8192];
   run_needs_data();
   run_make_folder(folder);

@@ -206,6 +206,46 @@ Test(training, scheduled_widths_arrive_in_evaluation) {
   run_remove_folder(folder);
 }
 
+/* Values of u that histograms.csv counts for one evaluation of one layer, and
+ * the width that layers.csv gives before the first update. */
+Test(training, histograms_hold_every_potential) {
+  static const char yaml[] =
+      "T: 3\n"
+      "data: {set: fashion_mnist, limit: 32, test_limit: 20}\n"
+      "model: {arch: convnet, channels: [8], pool: [true]}\n"
+      "surrogate: {width: 2.5}\n"
+      "train: {epochs: 1, batch: 16}\n";
+  char folder[64], path[128], line[512];
+  double sum = 0, count, low, high, last = -8, width = 0;
+  run_needs_data();
+  run_make_folder(folder);
+  cr_assert_eq(train_once(yaml, NULL, folder, "h"), SURGE_OK, "%s",
+               surge_last_error());
+  snprintf(path, sizeof path, "%s/h/histograms.csv", folder);
+  FILE *file = fopen(path, "r");
+  cr_assert_not_null(file);
+  while (fgets(line, sizeof line, file)) {
+    if (sscanf(line, "1,test,neuron1,%lf,%lf,%lf", &low, &high, &count) != 3)
+      continue;
+    cr_expect_eq(low, last, "%s", line);
+    last = high;
+    sum += count;
+  }
+  fclose(file);
+  cr_expect_eq(last, 8);
+  cr_expect_eq(sum, 20.0 * 3 * 28 * 28 * 8, "%g", sum);
+  snprintf(path, sizeof path, "%s/h/layers.csv", folder);
+  file = fopen(path, "r");
+  cr_assert_not_null(file);
+  cr_assert_not_null(fgets(line, sizeof line, file));
+  cr_assert_not_null(fgets(line, sizeof line, file));
+  fclose(file);
+  cr_expect_eq(sscanf(line, "0,train,neuron1,0,%*f,%*f,%*f,%*f,%*f,%lf", &width),
+               1, "%s", line);
+  cr_expect_eq(width, 2.5, "%g", width);
+  run_remove_folder(folder);
+}
+
 /* Large allocations of this program, counted. oneDNN takes and returns a few
  * small blocks for each primitive that it runs; a tensor would be larger. */
 static atomic_int large_allocations;
