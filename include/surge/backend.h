@@ -351,14 +351,16 @@ typedef struct surge_integrator {
  * both drawn with Philox by (seed, epoch, sample). Only when `training`. */
 typedef struct surge_augment {
   float *x;             /* [N] of map, overwritten                           */
-  const uint8_t *images;   /* [N, H, W, C] channels-last                     */
+  const uint8_t *images;   /* [N, H, W, C] channels-last, or with `gather`   */
+                           /* the whole set, whose image sample[n] is the    */
+                           /* batch's n                                      */
   const uint32_t *sample;  /* [N] index of each in its data set              */
   const surge_step *step;
   surge_map map;
   int32_t N;
   const float *mean, *std; /* host [C]                                       */
   int32_t crop_pad;
-  bool flip, training;
+  bool flip, training, gather;
 } surge_augment;
 
 /* s[t] = 1 where a uniform number is below x (x in [0,1]), by (seed, epoch,
@@ -402,12 +404,13 @@ typedef struct surge_loss {
   surge_metrics *metrics;
   surge_fault *fault;
   const float *logits;
-  const int32_t *labels;   /* [N] in 0..classes-1                             */
+  const int32_t *labels;   /* [N] in 0..classes-1, or those of the whole set  */
   int32_t T, N, classes, vote;
   surge_loss_kind kind;
   float label_smoothing, tet_lambda, tet_target; /* l; theta                  */
   float gradient_scale;    /* 1/accumulation                                  */
   uint32_t layer;
+  const uint32_t *sample;  /* [N] places in labels; NULL: 0..N-1              */
 } surge_loss;
 
 /* ======================================================================== *
@@ -467,16 +470,28 @@ typedef struct surge_count_nonzero {
  *  The table
  * ======================================================================== */
 
+/* A context: a device and its stream. */
+typedef struct surge_context_options {
+  int threads;          /* of the CPU; 0: one a core                         */
+  bool deterministic;   /* device: libraries take only algorithms that give  */
+                        /* the same bits each time, chosen without timing    */
+  size_t workspace;     /* device: bytes under which they are chosen         */
+} surge_context_options;
+
+typedef struct surge_graph surge_graph; /* a recorded step */
+
 typedef struct surge_backend {
   const char *name; /* "cpu", "cuda" */
 
-  /* Context: a device, its stream, `threads` CPU threads (0: all). */
-  surge_status (*open)(surge_context **context, int threads);
-  void (*close)(surge_context *context);
+  surge_status (*open)(surge_context **context,
+                       const surge_context_options *options);
+  void (*close)(surge_context *context); /* waits; NULL is nothing */
   /* One line of what it runs on, into text[size]. */
   void (*describe)(surge_context *context, char *text, size_t size);
 
-  /* Memory of the device, 64-byte aligned; fails with the size asked for. */
+  /* Memory of the device, 64-byte aligned; fails with the size asked for.
+   * `upload` and `zero` are queued like ops; the host's bytes are read before
+   * upload returns. */
   surge_status (*allocate)(surge_context *context, void **memory, size_t bytes);
   void (*release)(surge_context *context, void *memory);
   surge_status (*upload)(surge_context *context, void *device, const void *host,
@@ -485,6 +500,14 @@ typedef struct surge_backend {
                            const void *device, size_t bytes);
   surge_status (*zero)(surge_context *context, void *device, size_t bytes);
   surge_status (*sync)(surge_context *context);
+
+  /* A step as one graph: what is queued between capture and captured (no
+   * upload, download or sync) is stored, and done at each replay. A backend
+   * without graphs does it at once and hands out NULL. */
+  surge_status (*capture)(surge_context *context);
+  surge_status (*captured)(surge_context *context, surge_graph **graph);
+  surge_status (*replay)(surge_context *context, surge_graph *graph);
+  void (*graph_release)(surge_graph *graph); /* NULL is nothing */
 
   /* The layout this backend prefers for maps of c channels. */
   surge_layout (*layout)(int32_t c);

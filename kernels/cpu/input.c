@@ -7,7 +7,7 @@
 
 static void augment_image(const surge_augment *a, size_t n) {
   const surge_map *map = &a->map;
-  const uint8_t *image = a->images + n * surge_map_elements(map);
+  const uint8_t *image = surge_augment_image(a, n);
   float *x = a->x + n * surge_map_elements(map);
   surge_crop crop = {0, 0, false};
   if (a->training)

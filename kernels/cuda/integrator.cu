@@ -6,32 +6,31 @@
 #include "kernels/cuda/launch.h"
 
 template <bool forward>
-__global__ void integrator_kernel(float *y, const float *x, const float *scalars,
-                                  int T, size_t M) {
+__global__ void integrator_kernel(surge_integrator a) {
   size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
-  if (i >= M) return;
-  float d = scalars[SURGE_SCALAR_DECAY], u = 0.0f;
-  for (int k = 0; k < T; k++) {
-    size_t at = (size_t)(forward ? k : T - 1 - k) * M + i;
-    u = __fadd_rn(__fmul_rn(d, u), x[at]); /* two roundings, as on the host */
-    y[at] = u;
+  if (i >= a.M) return;
+  float d = a.scalars[SURGE_SCALAR_DECAY], u = 0.0f;
+  for (int k = 0; k < a.T; k++) {
+    size_t at = (size_t)(forward ? k : a.T - 1 - k) * a.M + i;
+    u = d * u + a.x[at]; /* two roundings, as on the host: --fmad=false */
+    a.y[at] = u;
   }
 }
 
-static unsigned blocks_for(size_t M) {
-  return (unsigned)((M + SURGE_CUDA_BLOCK - 1) / SURGE_CUDA_BLOCK);
-}
-
-cudaError_t surge_cuda_integrator_forward(cudaStream_t stream,
-                                          const surge_integrator *a) {
-  SURGE_LAUNCH(integrator_kernel<true>, blocks_for(a->M), stream, a->y, a->x,
-               a->scalars, a->T, a->M);
-  return cudaGetLastError();
-}
-
-cudaError_t surge_cuda_integrator_backward(cudaStream_t stream,
+surge_status surge_cuda_integrator_forward(surge_context *context,
                                            const surge_integrator *a) {
-  SURGE_LAUNCH(integrator_kernel<false>, blocks_for(a->M), stream, a->y, a->x,
-               a->scalars, a->T, a->M);
-  return cudaGetLastError();
+  SURGE_TRY(surge_check_integrator(a));
+  SURGE_LAUNCH((integrator_kernel<true>),
+               surge_cuda_blocks(a->M, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
+               context->stream, *a);
+  return surge_cuda_launched(context, "integrator_forward");
+}
+
+surge_status surge_cuda_integrator_backward(surge_context *context,
+                                            const surge_integrator *a) {
+  SURGE_TRY(surge_check_integrator(a));
+  SURGE_LAUNCH((integrator_kernel<false>),
+               surge_cuda_blocks(a->M, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
+               context->stream, *a);
+  return surge_cuda_launched(context, "integrator_backward");
 }

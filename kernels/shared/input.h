@@ -31,6 +31,13 @@ SURGE_INLINE surge_crop surge_crop_draw(const surge_step *step, uint32_t sample,
   return crop;
 }
 
+/* Image n of the batch. */
+SURGE_INLINE const uint8_t *surge_augment_image(const surge_augment *a,
+                                                size_t n) {
+  return a->images +
+         (a->gather ? a->sample[n] : n) * surge_map_elements(&a->map);
+}
+
 /* Value of output element (y, x, c) of one channels-last image; torchvision's
  * ToTensor and Normalize to the bit. Outside the image a pixel is 0. */
 SURGE_INLINE float surge_crop_value(const uint8_t *image, const surge_map *map,

@@ -21,6 +21,11 @@ SURGE_INLINE size_t surge_loss_index(const surge_loss *a, int32_t t, int32_t n,
   return (row * (size_t)a->classes + (size_t)c) * (size_t)a->vote + (size_t)v;
 }
 
+/* Class of sample n of the batch. */
+SURGE_INLINE int32_t surge_loss_label(const surge_loss *a, int32_t n) {
+  return a->labels[a->sample ? a->sample[n] : (uint32_t)n];
+}
+
 /* o_c: mean over the votes of class c and `steps` steps from `first`. */
 SURGE_INLINE double surge_loss_output(const surge_loss *a, int32_t n, int32_t c,
                                       int32_t first, int32_t steps) {
@@ -52,12 +57,13 @@ SURGE_INLINE double surge_loss_part(const surge_loss *a, int32_t n,
                                               : 0;
   double entropy = 1 - square, e = (double)a->label_smoothing;
   double partition = surge_loss_partition(a, n, first, steps), loss = 0;
+  int32_t label = surge_loss_label(a, n);
   /* A logit is one of T*vote in its class, whatever the parts. */
   double share = (double)a->gradient_scale /
                  ((double)a->N * (double)a->T * (double)a->vote);
   for (int32_t c = 0; c < a->classes; c++) {
     double o = surge_loss_output(a, n, c, first, steps);
-    double target = (c == a->labels[n] ? 1 - e : 0) + e / a->classes;
+    double target = (c == label ? 1 - e : 0) + e / a->classes;
     double wanted = a->kind == SURGE_LOSS_TET ? (double)a->tet_target : target;
     double off = o - wanted;
     loss += entropy * target * (partition - o) + square * off * off / a->classes;
@@ -80,7 +86,7 @@ SURGE_INLINE double surge_loss_sample(const surge_loss *a, int32_t n,
     scores[c] = (float)surge_loss_output(a, n, c, 0, a->T);
     if (scores[c] > scores[best]) best = c;
   }
-  *correct = best == a->labels[n];
+  *correct = best == surge_loss_label(a, n);
   if (a->kind != SURGE_LOSS_TET) return surge_loss_part(a, n, 0, a->T);
   double loss = 0;
   for (int32_t t = 0; t < a->T; t++) loss += surge_loss_part(a, n, t, 1);

@@ -7,6 +7,10 @@
 
 #include <surge/backend.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 surge_status surge_check_conv2d_shape(const surge_conv2d_shape *shape);
 surge_status surge_check_conv2d_forward(const surge_conv2d_shape *shape,
                                         const surge_conv2d_forward *a);
@@ -41,4 +45,7 @@ surge_status surge_check_map(const char *op, const surge_map *map);
 surge_status surge_check_positive(const char *op, const char *argument,
                                   int64_t value);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

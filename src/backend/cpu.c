@@ -8,7 +8,9 @@
 
 #include "kernels/cpu/cpu.h"
 
-static surge_status cpu_open(surge_context **context, int threads) {
+static surge_status cpu_open(surge_context **context,
+                             const surge_context_options *options) {
+  int threads = options->threads;
   *context = calloc(1, sizeof **context);
   if (!*context)
     return SURGE_FAIL(SURGE_ERROR_DEVICE, "cpu: no memory for a context");
@@ -61,6 +63,20 @@ static surge_status cpu_sync(surge_context *context) {
   return SURGE_OK;
 }
 
+/* No graphs: what is called has been done. */
+static surge_status cpu_captured(surge_context *context, surge_graph **graph) {
+  (void)context;
+  *graph = NULL;
+  return SURGE_OK;
+}
+
+static surge_status cpu_replay(surge_context *context, surge_graph *graph) {
+  (void)context, (void)graph;
+  return SURGE_FAIL(SURGE_ERROR_INTERNAL, "cpu: wanted no replay, found one");
+}
+
+static void cpu_graph_release(surge_graph *graph) { (void)graph; }
+
 static surge_layout cpu_layout(int32_t c) {
   (void)c;
   return SURGE_CHANNELS_LAST;
@@ -77,6 +93,10 @@ const surge_backend surge_cpu = {
     .download = cpu_copy,
     .zero = cpu_zero,
     .sync = cpu_sync,
+    .capture = cpu_sync,
+    .captured = cpu_captured,
+    .replay = cpu_replay,
+    .graph_release = cpu_graph_release,
     .layout = cpu_layout,
     .conv2d_plan = surge_cpu_conv2d_plan,
     .conv2d_release = surge_cpu_conv2d_release,

@@ -84,7 +84,7 @@ static surge_status dry_run(const surge_recipe *recipe) {
   surge_context *context = NULL;
   SURGE_TRY(surge_session_info(recipe, &info));
   SURGE_TRY(surge_backend_find(&backend, recipe->device));
-  SURGE_TRY(backend->open(&context, recipe->threads));
+  SURGE_TRY(surge_session_context(backend, recipe, &context));
   surge_status status = describe(backend, context, recipe, info);
   backend->close(context);
   return status;

@@ -13,13 +13,23 @@ surge_status surge_session_info(const surge_recipe *recipe,
                     recipe->data.set);
 }
 
+surge_status surge_session_context(const surge_backend *backend,
+                                   const surge_recipe *recipe,
+                                   surge_context **context) {
+  surge_context_options options = {
+      .threads = recipe->threads,
+      .deterministic = recipe->deterministic,
+      .workspace = (size_t)recipe->workspace_mb << 20};
+  return backend->open(context, &options);
+}
+
 surge_status surge_session_open(surge_session *session,
                                 const surge_recipe *recipe,
                                 const surge_net_options *options) {
   *session = (surge_session){.recipe = recipe};
   SURGE_TRY(surge_session_info(recipe, &session->info));
   SURGE_TRY(surge_backend_find(&session->backend, recipe->device));
-  SURGE_TRY(session->backend->open(&session->context, recipe->threads));
+  SURGE_TRY(surge_session_context(session->backend, recipe, &session->context));
   SURGE_TRY(surge_net_create(&session->net, session->backend, session->context,
                              recipe, session->info, options));
   return surge_net_allocate(session->net);

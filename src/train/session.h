@@ -23,6 +23,11 @@ typedef struct surge_session {
 surge_status surge_session_info(const surge_recipe *recipe,
                                 const surge_dataset_info **info);
 
+/* Opens a context as the recipe wants it. */
+surge_status surge_session_context(const surge_backend *backend,
+                                   const surge_recipe *recipe,
+                                   surge_context **context);
+
 /* Opens device and net (allocated). The session must be closed in any case. */
 surge_status surge_session_open(surge_session *session,
                                 const surge_recipe *recipe,

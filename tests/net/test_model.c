@@ -17,7 +17,7 @@ static surge_status plan(const surge_recipe *recipe,
   surge_context *context;
   surge_net *net = NULL;
   surge_net_options options = {.training = true};
-  cr_assert_eq(surge_cpu.open(&context, 1), SURGE_OK);
+  cr_assert_eq(surge_cpu.open(&context, &(surge_context_options){.threads = 1}), SURGE_OK);
   surge_status status =
       surge_net_create(&net, &surge_cpu, context, recipe, data, &options);
   if (status == SURGE_OK) *parameters = surge_net_parameter_count(net);
