@@ -482,6 +482,7 @@ typedef struct surge_graph surge_graph; /* a recorded step */
 
 typedef struct surge_backend {
   const char *name; /* "cpu", "cuda" */
+  bool queues;      /* ops run later: a download costs a wait, graphs pay    */
 
   surge_status (*open)(surge_context **context,
                        const surge_context_options *options);
@@ -500,6 +501,13 @@ typedef struct surge_backend {
                            const void *device, size_t bytes);
   surge_status (*zero)(surge_context *context, void *device, size_t bytes);
   surge_status (*sync)(surge_context *context);
+
+  /* What ops can read of host memory that stays as it is: *mirror is a copy on
+   * the device, the host's own memory where that is the device's, or NULL where
+   * a copy would take more than half of what is free. */
+  surge_status (*mirror)(surge_context *context, const void **mirror,
+                         const void *host, size_t bytes);
+  void (*mirror_release)(surge_context *context, const void *mirror);
 
   /* A step as one graph: what is queued between capture and captured (no
    * upload, download or sync) is stored, and done at each replay. A backend

@@ -30,9 +30,7 @@ static surge_status one_step(surge_session *s, int32_t index) {
     SURGE_TRY(surge_loader_next(s->train_loader, &batch));
   }
   SURGE_TRY(surge_net_load(s->net, &batch, &step));
-  SURGE_TRY(surge_net_forward(s->net, SURGE_PASS_TRAIN, false));
-  SURGE_TRY(surge_net_backward(s->net));
-  SURGE_TRY(surge_net_update(s->net));
+  SURGE_TRY(surge_net_train(s->net, false, true));
   return s->backend->sync(s->context);
 }
 

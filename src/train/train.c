@@ -37,16 +37,14 @@ static surge_status train_batch(run *r, const surge_batch *batch) {
   surge_step step =
       surge_step_at(r->recipe, at->epoch, at->step, r->steps_per_epoch, logged);
   SURGE_TRY(surge_net_load(net, batch, &step));
-  SURGE_TRY(surge_net_forward(net, SURGE_PASS_TRAIN, logged));
-  if (at->epoch == 0 && at->batch == 0) /* what training starts from */
-    SURGE_TRY(surge_folder_layers(&r->folder, net, 0, "train"));
-  SURGE_TRY(surge_net_backward(net));
+  bool first = at->epoch == 0 && at->batch == 0;
   at->batch++;
-  if (ends_step(r)) {
-    SURGE_TRY(surge_net_update(net));
-    at->step++;
-  }
-  return check_fault(r);
+  bool update = ends_step(r);
+  SURGE_TRY(surge_net_train(net, logged, update));
+  at->step += update;
+  if (first) /* what training starts from: widths are those of the forward */
+    SURGE_TRY(surge_folder_layers(&r->folder, net, 0, "train"));
+  return logged || !r->session.backend->queues ? check_fault(r) : SURGE_OK;
 }
 
 static surge_status train_epoch(run *r) {
@@ -89,6 +87,8 @@ static surge_status tell(run *r, const char *format, ...) {
   return surge_folder_log(&r->folder, line);
 }
 
+/* A device is asked on logged steps alone, as it would have to be waited for;
+ * since a fault nothing has been updated. */
 static surge_status check_fault(run *r) {
   const char *layer;
   SURGE_TRY(surge_net_fault(r->session.net, &layer));
