@@ -62,7 +62,7 @@ points_of_pda() {
 points_of_width_lr() {
   local width lr
   for width in 0.2 5; do
-    for lr in 0.003 0.01 0.03 0.1; do
+    for lr in 0.01 0.03 0.1; do
       echo "lr=${lr}_w=$width --set optim.width_lr=$lr --set surrogate.width=$width" \
         "--seed 0 --epochs 3 --set data.limit=25000 --set data.validation=5000"
     done

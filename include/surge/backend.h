@@ -492,8 +492,8 @@ typedef struct surge_backend {
   void (*describe)(surge_context *context, char *text, size_t size);
 
   /* Memory of the device, 64-byte aligned; fails with the size asked for.
-   * `upload` and `zero` are queued like ops; the host's bytes are read before
-   * upload returns. */
+   * `upload`, `zero` and `copy` are queued like ops; the host's bytes are read
+   * before upload returns. */
   surge_status (*allocate)(surge_context *context, void **memory, size_t bytes);
   void (*release)(surge_context *context, void *memory);
   surge_status (*upload)(surge_context *context, void *device, const void *host,
@@ -501,6 +501,8 @@ typedef struct surge_backend {
   surge_status (*download)(surge_context *context, void *host,
                            const void *device, size_t bytes);
   surge_status (*zero)(surge_context *context, void *device, size_t bytes);
+  surge_status (*copy)(surge_context *context, void *to, const void *from,
+                       size_t bytes); /* both on the device */
   surge_status (*sync)(surge_context *context);
 
   /* What ops can read of host memory that stays as it is: *mirror is a copy on

@@ -53,6 +53,7 @@ typedef struct surge_train_options {
   const char *folder;       /* of the run                                     */
   bool resume;              /* go on from folder/checkpoint_last.safetensors  */
   bool force;               /* an existing folder may be overwritten          */
+  bool no_graph;            /* steps are queued op by op                      */
   surge_observer observer;
   const volatile sig_atomic_t *interrupted; /* set: save and stop; or NULL    */
 } surge_train_options;

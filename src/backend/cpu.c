@@ -103,6 +103,7 @@ const surge_backend surge_cpu = {
     .upload = cpu_copy,
     .download = cpu_copy,
     .zero = cpu_zero,
+    .copy = cpu_copy,
     .sync = cpu_sync,
     .mirror = cpu_mirror,
     .mirror_release = cpu_mirror_release,

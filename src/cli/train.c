@@ -156,6 +156,7 @@ static surge_status run(const surge_recipe *recipe, const cli_options *o) {
                           : folder,
       .resume = o->resume != NULL,
       .force = o->force,
+      .no_graph = o->no_graph,
       .observer = {.user = &terminal,
                    .message = print_message,
                    .progress = terminal ? print_progress : NULL},
@@ -174,7 +175,7 @@ surge_status cli_train(int argc, char **argv) {
   surge_recipe recipe = {0};
   SURGE_TRY(cli_parse(
       &o, argc, argv,
-      "set out device resume force dry-run T seed epochs threads", 0, 1));
+      "set out device resume force dry-run no-graph T seed epochs threads", 0, 1));
   if (o.positionals == 0 && !o.resume)
     return SURGE_FAIL(SURGE_ERROR_RECIPE,
                       "surge train: wanted a recipe, found "

@@ -264,7 +264,8 @@ static surge_status open_folder(run *r) {
 }
 
 static surge_status open_run(run *r) {
-  surge_net_options options = {.training = true};
+  surge_net_options options = {.training = true,
+                               .no_graph = r->options->no_graph};
   int32_t accumulate = r->recipe->train.accumulate;
   SURGE_TRY(surge_session_open(&r->session, r->recipe, &options));
   SURGE_TRY(surge_session_open_train(&r->session));
