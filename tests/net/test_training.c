@@ -116,10 +116,8 @@ static void one_step(surge_session *s, int32_t index) {
   cr_assert_eq(surge_loader_next(s->train_loader, &batch), SURGE_OK);
   cr_assert_gt(batch.n, 0);
   cr_assert_eq(surge_net_load(s->net, &batch, &step), SURGE_OK);
-  cr_assert_eq(surge_net_forward(s->net, SURGE_PASS_TRAIN, true), SURGE_OK,
-               "%s", surge_last_error());
-  cr_assert_eq(surge_net_backward(s->net), SURGE_OK, "%s", surge_last_error());
-  cr_assert_eq(surge_net_update(s->net), SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(surge_net_train(s->net, true, true), SURGE_OK, "%s",
+               surge_last_error());
 }
 
 static void open_session(surge_session *s, const surge_recipe *recipe) {
