@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "tests/ref64/layers.h"
+#include "tests/support/layout.h"
 #include "tests/support/refused.h"
 #include "tests/support/values.h"
 
@@ -60,9 +61,9 @@ static const conv_case cases[] = {
 static surge_conv2d_shape shape_of(const conv_case *c) {
   int32_t h = (c->in.h + 2 * c->pad - c->kernel) / c->stride + 1;
   int32_t w = (c->in.w + 2 * c->pad - c->kernel) / c->stride + 1;
-  surge_map in = {c->in.h, c->in.w, c->in.c, test_layout(c->in.layout)};
-  return (surge_conv2d_shape){.in = in,
-                              .out = {h, w, c->out, test_layout(c->out_layout)},
+  surge_map out = {h, w, c->out, c->out_layout};
+  return (surge_conv2d_shape){.in = test_map(c->in),
+                              .out = test_map(out),
                               .kernel = c->kernel,
                               .stride = c->stride,
                               .pad = c->pad,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "tests/ref64/layers.h"
+#include "tests/support/layout.h"
 #include "tests/support/refused.h"
 #include "tests/support/values.h"
 
@@ -52,7 +53,7 @@ static problem problem_create(const linear_case *c, bool integers) {
   size_t I = surge_map_elements(&c->in), O = (size_t)c->out;
   problem p = {
       .c = c,
-      .in = {c->in.h, c->in.w, c->in.c, test_layout(c->in.layout)},
+      .in = test_map(c->in),
       .count = {
           [X] = c->images * I, [W] = O * I, [B] = O, [DY] = c->images * O}};
   for (size_t i = 0; i < INPUTS; i++) {
@@ -250,7 +251,7 @@ Test(linear, refuses_arguments) {
                        .x = v,
                        .dy = v,
                        .w = v,
-                       .in = {1, 2, 8, test_layout(BLOCK)},
+                       .in = test_map((surge_map){1, 2, 8, BLOCK}),
                        .out = 1,
                        .images = 1,
                        .workspace = v};

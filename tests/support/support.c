@@ -27,10 +27,6 @@ surge_context *test_context(int threads) {
   return context;
 }
 
-surge_layout test_layout(surge_layout wanted) {
-  return test_backend() == &surge_cpu ? wanted : SURGE_CHANNELS_LAST;
-}
-
 test_buffer test_copied(surge_context *context, const float *host,
                         size_t count) {
   const surge_backend *backend = test_backend();

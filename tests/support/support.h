@@ -11,9 +11,6 @@
 const surge_backend *test_backend(void);
 surge_context *test_context(int threads);
 
-/* The layout that stands for `wanted` there: a device has channels last alone. */
-surge_layout test_layout(surge_layout wanted);
-
 /* A float array on the device with canaries before and after. */
 typedef struct test_buffer {
   float *device;   /* hand this to the op */
