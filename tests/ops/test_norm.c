@@ -9,11 +9,14 @@
 #include <string.h>
 
 #include "tests/ref64/norm.h"
+#include "tests/support/layout.h"
 #include "tests/support/values.h"
 
-/* Longest chain of float additions behind a moment: 16 fours of a lane's 64
- * elements, 2 within a four, 3 rows that fill no four, 6 foldings; and the
- * rounding of a deviation. */
+/* Longest chain of float additions behind a moment, on the CPU: 16 fours of a
+ * lane's 64 elements, 2 within a four, 3 rows that fill no four, 6 foldings; and
+ * the rounding of a deviation. A device adds trees of 8, depth 3, about a centre
+ * within the values' range, at most 3^.5 deviations off: (3 + 3)*4 roundings of
+ * a variance. */
 #define DEPTH 28
 
 typedef struct norm_case {
@@ -58,7 +61,7 @@ typedef struct problem {
 static problem problem_create(const norm_case *c) {
   size_t C = (size_t)c->map.c;
   problem p = {.c = c, .C = C};
-  p.ref = (ref_norm){.map = c->map, .T = c->T, .N = c->N,
+  p.ref = (ref_norm){.map = test_map(c->map), .T = c->T, .N = c->N,
                      .is_static = c->is_static, .alpha_theta = (double)0.7f,
                      .eps = (double)1e-5f, .momentum = (double)0.1f};
   p.elements = ref_norm_elements(&p.ref);
@@ -125,7 +128,7 @@ static forward run_forward(const problem *p, int threads, bool training,
       .running_var = f.out[RUNNING_VAR].device,
       .z = training ? z.device : NULL, .gamma = gamma.device,
       .beta = beta.device, .step_scale = p->c->tebn ? k.device : NULL,
-      .fault = TEST_AS(f.out[FAULT], surge_fault), .map = p->c->map,
+      .fault = TEST_AS(f.out[FAULT], surge_fault), .map = p->ref.map,
       .T = p->c->T, .N = p->c->N, .layer = 7, .is_static = p->c->is_static,
       .training = training, .alpha_theta = .7f, .eps = 1e-5f, .momentum = .1f};
   size_t bytes = backend->norm_workspace(context, &a);
@@ -226,10 +229,11 @@ Test(norm, integer_moments_are_exact) {
       {"wide", {2, 1, 2048, SURGE_CHANNELS_LAST}, 3, 64, false, false, 0}};
   for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
     problem p = problem_create(&whole[i]);
-    size_t map = surge_map_elements(&whole[i].map);
+    const surge_map *own = &p.ref.map;
+    size_t map = surge_map_elements(own);
     for (size_t e = 0; e < p.elements; e++) {
-      int32_t c = surge_channel_of(&whole[i].map, e % map);
-      size_t period = whole[i].map.layout == SURGE_BLOCKED8 ? 8 : p.C;
+      int32_t c = surge_channel_of(own, e % map);
+      size_t period = own->layout == SURGE_BLOCKED8 ? 8 : p.C;
       float k = (float)(1 + c % 3), m = (float)(c % 16 - 4);
       p.z[e] = e / period % 2 ? m + k : m - k;
     }
@@ -285,7 +289,7 @@ Test(norm, constant_channels_have_variance_zero) {
   float *level = test_random(7, p.C, -2000, 2000);
   for (size_t c = 0; c < p.C; c++) p.running_var[c] = 0;
   for (size_t e = 0; e < p.elements; e++)
-    p.z[e] = level[surge_channel_of(&flat.map, e % (13 * 11 * 64))];
+    p.z[e] = level[surge_channel_of(&p.ref.map, e % (13 * 11 * 64))];
   forward f = run_forward(&p, 2, true, 0);
   float *mean = test_download(&f.out[MEAN], "mean");
   float *var = test_download(&f.out[RUNNING_VAR], "running_var");
@@ -412,7 +416,7 @@ static backward run_backward(const problem *p, const upstream *up, int threads,
       .da = in_place ? b.out[DZ].device : in[0].device, .z = in[1].device,
       .mean = in[2].device, .rstd = in[3].device, .gamma = in[4].device,
       .beta = in[5].device, .step_scale = p->c->tebn ? in[6].device : NULL,
-      .sums = in[7].device, .map = p->c->map, .T = p->c->T, .N = p->c->N,
+      .sums = in[7].device, .map = p->ref.map, .T = p->c->T, .N = p->c->N,
       .is_static = p->c->is_static, .alpha_theta = .7f};
   cr_assert_eq(test_backend()->norm_backward(context, &a), SURGE_OK, "%s",
                surge_last_error());
