@@ -130,7 +130,8 @@ static forward run_forward(const problem *p, int threads, bool training,
       .beta = beta.device, .step_scale = p->c->tebn ? k.device : NULL,
       .fault = TEST_AS(f.out[FAULT], surge_fault), .map = p->ref.map,
       .T = p->c->T, .N = p->c->N, .layer = 7, .is_static = p->c->is_static,
-      .training = training, .alpha_theta = .7f, .eps = 1e-5f, .momentum = .1f};
+      .training = training,
+      .alpha_theta = (float)p->ref.alpha_theta, .eps = 1e-5f, .momentum = .1f};
   size_t bytes = backend->norm_workspace(context, &a);
   test_buffer workspace = test_poisoned(context, bytes / sizeof(float));
   a.workspace = training ? workspace.device : NULL;
@@ -250,6 +251,34 @@ Test(norm, integer_moments_are_exact) {
     }
     free(mean);
     free(var);
+    forward_free(&f);
+    problem_free(&p);
+  }
+}
+
+/* Rows of integers, from one to many blocks: the answer is a quotient, each
+ * statistic one rounding from it, so that one row more or less would show. */
+Test(norm, sums_of_integer_rows_lose_none) {
+  static const int32_t rows[] = {1, 511, 512, 513, 1 << 20};
+  for (size_t i = 0; i < 10; i++) {
+    norm_case c = {"rows", {1, 1, i % 2 ? 3 : 4, SURGE_CHANNELS_LAST}, 1,
+                   rows[i / 2], false, false, 0};
+    problem p = problem_create(&c);
+    for (size_t e = 0; e < p.elements; e++)
+      p.z[e] = (float)(1 + (e / p.C * 5 + e % p.C) % 7);
+    double *z = test_widened(p.z, p.elements);
+    forward f = run_forward(&p, 2, true, 0);
+    ref_norm_result r = ref_norm_forward(&p.ref, z, p.wide_mean, p.wide_var);
+    double *wanted[] = {r.mean, r.rstd, r.running_var};
+    const int output[] = {MEAN, RSTD, RUNNING_VAR};
+    for (size_t k = 0; k < 3; k++) {
+      double bound[4];
+      for (size_t j = 0; j < p.C; j++) bound[j] = 0x1.001p-24 * wanted[k][j];
+      test_expect_near(c.name, output_name[output[k]], &f.out[output[k]],
+                       wanted[k], bound);
+    }
+    free(z);
+    ref_norm_result_free(&r);
     forward_free(&f);
     problem_free(&p);
   }
@@ -416,7 +445,7 @@ static backward run_backward(const problem *p, const upstream *up, int threads,
       .mean = in[2].device, .rstd = in[3].device, .gamma = in[4].device,
       .beta = in[5].device, .step_scale = p->c->tebn ? in[6].device : NULL,
       .sums = in[7].device, .map = p->ref.map, .T = p->c->T, .N = p->c->N,
-      .is_static = p->c->is_static, .alpha_theta = .7f};
+      .is_static = p->c->is_static, .alpha_theta = (float)p->ref.alpha_theta};
   cr_assert_eq(test_backend()->norm_backward(context, &a), SURGE_OK, "%s",
                surge_last_error());
   for (size_t i = 0; i < sizeof in / sizeof *in; i++) test_release(&in[i]);
@@ -464,6 +493,51 @@ Test(norm, backward_gives_the_reference) {
     upstream_free(&up);
     problem_free(&p);
   }
+}
+
+/* Overwrites with small integers, some of them 0. */
+static void make_integers(float *values, double *wide, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    values[i] = (float)((i * 5 + i / 7) % 7) - 3;
+    if (wide) wide[i] = (double)values[i];
+  }
+}
+
+/* Integers: dp adds up all channels, dgamma and dbeta all steps, each once. */
+static void expect_exact_sums(int32_t T, int32_t C) {
+  norm_case c = {"integers", {1, 1, C, SURGE_CHANNELS_LAST}, T, 1, false, true,
+                 0};
+  problem p = problem_create(&c);
+  upstream up = upstream_create(&p);
+  p.ref.alpha_theta = 2; /* integers stay integers */
+  make_integers(p.gamma, (double *)(uintptr_t)p.ref.gamma, p.C);
+  make_integers(p.beta, (double *)(uintptr_t)p.ref.beta, p.C);
+  make_integers(p.step_scale, (double *)(uintptr_t)p.ref.step_scale, (size_t)T);
+  make_integers(up.sums, up.wide_sums, p.Tk * 2 * p.C);
+  ref_norm_gradient g = ref_norm_backward(&p.ref, p.wide_z, up.wide_mean,
+                                          up.wide_rstd, up.wide_sums,
+                                          up.wide_da);
+  backward b = run_backward(&p, &up, 2, false);
+  double *wanted[] = {g.dgamma, g.dbeta, g.dstep_scale};
+  for (int k = 0; k < 3; k++) {
+    size_t count = b.out[DGAMMA + k].count;
+    double *none = calloc(count, sizeof *none);
+    for (size_t i = 0; i < count; i++)
+      wanted[k][i] = (double)((float)wanted[k][i] + BEFORE);
+    test_expect_near(c.name, gradient_name[DGAMMA + k], &b.out[DGAMMA + k],
+                     wanted[k], none);
+    free(none);
+  }
+  backward_free(&b);
+  ref_norm_gradient_free(&g);
+  upstream_free(&up);
+  problem_free(&p);
+}
+
+Test(norm, gradients_of_integers_are_exact) {
+  static const int32_t sizes[] = {1, 511, 512, 513, 1 << 20};
+  for (size_t i = 0; i < 5; i++) expect_exact_sums(2, sizes[i]);
+  for (size_t i = 0; i < 4; i++) expect_exact_sums(sizes[i], 5);
 }
 
 Test(norm, backward_has_the_same_bits_with_one_thread_and_again) {
