@@ -9,7 +9,6 @@
 #include "tests/support/refused.h"
 #include "tests/support/values.h"
 
-#undef SURGE_BLOCKED8 /* the layout itself: test_map lays a case out */
 #define LAST SURGE_CHANNELS_LAST
 #define BLOCK SURGE_BLOCKED8
 #define BEFORE .75f /* what accumulators hold before a call */
