@@ -12,7 +12,8 @@
 /* More than the ring of uploads holds, and not a multiple of its slots. */
 #define BYTES (((size_t)19 << 20) + 12)
 
-static uint8_t pattern(size_t i) { return (uint8_t)(i * 2654435761u >> 13); }
+/* No two slots of a ring hold the same: the period is 2^32. */
+static uint8_t pattern(size_t i) { return (uint8_t)(i * 2654435761u >> 24); }
 
 static uint8_t *patterned(size_t bytes) {
   uint8_t *host = malloc(bytes);
