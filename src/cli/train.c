@@ -81,8 +81,8 @@ static surge_status dry_run(const surge_recipe *recipe) {
   surge_session session = {.recipe = recipe};
   surge_status status = surge_session_info(recipe, &session.info);
   if (status == SURGE_OK)
-    status = surge_session_device(&session,
-                                  recipe->device == SURGE_DEVICE_CUDA);
+    status =
+        surge_session_device(&session, recipe->device == SURGE_DEVICE_CUDA);
   if (status == SURGE_OK && session.note[0]) printf("%s\n", session.note);
   if (status == SURGE_OK) status = describe(&session);
   surge_session_close(&session);
@@ -174,7 +174,8 @@ surge_status cli_train(int argc, char **argv) {
   surge_recipe recipe = {0};
   SURGE_TRY(cli_parse(
       &o, argc, argv,
-      "set out device resume force dry-run no-graph T seed epochs threads", 0, 1));
+      "set out device resume force dry-run no-graph T seed epochs threads", 0,
+      1));
   if (o.positionals == 0 && !o.resume)
     return SURGE_FAIL(SURGE_ERROR_RECIPE,
                       "surge train: wanted a recipe, found "

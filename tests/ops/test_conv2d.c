@@ -255,7 +255,7 @@ static size_t count_threads(void) {
 /* A library that starts its own would also overrun one thread's scratch. */
 Test(conv2d, one_thread_starts_no_other) {
   if (test_backend() != &surge_cpu) return; /* a device's host has its own */
-  omp_set_num_threads(2); /* what a library would take */
+  omp_set_num_threads(2);                   /* what a library would take */
   size_t before = count_threads();
   for (size_t i = 0; i < CASES; i++) {
     problem p = problem_create(&cases[i], false);
