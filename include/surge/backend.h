@@ -476,12 +476,14 @@ typedef struct surge_context_options {
   bool deterministic;   /* device: libraries take only algorithms that give  */
                         /* the same bits each time, chosen without timing    */
   size_t workspace;     /* device: bytes under which they are chosen         */
+  bool plan_only;       /* no device is opened: plans and sizes alone work   */
 } surge_context_options;
 
 typedef struct surge_graph surge_graph; /* a recorded step */
 
 typedef struct surge_backend {
   const char *name; /* "cpu", "cuda" */
+  bool queues;      /* ops run later: a download costs a wait, graphs pay    */
 
   surge_status (*open)(surge_context **context,
                        const surge_context_options *options);
@@ -490,8 +492,8 @@ typedef struct surge_backend {
   void (*describe)(surge_context *context, char *text, size_t size);
 
   /* Memory of the device, 64-byte aligned; fails with the size asked for.
-   * `upload` and `zero` are queued like ops; the host's bytes are read before
-   * upload returns. */
+   * `upload`, `zero` and `copy` are queued like ops; the host's bytes are read
+   * before upload returns. */
   surge_status (*allocate)(surge_context *context, void **memory, size_t bytes);
   void (*release)(surge_context *context, void *memory);
   surge_status (*upload)(surge_context *context, void *device, const void *host,
@@ -499,7 +501,16 @@ typedef struct surge_backend {
   surge_status (*download)(surge_context *context, void *host,
                            const void *device, size_t bytes);
   surge_status (*zero)(surge_context *context, void *device, size_t bytes);
+  surge_status (*copy)(surge_context *context, void *to, const void *from,
+                       size_t bytes); /* both on the device */
   surge_status (*sync)(surge_context *context);
+
+  /* What ops can read of host memory that stays as it is: *mirror is a copy on
+   * the device, the host's own memory where that is the device's, or NULL where
+   * a copy would take more than half of what is free. */
+  surge_status (*mirror)(surge_context *context, const void **mirror,
+                         const void *host, size_t bytes);
+  void (*mirror_release)(surge_context *context, const void *mirror);
 
   /* A step as one graph: what is queued between capture and captured (no
    * upload, download or sync) is stored, and done at each replay. A backend
@@ -562,6 +573,12 @@ typedef struct surge_backend {
 } surge_backend;
 
 extern const surge_backend surge_cpu;
+extern const surge_backend surge_cuda; /* in libsurge_cuda */
+
+/* Makes a device of its own library known to surge_backend_open, which always
+ * knows the CPU: a program that links libsurge_cuda calls
+ * surge_backend_register(&surge_cuda) once, before anything else of SURGE. */
+void surge_backend_register(const surge_backend *device);
 
 #ifdef __cplusplus
 }

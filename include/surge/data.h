@@ -31,6 +31,9 @@ typedef struct surge_dataset {
   int32_t count;
   uint8_t *images;          /* [count, H, W, C]; owned                        */
   int32_t *labels;          /* [count]; owned                                 */
+  /* Where a backend's ops read both (its `mirror`), or NULL; not owned. */
+  const uint8_t *mirror_images;
+  const int32_t *mirror_labels;
 } surge_dataset;
 
 /* The registry entry of a recipe's `data.set`; NULL where there is none. */
@@ -64,14 +67,16 @@ surge_status surge_dataset_split(const surge_dataset *set,
 
 /* A batch, valid until the next call of surge_loader_next. */
 typedef struct surge_batch {
-  const uint8_t *images;    /* [n, H, W, C]                                   */
-  const int32_t *labels;    /* [n]                                            */
+  const surge_dataset *set;
+  const uint8_t *images;    /* [n, H, W, C]; NULL where the set is mirrored   */
+  const int32_t *labels;    /* [n]; likewise                                  */
   const uint32_t *sample;   /* [n] index in the data set                      */
   int32_t n;                /* the last batch of an epoch may be smaller      */
   int32_t index;            /* of the batch in its epoch, from 0              */
 } surge_batch;
 
-/* Gathers batches on a thread of its own, two ahead. */
+/* Gathers batches on a thread of its own, two ahead; of a mirrored set only
+ * the indices, as the ops gather the images themselves. */
 typedef struct surge_loader surge_loader;
 
 surge_status surge_loader_create(surge_loader **loader,

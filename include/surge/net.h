@@ -30,6 +30,7 @@ typedef struct surge_net_options {
   bool training;          /* plan gradients and optimizer state               */
   bool soft;              /* the smooth twin: soft_forward in every neuron    */
   bool keep_currents;     /* each neuron's current is kept for a dump         */
+  bool no_graph;          /* every step is queued op by op                    */
 } surge_net_options;
 
 /* Plans a network. `recipe` and `data` must outlive it. SURGE_ERROR_RECIPE
@@ -62,6 +63,12 @@ surge_status surge_net_forward(surge_net *net, surge_pass pass,
                                bool statistics);
 surge_status surge_net_backward(surge_net *net);
 surge_status surge_net_update(surge_net *net);
+
+/* A training step (forward, backward and, with `update`, the optimisers) and an
+ * evaluation as one: a backend with graphs records each kind of step at its
+ * second time and replays it from then on, with the same bits. */
+surge_status surge_net_train(surge_net *net, bool statistics, bool update);
+surge_status surge_net_evaluate(surge_net *net, bool statistics);
 
 /* Convolutions and products of a training step alone, on what lies in the
  * arenas: the floor that a step's time is compared with. */

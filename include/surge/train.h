@@ -53,6 +53,7 @@ typedef struct surge_train_options {
   const char *folder;       /* of the run                                     */
   bool resume;              /* go on from folder/checkpoint_last.safetensors  */
   bool force;               /* an existing folder may be overwritten          */
+  bool no_graph;            /* steps are queued op by op                      */
   surge_observer observer;
   const volatile sig_atomic_t *interrupted; /* set: save and stop; or NULL    */
 } surge_train_options;
@@ -62,9 +63,13 @@ typedef struct surge_train_options {
 surge_status surge_train(const surge_recipe *recipe,
                          const surge_train_options *options);
 
-/* The backend that a recipe's `device` means in this build. */
-surge_status surge_backend_find(const surge_backend **backend,
-                                surge_device device);
+/* Opens what a recipe's `device` means in this program. `auto` is the registered
+ * device if it opens, else the CPU; `note` then says in a line why, else "". */
+#define SURGE_NOTE 512
+surge_status surge_backend_open(const surge_backend **backend,
+                                surge_context **context, surge_device device,
+                                const surge_context_options *options,
+                                char note[SURGE_NOTE]);
 
 /* Evaluates `net` on a loader's samples, statistics included; metrics and
  * statistics are reset first and keep the whole evaluation afterwards. `step`

@@ -63,6 +63,17 @@ static surge_status cpu_sync(surge_context *context) {
   return SURGE_OK;
 }
 
+static surge_status cpu_mirror(surge_context *context, const void **mirror,
+                               const void *host, size_t bytes) {
+  (void)context, (void)bytes;
+  *mirror = host;
+  return SURGE_OK;
+}
+
+static void cpu_mirror_release(surge_context *context, const void *mirror) {
+  (void)context, (void)mirror;
+}
+
 /* No graphs: what is called has been done. */
 static surge_status cpu_captured(surge_context *context, surge_graph **graph) {
   (void)context;
@@ -92,7 +103,10 @@ const surge_backend surge_cpu = {
     .upload = cpu_copy,
     .download = cpu_copy,
     .zero = cpu_zero,
+    .copy = cpu_copy,
     .sync = cpu_sync,
+    .mirror = cpu_mirror,
+    .mirror_release = cpu_mirror_release,
     .capture = cpu_sync,
     .captured = cpu_captured,
     .replay = cpu_replay,

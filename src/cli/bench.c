@@ -30,9 +30,7 @@ static surge_status one_step(surge_session *s, int32_t index) {
     SURGE_TRY(surge_loader_next(s->train_loader, &batch));
   }
   SURGE_TRY(surge_net_load(s->net, &batch, &step));
-  SURGE_TRY(surge_net_forward(s->net, SURGE_PASS_TRAIN, false));
-  SURGE_TRY(surge_net_backward(s->net));
-  SURGE_TRY(surge_net_update(s->net));
+  SURGE_TRY(surge_net_train(s->net, false, true));
   return s->backend->sync(s->context);
 }
 
@@ -125,7 +123,7 @@ static surge_status bench_ops(surge_session *s, const cli_options *o) {
 static surge_status bench(const surge_recipe *recipe, const cli_options *o,
                           bool ops) {
   surge_session session;
-  surge_net_options options = {.training = true};
+  surge_net_options options = {.training = true, .no_graph = o->no_graph};
   surge_status status = surge_session_open(&session, recipe, &options);
   if (status == SURGE_OK) status = surge_session_open_train(&session);
   if (status == SURGE_OK)
@@ -146,7 +144,7 @@ static const char standard_recipe[] =
 surge_status cli_bench(int argc, char **argv) {
   cli_options o;
   surge_recipe recipe;
-  SURGE_TRY(cli_parse(&o, argc, argv, "steps warmup set T threads device seed",
+  SURGE_TRY(cli_parse(&o, argc, argv, "steps warmup set T threads device seed no-graph",
                       1, 2));
   bool ops = !strcmp(o.positional[0], "ops");
   if (!ops && strcmp(o.positional[0], "train") != 0)

@@ -14,12 +14,14 @@ static const command commands[] = {
     {"train", cli_train,
      "train RECIPE [--set a.b=v]... [--out DIR] [--device auto|cpu|cuda]\n"
      "        [--resume DIR] [--force] [--dry-run] [-T n] [--seed n] [--epochs n] "
-     "[--threads n]",
+     "[--threads n]\n"
+     "        [--no-graph]",
      "Trains the network of a recipe into a run folder (runs/<name> unless --out\n"
      "    says where). --dry-run checks the recipe, prints layers, shapes, parameters\n"
      "    and bytes by role, says whether the data is there, and trains nothing.\n"
      "    --resume DIR goes on where that run was stopped, bit for bit; the recipe may\n"
-     "    then be left out."},
+     "    then be left out. --no-graph queues a device's steps op by op: the same bits, for\n"
+     "    debugging."},
     {"eval", cli_eval,
      "eval RUN|CHECKPOINT [-T 1,2,4,8] [--checkpoint last|best] [--set data.a=v]...\n"
      "        [--device auto|cpu|cuda] [--threads n]",
@@ -40,7 +42,7 @@ static const command commands[] = {
      "    scripts/compare_torch.py checks it against PyTorch. --soft: the smooth twin."},
     {"bench", cli_bench,
      "bench train|ops [RECIPE] [--steps n] [--warmup n] [--set a.b=v]... [-T n]\n"
-     "        [--device auto|cpu|cuda] [--seed n] [--threads n]",
+     "        [--device auto|cpu|cuda] [--seed n] [--threads n] [--no-graph]",
      "train: times whole training steps, and their convolutions and products alone.\n"
      "    ops: time and memory traffic of each layer's forward and backward. Without\n"
      "    a recipe: the network of benchmarks/SPEED.md."},
@@ -93,6 +95,9 @@ static bool asks_for_help(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+#ifdef SURGE_HAVE_CUDA
+  surge_backend_register(&surge_cuda);
+#endif
   if (argc < 2) {
     print_help(stderr);
     return surge_exit_code(SURGE_ERROR_RECIPE);

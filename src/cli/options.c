@@ -23,6 +23,7 @@ static const option_entry entries[] = {
     {"dry-run", 0, NULL, 0},
     {"force", 0, NULL, 0},
     {"soft", 0, NULL, 0},
+    {"no-graph", 0, NULL, 0},
     {"steps", 1, NULL, 0},
     {"warmup", 1, NULL, 0},
     {"device", 1, "device", 0},
@@ -90,6 +91,7 @@ static surge_status take(cli_options *o, const option_entry *entry,
   if (!strcmp(name, "dry-run")) o->dry_run = true;
   if (!strcmp(name, "force")) o->force = true;
   if (!strcmp(name, "soft")) o->soft = true;
+  if (!strcmp(name, "no-graph")) o->no_graph = true;
   return SURGE_OK;
 }
 

@@ -36,7 +36,7 @@ static surge_status predict_set(predictor *p, const char *path,
     SURGE_TRY(surge_loader_next(loader, &batch));
     if (batch.n == 0) return SURGE_OK;
     SURGE_TRY(surge_net_load(s->net, &batch, &step));
-    SURGE_TRY(surge_net_forward(s->net, SURGE_PASS_EVALUATE, false));
+    SURGE_TRY(surge_net_evaluate(s->net, false));
     SURGE_TRY(surge_net_scores(s->net, p->scores));
     for (int32_t i = 0; i < batch.n; i++)
       write_row(p, path, batch.sample[i], p->scores + i * s->info->classes);

@@ -17,8 +17,8 @@
 #define SLOTS (AHEAD + 1)
 
 typedef struct loader_slot {
-  uint8_t *images;  /* [batch, H, W, C] */
-  int32_t *labels;  /* [batch]          */
+  uint8_t *images;  /* [batch, H, W, C]; NULL where the set is mirrored */
+  int32_t *labels;  /* [batch]; likewise */
   uint32_t *sample; /* [batch]          */
   int32_t n, index;
 } loader_slot;
@@ -55,10 +55,11 @@ static void gather(const surge_loader *loader, loader_slot *slot,
   slot->n = rest < loader->batch ? rest : loader->batch;
   for (int32_t i = 0; i < slot->n; i++) {
     uint32_t sample = loader->order[first + i];
+    slot->sample[i] = sample;
+    if (set->mirror_images) continue;
     memcpy(slot->images + (size_t)i * bytes, set->images + sample * bytes,
            bytes);
     slot->labels[i] = set->labels[sample];
-    slot->sample[i] = sample;
   }
 }
 
@@ -116,10 +117,12 @@ static bool allocate(surge_loader *loader) {
   bool all = loader->samples && loader->order;
   for (int i = 0; i < SLOTS; i++) {
     loader_slot *slot = &loader->slots[i];
+    slot->sample = malloc(batch * sizeof *slot->sample);
+    all = all && slot->sample;
+    if (loader->set->mirror_images) continue;
     slot->images = malloc(batch * loader->image_bytes);
     slot->labels = malloc(batch * sizeof *slot->labels);
-    slot->sample = malloc(batch * sizeof *slot->sample);
-    all = all && slot->images && slot->labels && slot->sample;
+    all = all && slot->images && slot->labels;
   }
   return all;
 }
@@ -221,8 +224,12 @@ surge_status surge_loader_next(surge_loader *loader, surge_batch *batch) {
   if (loader->next_give < loader->batches) {
     wait_for_batch(loader);
     const loader_slot *slot = &loader->slots[loader->given % SLOTS];
-    *batch = (surge_batch){slot->images, slot->labels, slot->sample, slot->n,
-                           slot->index};
+    *batch = (surge_batch){.set = loader->set,
+                           .images = slot->images,
+                           .labels = slot->labels,
+                           .sample = slot->sample,
+                           .n = slot->n,
+                           .index = slot->index};
     loader->given++;
     loader->next_give++;
     pthread_cond_broadcast(&loader->changed);

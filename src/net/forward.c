@@ -226,10 +226,13 @@ surge_status surge_net_load(surge_net *net, const surge_batch *batch,
                       "%d images, found %d",
                       net->options.N, batch->n);
   net->n = batch->n;
-  SURGE_TRY(b->upload(net->context, surge_at(net, net->images), batch->images,
-                      n * (size_t)d->h * (size_t)d->w * (size_t)d->c));
-  SURGE_TRY(b->upload(net->context, surge_at(net, net->labels), batch->labels,
-                      n * sizeof(int32_t)));
+  net->mirrored = batch->set->mirror_images ? batch->set : NULL;
+  if (!net->mirrored) {
+    SURGE_TRY(b->upload(net->context, surge_at(net, net->images), batch->images,
+                        n * (size_t)d->h * (size_t)d->w * (size_t)d->c));
+    SURGE_TRY(b->upload(net->context, surge_at(net, net->labels), batch->labels,
+                        n * sizeof(int32_t)));
+  }
   SURGE_TRY(b->upload(net->context, surge_at(net, net->sample), batch->sample,
                       n * sizeof(uint32_t)));
   return b->upload(net->context, surge_at(net, net->step), step, sizeof *step);
@@ -240,7 +243,10 @@ static surge_status encode_input(surge_net *net, surge_pass pass) {
                      one[SURGE_MAX_CHANNELS] = {1, 1, 1, 1};
   const struct surge_data_recipe *data = &net->recipe->data;
   surge_augment augment = {.x = surge_at(net, net->input),
-                           .images = surge_at(net, net->images),
+                           .images = net->mirrored
+                                         ? net->mirrored->mirror_images
+                                         : surge_at(net, net->images),
+                           .gather = net->mirrored,
                            .sample = surge_at(net, net->sample),
                            .step = surge_at(net, net->step),
                            .map = net->model.input,
@@ -274,7 +280,9 @@ static surge_status compute_loss(surge_net *net, surge_pass pass) {
       .metrics = surge_at(net, net->metrics),
       .fault = surge_at(net, net->fault),
       .logits = surge_at(net, net->ids[last].out),
-      .labels = surge_at(net, net->labels),
+      .labels = net->mirrored ? net->mirrored->mirror_labels
+                              : surge_at(net, net->labels),
+      .sample = net->mirrored ? surge_at(net, net->sample) : NULL,
       .T = net->options.T,
       .N = net->n,
       .classes = model->classes,

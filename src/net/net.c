@@ -383,6 +383,7 @@ surge_status surge_net_create(surge_net **out, const surge_backend *backend,
 
 void surge_net_destroy(surge_net *net) {
   if (!net) return;
+  surge_net_forget_recordings(net);
   for (int role = 0; role < SURGE_ROLE_COUNT; role++)
     if (net->arena[role]) net->backend->release(net->context, net->arena[role]);
   for (int32_t i = 0; net->plans && i < net->model.count; i++)

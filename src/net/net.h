@@ -24,6 +24,21 @@ typedef struct surge_layer_ids {
   int32_t out, current, grad_out, grad_in;
 } surge_layer_ids;
 
+/* Steps that a backend has recorded as graphs, by what differs in them. */
+typedef struct surge_recording {
+  const surge_dataset *mirrored;
+  int32_t n;
+  uint32_t what;      /* work_bits of record.c */
+  bool warm;          /* done once without a graph: libraries are loaded */
+  surge_graph *graph; /* or NULL */
+} surge_recording;
+
+#define SURGE_RECORDINGS 16
+typedef struct surge_recordings {
+  surge_recording steps[SURGE_RECORDINGS];
+  int32_t count;
+} surge_recordings;
+
 struct surge_net {
   const surge_backend *backend;
   surge_context *context;
@@ -42,6 +57,8 @@ struct surge_net {
   int32_t input, coded, scores;         /* activations */
   int32_t metrics, fault, norm, clip;   /* scalars */
   int32_t n;                            /* loaded batch */
+  const surge_dataset *mirrored; /* its set, where ops read that themselves */
+  surge_recordings recordings;
   surge_layer_time *times;              /* [model.count]; NULL: no profile */
   float *host;                          /* where reports are downloaded to */
   size_t host_bytes;
@@ -88,6 +105,9 @@ typedef enum surge_direction { SURGE_FORWARD, SURGE_BACKWARD } surge_direction;
 double surge_profile_start(surge_net *net);
 void surge_profile_end(surge_net *net, int32_t i, surge_direction direction,
                        double start);
+
+/* Releases all graphs (record.c). */
+void surge_net_forget_recordings(surge_net *net);
 
 /* Fills `parameters` of a fresh net (init.c). */
 surge_status surge_net_initialize(surge_net *net);

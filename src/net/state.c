@@ -166,6 +166,22 @@ static void reshape_last(surge_tensor_list *list, int32_t rank,
   memcpy(last->shape, shape, (size_t)rank * sizeof *shape);
 }
 
+static surge_status dump_labels(surge_net *net, surge_tensor_list *list) {
+  surge_tensor t = net->table.tensors[net->labels];
+  t.shape[0] = net->n;
+  t.bytes = (size_t)net->n * sizeof(int32_t);
+  if (!net->mirrored)
+    return save_as(net, list, "", &t, surge_at(net, net->labels));
+  void *data;
+  SURGE_TRY(list_add(list, "", &t, &data));
+  int32_t *labels = data; /* first the places in the set, then what is there */
+  SURGE_TRY(net->backend->download(net->context, labels,
+                                   surge_at(net, net->sample), t.bytes));
+  for (int32_t n = 0; n < net->n; n++)
+    labels[n] = net->mirrored->labels[labels[n]];
+  return SURGE_OK;
+}
+
 static surge_status dump_input(surge_net *net, surge_tensor_list *list) {
   bool coded = net->coded >= 0;
   SURGE_TRY(
@@ -173,10 +189,7 @@ static surge_status dump_input(surge_net *net, surge_tensor_list *list) {
   const surge_map *m = &net->model.input;
   const int64_t image[4] = {net->n, m->h, m->w, m->c};
   if (!coded) reshape_last(list, 4, image);
-  surge_tensor labels = net->table.tensors[net->labels];
-  labels.shape[0] = net->n;
-  labels.bytes = (size_t)net->n * sizeof(int32_t);
-  return save_as(net, list, "", &labels, surge_at(net, net->labels));
+  return dump_labels(net, list);
 }
 
 static surge_status dump_layers(surge_net *net, surge_tensor_list *list) {

@@ -25,7 +25,7 @@ surge_status surge_evaluate(surge_net *net, surge_loader *loader,
     SURGE_TRY(surge_loader_next(loader, &batch));
     if (batch.n == 0) break;
     SURGE_TRY(surge_net_load(net, &batch, step));
-    SURGE_TRY(surge_net_forward(net, SURGE_PASS_EVALUATE, true));
+    SURGE_TRY(surge_net_evaluate(net, true));
   }
   return surge_evaluation_of(net, surge_seconds() - start, result);
 }

@@ -13,14 +13,15 @@ surge_status surge_session_info(const surge_recipe *recipe,
                     recipe->data.set);
 }
 
-surge_status surge_session_context(const surge_backend *backend,
-                                   const surge_recipe *recipe,
-                                   surge_context **context) {
+surge_status surge_session_device(surge_session *session, bool plan_only) {
+  const surge_recipe *recipe = session->recipe;
   surge_context_options options = {
       .threads = recipe->threads,
       .deterministic = recipe->deterministic,
-      .workspace = (size_t)recipe->workspace_mb << 20};
-  return backend->open(context, &options);
+      .workspace = (size_t)recipe->workspace_mb << 20,
+      .plan_only = plan_only};
+  return surge_backend_open(&session->backend, &session->context,
+                            recipe->device, &options, session->note);
 }
 
 surge_status surge_session_open(surge_session *session,
@@ -28,16 +29,41 @@ surge_status surge_session_open(surge_session *session,
                                 const surge_net_options *options) {
   *session = (surge_session){.recipe = recipe};
   SURGE_TRY(surge_session_info(recipe, &session->info));
-  SURGE_TRY(surge_backend_find(&session->backend, recipe->device));
-  SURGE_TRY(surge_session_context(session->backend, recipe, &session->context));
+  SURGE_TRY(surge_session_device(session, false));
   SURGE_TRY(surge_net_create(&session->net, session->backend, session->context,
                              recipe, session->info, options));
   return surge_net_allocate(session->net);
 }
 
+/* Reads a split and lets the ops read it where it is, if it fits there. */
+static surge_status open_split(surge_session *session, surge_dataset *set,
+                               surge_split split) {
+  SURGE_TRY(surge_dataset_open(set, &session->recipe->data, split));
+  const surge_backend *b = session->backend;
+  size_t count = (size_t)set->count;
+  size_t pixels = (size_t)(set->info->h * set->info->w * set->info->c);
+  const void *images, *labels = NULL;
+  SURGE_TRY(b->mirror(session->context, &images, set->images, count * pixels));
+  if (images)
+    SURGE_TRY(b->mirror(session->context, &labels, set->labels,
+                        count * sizeof *set->labels));
+  set->mirror_images = labels ? images : NULL;
+  set->mirror_labels = labels;
+  if (images && !labels) b->mirror_release(session->context, images);
+  return SURGE_OK;
+}
+
+static void close_split(surge_session *session, surge_dataset *set) {
+  if (set->mirror_images) {
+    session->backend->mirror_release(session->context, set->mirror_images);
+    session->backend->mirror_release(session->context, set->mirror_labels);
+  }
+  surge_dataset_close(set);
+}
+
 surge_status surge_session_open_train(surge_session *session) {
   const surge_recipe *recipe = session->recipe;
-  SURGE_TRY(surge_dataset_open(&session->train, &recipe->data, SURGE_TRAIN));
+  SURGE_TRY(open_split(session, &session->train, SURGE_TRAIN));
   SURGE_TRY(surge_dataset_split(
       &session->train, &recipe->data, (uint64_t)recipe->seed,
       &session->train_samples, &session->train_count,
@@ -53,7 +79,7 @@ surge_status surge_session_open_train(surge_session *session) {
 
 surge_status surge_session_open_test(surge_session *session) {
   const struct surge_data_recipe *data = &session->recipe->data;
-  SURGE_TRY(surge_dataset_open(&session->test, data, SURGE_TEST));
+  SURGE_TRY(open_split(session, &session->test, SURGE_TEST));
   int32_t count = session->test.count;
   if (data->test_limit > 0 && data->test_limit < count)
     count = data->test_limit;
@@ -85,8 +111,8 @@ void surge_session_close(surge_session *session) {
   free(session->train_samples);
   free(session->validation_samples);
   free(session->test_samples);
-  surge_dataset_close(&session->train);
-  surge_dataset_close(&session->test);
+  close_split(session, &session->train);
+  close_split(session, &session->test);
   surge_net_destroy(session->net);
   if (session->context) session->backend->close(session->context);
   *session = (surge_session){0};

@@ -37,16 +37,14 @@ static surge_status train_batch(run *r, const surge_batch *batch) {
   surge_step step =
       surge_step_at(r->recipe, at->epoch, at->step, r->steps_per_epoch, logged);
   SURGE_TRY(surge_net_load(net, batch, &step));
-  SURGE_TRY(surge_net_forward(net, SURGE_PASS_TRAIN, logged));
-  if (at->epoch == 0 && at->batch == 0) /* what training starts from */
-    SURGE_TRY(surge_folder_layers(&r->folder, net, 0, "train"));
-  SURGE_TRY(surge_net_backward(net));
+  bool first = at->epoch == 0 && at->batch == 0;
   at->batch++;
-  if (ends_step(r)) {
-    SURGE_TRY(surge_net_update(net));
-    at->step++;
-  }
-  return check_fault(r);
+  bool update = ends_step(r);
+  SURGE_TRY(surge_net_train(net, logged, update));
+  at->step += update;
+  if (first) /* what training starts from: widths are those of the forward */
+    SURGE_TRY(surge_folder_layers(&r->folder, net, 0, "train"));
+  return logged || !r->session.backend->queues ? check_fault(r) : SURGE_OK;
 }
 
 static surge_status train_epoch(run *r) {
@@ -89,6 +87,8 @@ static surge_status tell(run *r, const char *format, ...) {
   return surge_folder_log(&r->folder, line);
 }
 
+/* A device is asked on logged steps alone, as it would have to be waited for;
+ * since a fault nothing has been updated. */
 static surge_status check_fault(run *r) {
   const char *layer;
   SURGE_TRY(surge_net_fault(r->session.net, &layer));
@@ -264,7 +264,8 @@ static surge_status open_folder(run *r) {
 }
 
 static surge_status open_run(run *r) {
-  surge_net_options options = {.training = true};
+  surge_net_options options = {.training = true,
+                               .no_graph = r->options->no_graph};
   int32_t accumulate = r->recipe->train.accumulate;
   SURGE_TRY(surge_session_open(&r->session, r->recipe, &options));
   SURGE_TRY(surge_session_open_train(&r->session));
@@ -274,6 +275,7 @@ static surge_status open_run(run *r) {
   SURGE_TRY(open_folder(r));
   char device[256];
   r->session.backend->describe(r->session.context, device, sizeof device);
+  if (r->session.note[0]) SURGE_TRY(tell(r, "%s", r->session.note));
   SURGE_TRY(tell(r, "surge %s on %s", SURGE_VERSION, device));
   return tell(r,
               "%s: %d training, %d validation, %d test images; %zu trained "
