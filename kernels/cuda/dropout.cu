@@ -11,9 +11,9 @@
 /* mask/(1-p) of quad q of sample n. */
 static __device__ surge_values<4> draw_factors(const surge_dropout &a, size_t n,
                                                size_t q) {
-  surge_philox4 draw = surge_philox(a.step->seed, a.step->epoch,
-                                    SURGE_RANDOM_DROPOUT + a.index, a.sample[n],
-                                    (uint32_t)q);
+  surge_philox4 draw =
+      surge_philox(a.step->seed, a.step->epoch, SURGE_RANDOM_DROPOUT + a.index,
+                   a.sample[n], (uint32_t)q);
   float kept = 1.0f / (1.0f - a.p);
   surge_values<4> factor;
 #pragma unroll

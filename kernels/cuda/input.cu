@@ -44,10 +44,9 @@ __global__ void augment_kernel(surge_augment a, channel_scales scales,
   for (int v = 0; v < V; v++) {
     size_t element = V * (i % per_image) + (size_t)v, pixel = element / C;
     size_t c = element % C;
-    x.v[v] = surge_crop_value(image, &a.map, crop, (int32_t)(pixel / W),
-                              (int32_t)(pixel % W), (int32_t)c,
-                              scale_of(scales.mean, c),
-                              scale_of(scales.std, c));
+    x.v[v] = surge_crop_value(
+        image, &a.map, crop, (int32_t)(pixel / W), (int32_t)(pixel % W),
+        (int32_t)c, scale_of(scales.mean, c), scale_of(scales.std, c));
   }
   surge_store(a.x + V * i, x);
 }

@@ -174,7 +174,8 @@ __global__ void statistics_kernel(surge_norm_forward a, norm_cut cut) {
 #pragma unroll
   for (int v = 0; v < V; v++) {
     double sum = 0, squares = 0;
-    for (unsigned at = V * threadIdx.x + (unsigned)v; at < all; at += channels) {
+    for (unsigned at = V * threadIdx.x + (unsigned)v; at < all;
+         at += channels) {
       sum += slab_sums[at];
       squares += slab_sums[all + at];
     }

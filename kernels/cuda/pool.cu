@@ -80,8 +80,8 @@ static __device__ maxima<V> window_maximum(const surge_pool &a,
                                            const pool_place &p, int32_t oy,
                                            int32_t ox) {
   maxima<V> m = {};
-  m.best = surge_load<V>(a.x +
-                         index_of(&a.in, p, oy * a.stride, ox * a.stride));
+  m.best =
+      surge_load<V>(a.x + index_of(&a.in, p, oy * a.stride, ox * a.stride));
   for (int32_t ky = 0; ky < a.kernel; ky++)
     for (int32_t kx = 0; kx < a.kernel; kx++) {
       surge_values<V> x = surge_load<V>(

@@ -60,8 +60,8 @@ SURGE_INLINE double surge_norm_channel_sum(const surge_norm_backward *a,
   size_t C = (size_t)a->map.c, steps = a->step_scale ? (size_t)a->T : 1;
   double sum = 0;
   for (size_t k = 0; k < steps; k++)
-    sum += surge_norm_step_scale(a, k) *
-           (double)a->sums[(2 * k + which) * C + c];
+    sum +=
+        surge_norm_step_scale(a, k) * (double)a->sums[(2 * k + which) * C + c];
   return sum;
 }
 

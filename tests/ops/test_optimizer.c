@@ -13,7 +13,7 @@ static const size_t sizes[] = {1, 3, 17, 4096, 4099, 100003};
 #define SIZES (sizeof sizes / sizeof *sizes)
 
 /* Of reductions whose answer is exact: about a block, and many blocks. */
-static const size_t sums[] = {1, 511, 512, 513, 1 << 20};
+static const size_t sums[] = {1, 511, 512, 513, 1 << 20, (1 << 21) + 5};
 #define SUMS (sizeof sums / sizeof *sums)
 
 /* --- gradient norm ----------------------------------------------------------- */
