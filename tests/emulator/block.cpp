@@ -13,8 +13,7 @@
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 
-extern char __start_surge_shared[] __attribute__((weak));
-extern char __stop_surge_shared[] __attribute__((weak));
+extern char __start_surge_shared[], __stop_surge_shared[]; /* shared.ld */
 
 namespace surge_emulator {
 
@@ -80,10 +79,6 @@ static void wait(state how, const char *file, int line) {
   threads[self].line = line;
 }
 
-/* Leaves until the scheduler picks this thread (at once when it is ready and
- * drawn). */
-static void pause(void) { fiber_leave(); }
-
 /* --- __syncthreads ----------------------------------------------------------- */
 
 /* All threads that have not exited are at the barrier: they may go on. */
@@ -112,7 +107,7 @@ int block_count(int predicate, const char *file, int line) {
   wait(state::at_barrier, file, line);
   at_barrier++;
   barrier_if_complete();
-  pause();
+  fiber_leave(); /* until the scheduler draws this thread */
   return barrier_count;
 }
 
@@ -193,7 +188,7 @@ uint64_t warp(warp_op op, unsigned mask, uint64_t value, unsigned operand,
   t.width = width;
   wait(state::at_warp, file, line);
   if (warp_complete(base, mask, op)) complete_warp(base, mask);
-  pause();
+  fiber_leave(); /* until the scheduler draws this thread */
   return threads[mine].value;
 }
 
@@ -250,41 +245,42 @@ static std::string where(uint32_t t) {
        blockIdx.y, blockIdx.z);
 }
 
+static void enter(fiber *f) {
+  if (fiber_enter(f)) fiber_give_back(f);
+}
+
 static void resume_one(void) {
   size_t at = draw(ready.size());
   uint32_t t = ready[at];
   ready[at] = ready.back();
   ready.pop_back();
   become(t);
+  enter(threads[t].on);
+}
+
+/* Threads that are ready already go on waiting meanwhile. */
+static void begin_some(void) {
+  std::vector<uint32_t> others;
+  others.swap(ready);
+  enter(fiber_take(begin_threads));
+  ready.insert(ready.end(), others.begin(), others.end());
 }
 
 /* One turn: a thread that is ready, or those not begun. */
 static void turn(void) {
   bool can_begin = begun < births.size();
   if (ready.empty() && !can_begin) stuck();
-  fiber *f;
-  if (!ready.empty() && !(can_begin && draw(2))) {
+  if (ready.empty() || (can_begin && draw(2)))
+    begin_some();
+  else
     resume_one();
-    f = threads[self].on;
-  } else if (ready.empty()) {
-    f = fiber_take(begin_threads);
-  } else { /* begin one though others are ready */
-    std::vector<uint32_t> later;
-    later.swap(ready);
-    f = fiber_take(begin_threads);
-    bool finished = fiber_enter(f);
-    ready.insert(ready.end(), later.begin(), later.end());
-    if (finished) fiber_give_back(f);
-    return;
-  }
-  if (fiber_enter(f)) fiber_give_back(f);
 }
 
-/* Shared memory holds nothing when a block begins: NaN, and huge integers. */
-static void poison_shared(void) {
-  if (__start_surge_shared != nullptr)
-    memset(__start_surge_shared, 0xff,
-           (size_t)(__stop_surge_shared - __start_surge_shared));
+/* Shared memory holds nothing when a block begins: NaN, and huge integers. The
+ * static part has ASan's gaps between its arrays: no memset. */
+__attribute__((no_sanitize("address"))) static void poison_shared(void) {
+  for (volatile char *p = __start_surge_shared; p < __stop_surge_shared; p++)
+    *p = (char)0xff;
   if (!dynamic.empty()) memset(dynamic.data(), 0xff, dynamic.size());
 }
 

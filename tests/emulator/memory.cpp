@@ -10,7 +10,6 @@
 
 #include <map>
 
-#include "tests/emulator/fiber.h"
 #include "tests/emulator/internal.h"
 
 namespace surge_emulator {
@@ -248,7 +247,6 @@ static void check_copy(const char *call, void *to, const void *from,
     check_host(source.c_str(), from, bytes);
 }
 
-/* memmove of device memory: the host's pages too. */
 static operation copying(const char *call, void *to, const void *from,
                          size_t bytes) {
   return {call, access::copy, [=] { memcpy(to, from, bytes); }};
