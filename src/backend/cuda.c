@@ -252,6 +252,13 @@ static surge_status cuda_zero(surge_context *context, void *device,
   return surge_cuda_launched(context, "zero");
 }
 
+static surge_status cuda_copy(surge_context *context, void *to,
+                              const void *from, size_t bytes) {
+  CUDA(cudaMemcpyAsync, to, from, bytes, cudaMemcpyDeviceToDevice,
+       context->stream);
+  return surge_cuda_launched(context, "copy");
+}
+
 static surge_status cuda_sync(surge_context *context) {
   SURGE_TRY(refuse_capturing(context, "sync"));
   CUDA(cudaStreamSynchronize, context->stream);
@@ -341,6 +348,7 @@ const surge_backend surge_cuda = {
     .upload = cuda_upload,
     .download = cuda_download,
     .zero = cuda_zero,
+    .copy = cuda_copy,
     .sync = cuda_sync,
     .mirror = cuda_mirror,
     .mirror_release = cuda_mirror_release,
