@@ -38,6 +38,12 @@ static __host__ __device__ constexpr int neuron_inputs(int level) {
   return level < NEURON_TWO ? 1 : 2;
 }
 
+/* Has the call this one? It always has the first. */
+static __device__ __forceinline__ bool has_input(const surge_neuron &a,
+                                                 int which) {
+  return which == 0 || a.inputs == 2;
+}
+
 /* --- V elements ---------------------------------------------------------- */
 
 template <int V>
@@ -77,7 +83,7 @@ static __device__ __forceinline__ pack<V> repeat(float value) {
 
 /* --- how the work is cut: by sizes alone --------------------------------- */
 
-#define NEURON_THREADS 256 /* of a block, at most  */
+#define NEURON_THREADS 128 /* of a block, at most  */
 #define NEURON_TERMS 32    /* of a sum in fp32, or T */
 #define NEURON_BLOCKS 1024 /* wanted before a thread takes several rows */
 
@@ -334,7 +340,7 @@ static __device__ __forceinline__ neuron_lanes<V> lanes_at(
   lanes.channel = channel;
 #pragma unroll
   for (int which = 0; which < neuron_inputs(level); which++)
-    if (which < a.inputs)
+    if (has_input(a, which))
       lanes.affine[which] = affine_at<V>(a.input[which], a.map.c, channel, 0);
   return lanes;
 }
@@ -365,7 +371,7 @@ static __device__ __forceinline__ void load_inputs(neuron_steps<V, B> &steps,
                                                    int32_t t, int32_t count) {
 #pragma unroll
   for (int which = 0; which < neuron_inputs(level); which++) {
-    if (which >= a.inputs) continue;
+    if (!has_input(a, which)) continue;
     size_t stride = a.input[which].is_static ? 0 : M;
     const float *z = a.input[which].z;
     load_steps<E>(steps.z[which], z + (size_t)t * stride + at, stride, count);
@@ -382,7 +388,7 @@ static __device__ __forceinline__ pack<V> input_sum(
   pack<V> x;
 #pragma unroll
   for (int which = 0; which < neuron_inputs(level); which++) {
-    if (which >= a.inputs) continue;
+    if (!has_input(a, which)) continue;
     const surge_neuron_input &input = a.input[which];
     neuron_affine<V> &map = lanes.affine[which];
     if (level >= NEURON_MORE && input.per_step)

@@ -71,7 +71,7 @@ static __device__ __forceinline__ adjoint<V> adjoint_at(
   own.width = width_at<V>(a.common, channel, true);
 #pragma unroll
   for (int which = 0; which < neuron_inputs(level); which++)
-    if (a.sums[which])
+    if (has_input(a.common, which) && a.sums[which])
       own.mean[which] = load<V>(a.common.input[which].mean + channel);
   if (level < NEURON_MORE || !a.pda) return own;
   bool layer = a.common.spec.pda_granularity == SURGE_PER_LAYER;
@@ -215,7 +215,9 @@ static __device__ __forceinline__ void deliver_row(
   if (a.dv_in) store(a.dv_in + at, own.gv);
 #pragma unroll
   for (int which = 0; which < neuron_inputs(level); which++) {
-    if (!a.da[which] || !a.common.input[which].is_static) continue;
+    if (!has_input(a.common, which) || !a.da[which] ||
+        !a.common.input[which].is_static)
+      continue;
     pack<V> da = own.da[which];
     if (a.mode[which] == SURGE_ADD) {
       pack<V> old = load<V>(a.da[which] + at);
@@ -256,7 +258,8 @@ static __device__ __forceinline__ void share_step_sums(
     const backward_work &work, int32_t t, bool first) {
 #pragma unroll
   for (int which = 0; which < 2; which++)
-    if (a.sums[which] && a.common.input[which].per_step)
+    if (has_input(a.common, which) && a.sums[which] &&
+        a.common.input[which].per_step)
       share_sums(own, a, cut, work, which, t, first);
 }
 
@@ -269,21 +272,23 @@ static __device__ __forceinline__ void share_all(adjoint<V> &own,
   double part[V];
 #pragma unroll
   for (int which = 0; which < neuron_inputs(level); which++)
-    if (a.sums[which] && !a.common.input[which].per_step)
+    if (has_input(a.common, which) && a.sums[which] &&
+        !a.common.input[which].per_step)
       share_sums(own, a, cut, work, which, 0, true);
   if (a.drho) {
     EACH_LANE part[l] = (double)own.drho.v[l];
     share_parts(work.drho, part, cut, a.common.spec.granularity);
   }
-  if (level < NEURON_MORE || !a.ddecay_logit) return;
-  EACH_LANE part[l] = (double)own.ddecay.v[l];
-  share_parts(work.ddecay, part, cut, SURGE_PER_LAYER);
+  if (level >= NEURON_MORE && a.ddecay_logit) {
+    EACH_LANE part[l] = (double)own.ddecay.v[l];
+    share_parts(work.ddecay, part, cut, SURGE_PER_LAYER);
+  }
 }
 
 /* --- the kernel ------------------------------------------------------------ */
 
 template <class E, int V, int B, int level>
-__global__ void __launch_bounds__(NEURON_THREADS)
+__global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_MORE ? 3 : 1)
     neuron_backward_kernel(const surge_neuron_backward a, const neuron_cut cut,
                            const backward_work work,
                            const surge_pda_clip clip) {
@@ -309,8 +314,8 @@ __global__ void __launch_bounds__(NEURON_THREADS)
 
     for (int32_t chunk = B < MAX_STEPS ? 0 : (n.T - 1) / B; chunk >= 0;
          chunk--) {
-      neuron_steps<V, B> steps;
-      pack<V> gs[B], u[B];
+      neuron_steps<V, B> steps = {};
+      pack<V> gs[B] = {}, u[B] = {};
       int32_t t = chunk * B, count = n.T - t, owned = mine ? count : 0;
       load_inputs<E, V, B, level>(steps, n, cut.M, at, t, owned);
       load_steps<E>(gs, a.gs + (size_t)t * cut.M + at, cut.M, owned);
@@ -344,7 +349,7 @@ __global__ void __launch_bounds__(NEURON_THREADS)
           EACH_LANE total.v[l] = gain * total.v[l];
 #pragma unroll
           for (int which = 0; which < neuron_inputs(level); which++)
-            if (which < n.inputs)
+            if (has_input(n, which))
               deliver<E>(own, a, which, total, steps.z[which][k], t + k, cut.M,
                          at);
         }

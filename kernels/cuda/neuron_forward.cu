@@ -133,7 +133,7 @@ struct finish_distance {
   }
 };
 
-static __global__ void fill_coefficients(surge_pda_coefficients *pda,
+__global__ void fill_coefficients(surge_pda_coefficients *pda,
                                          size_t parts, float c0) {
   size_t part = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
   if (part < parts) pda[part] = surge_pda_coefficients{0, c0, 0};
@@ -244,7 +244,7 @@ struct finish_statistics {
 /* --- the kernel ------------------------------------------------------------ */
 
 template <class E, int V, int B, int level>
-__global__ void __launch_bounds__(NEURON_THREADS)
+__global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_MORE ? 6 : 1)
     neuron_forward_kernel(const surge_neuron_forward a, const neuron_cut cut,
                           const forward_work work, const surge_pda_clip clip) {
   const surge_neuron &n = a.common;

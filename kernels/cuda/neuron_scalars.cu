@@ -15,7 +15,7 @@ static __device__ __forceinline__ double mean_gamma(const float *gamma,
   return mean;
 }
 
-static __global__ void neuron_scalars_kernel(const surge_neuron_scalars a) {
+__global__ void neuron_scalars_kernel(const surge_neuron_scalars a) {
   const surge_neuron_spec &spec = a.spec;
   double d = surge_decay_factor(&spec, a.decay_logit), gamma = 1, progress = 0;
   if (spec.width_rule == SURGE_WIDTH_NORM) gamma = mean_gamma(a.gamma, a.C);

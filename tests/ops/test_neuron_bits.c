@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/support/neuron_compare.h"
+#include "tests/support/neuron_problem.h"
 
 /* ======================================================================== *
  *  Decisions, to the bit

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "tests/support/neuron_compare.h"
+#include "tests/support/neuron_problem.h"
 
 /* Under the rule `norm` the first step has a width of its own; it must not
  * reach the steps that are taken together with it. */
