@@ -288,7 +288,9 @@ static __device__ __forceinline__ void share_all(adjoint<V> &own,
 /* --- the kernel ------------------------------------------------------------ */
 
 template <class E, int V, int B, int level>
-__global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_MORE ? 3 : 1)
+__global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
+                                             : level < NEURON_MORE ? 3
+                                                                   : 1)
     neuron_backward_kernel(const surge_neuron_backward a, const neuron_cut cut,
                            const backward_work work,
                            const surge_pda_clip clip) {

@@ -213,6 +213,15 @@ Test(neuron, many_pieces) {
   problem_check(&blocked);
 }
 
+/* So many that a device's thread takes several rows, one channel of each or
+ * several. */
+Test(neuron, many_rows) {
+  problem odd = problem_rich(map_of(29, 29, 129, SURGE_CHANNELS_LAST), 2, 2, 7);
+  problem_check(&odd);
+  problem even = problem_rich(map_of(59, 59, 260, SURGE_CHANNELS_LAST), 2, 1, 9);
+  problem_check(&even);
+}
+
 Test(neuron, a_million_elements) {
   problem p = problem_rich(map_of(32, 32, 64, SURGE_BLOCKED8), 4, 4, 2);
   problem_check(&p);
@@ -399,13 +408,24 @@ static void expect_refused(surge_status status, const char *op,
                    "neuron_" #op, #change);                                    \
   } while (0)
 
+/* Another than channels-last, also where support.h makes one word of both. */
+static const surge_layout other_layout =
+    (surge_layout)(SURGE_CHANNELS_LAST + 1);
+
+/* Blocks of channels are the CPU's alone. */
+static void refuse_blocks(refusal *f) {
+  surge_map blocked = map_of(1, 1, 8, other_layout);
+  REFUSED(f, forward, common.map = blocked);
+  REFUSED(f, backward, common.map = blocked);
+}
+
 static void refuse_common(refusal *f) {
   REFUSED(f, forward, common.T = 0);
   REFUSED(f, forward, common.N = 0);
   REFUSED(f, forward, common.inputs = 0);
   REFUSED(f, forward, common.inputs = 3);
   REFUSED(f, forward, common.map.c = 0);
-  REFUSED(f, forward, common.map.layout = SURGE_BLOCKED8);
+  REFUSED(f, forward, common.map.layout = other_layout);
   REFUSED(f, forward, common.input[0].z = NULL);
   REFUSED(f, forward, common.input[0].scale = f->one.device);
   REFUSED(f, forward, common.scalars = NULL);
@@ -433,6 +453,7 @@ Test(neuron, wrong_arguments_are_refused) {
   REFUSED(&f, forward, fault = NULL);
   REFUSED(&f, backward, gs = NULL);
   refuse_common(&f);
+  if (test_backend() != &surge_cpu) refuse_blocks(&f);
   float *untouched = test_download(&f.one, "arguments");
   for (int k = 0; k < 16; k++)
     cr_expect(isnan(untouched[k]), "a refused call wrote");

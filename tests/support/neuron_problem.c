@@ -54,6 +54,8 @@ problem problem_create(const surge_neuron_spec *spec, surge_map map, int32_t T,
                .schedule = 0.4f,
                .pda_scale = 0.5f,
                .want_da = {true, inputs == 2}};
+  /* Blocks of channels are the CPU's alone: a device takes the case so. */
+  if (test_backend() != &surge_cpu) p.map.layout = SURGE_CHANNELS_LAST;
   size_t M = problem_neurons(&p), C = (size_t)map.c;
   input_create(&p, 0, feed0, seed);
   if (inputs == 2) input_create(&p, 1, feed1, seed + 10);
