@@ -15,8 +15,9 @@
  *     either     4/T instead of 4 for z and da of a static input; 4/T for each
  *                of v_in, v_out, gv_out, dv_in; per_step scales come from cache
  *     backward   with T > 16: z 4 once more and 8/16 for v where chunks start
- * PDA and statistics move nothing more; partial results are below 1 % unless
- * a scale a step (TEBN) asks for sums a step: then 4T/(rows of a block) each. */
+ * PDA and statistics move nothing more. Partial results are written and read:
+ * 32 a channel and block, whatever the steps, or with a scale a step (TEBN) 32 a
+ * channel, block and step: divide by the block's rows, deep*each below. */
 #ifndef SURGE_KERNELS_CUDA_NEURON_CUH
 #define SURGE_KERNELS_CUDA_NEURON_CUH
 
@@ -88,13 +89,13 @@ static __device__ __forceinline__ pack<V> repeat(float value) {
 #define NEURON_BLOCKS 1024 /* wanted before a thread takes several rows */
 
 struct neuron_cut {
-  size_t rows, M;     /* N*H*W, and elements of a step                       */
-  int32_t channels;   /* C                                                   */
-  unsigned columns;   /* threads side by side, V channels each               */
-  unsigned deep;      /* threads below each other, a row each                */
-  unsigned tiles;     /* blocks that one row needs                           */
-  unsigned blocks;    /* blocks along the rows                               */
-  unsigned each;      /* rows of a thread                                    */
+  size_t rows, M;   /* N*H*W, and elements of a step                       */
+  int32_t channels; /* C                                                   */
+  unsigned columns; /* threads side by side, V channels each               */
+  unsigned deep;    /* threads below each other, a row each                */
+  unsigned tiles;   /* blocks that one row needs                           */
+  unsigned blocks;  /* blocks along the rows                               */
+  unsigned each;    /* rows of a thread                                    */
 };
 
 static inline neuron_cut neuron_cut_of(const surge_neuron *a, int V) {
@@ -200,8 +201,7 @@ static __device__ __forceinline__ size_t block_number() {
 
 /* A parameter's share, a channel or a layer: into [blocks, C] or [blocks]. */
 template <class P, int V>
-static __device__ __forceinline__ void share_parts(P *slots,
-                                                   const P (&mine)[V],
+static __device__ __forceinline__ void share_parts(P *slots, const P (&mine)[V],
                                                    const neuron_cut &cut,
                                                    surge_granularity by) {
   if (by == SURGE_PER_CHANNEL) {
@@ -267,10 +267,11 @@ size_t surge_cuda_neuron_forward_workspace(const surge_neuron *a);
 size_t surge_cuda_neuron_backward_workspace(const surge_neuron *a);
 
 /* What the device refuses of a call that the shared checks passed. */
-static inline surge_status neuron_check_layout(const surge_neuron *a) {
+static inline surge_status neuron_check_layout(const char *op,
+                                               const surge_neuron *a) {
   if (a->map.layout == SURGE_CHANNELS_LAST) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_INTERNAL,
-                    "neuron: cuda: wanted channels last, found layout %d",
+                    "%s: cuda: wanted channels last, found layout %d", op,
                     (int)a->map.layout);
 }
 
@@ -356,7 +357,8 @@ struct neuron_steps {
 template <class E, int V, int B>
 static __device__ __forceinline__ void load_steps(pack<V> (&steps)[B],
                                                   const float *first,
-                                                  size_t stride, int32_t count) {
+                                                  size_t stride,
+                                                  int32_t count) {
   const E *from = reinterpret_cast<const E *>(first);
 #pragma unroll
   for (int k = 0; k < B; k++)
@@ -394,8 +396,8 @@ static __device__ __forceinline__ pack<V> input_sum(
     if (level >= NEURON_MORE && input.per_step)
       map = affine_at<V>(input, a.map.c, lanes.channel, t);
     EACH_LANE {
-      float own = surge_affine(map.scale.v[l], steps.z[which][k].v[l],
-                               map.shift.v[l]);
+      float own =
+          surge_affine(map.scale.v[l], steps.z[which][k].v[l], map.shift.v[l]);
       x.v[l] = which == 0 ? own : x.v[l] + own;
     }
   }
@@ -442,8 +444,7 @@ static __device__ __forceinline__ pack<V> spikes_at(
     const surge_neuron &a, const neuron_lanes<V> &lanes, const pack<V> &u,
     int32_t t) {
   if (level >= NEURON_ALL && a.spec.soft_forward)
-    return soft_spikes(a.spec, u,
-                       width_at<V>(a, lanes.channel, t > 0).inverse);
+    return soft_spikes(a.spec, u, width_at<V>(a, lanes.channel, t > 0).inverse);
   pack<V> s;
   EACH_LANE s.v[l] = surge_fire(u.v[l], a.spec.v_threshold);
   return s;

@@ -41,8 +41,7 @@ static size_t bind(backward_work *work, void *base, const surge_neuron *a,
         a->input[which].scale ? cut.blocks * steps_of(a, which) * 2 * C : 0);
   work->drho =
       take<double>(&scratch, neuron_sharers(cut, by) * neuron_parts(a, by));
-  work->ddecay =
-      take<double>(&scratch, neuron_sharers(cut, SURGE_PER_LAYER));
+  work->ddecay = take<double>(&scratch, neuron_sharers(cut, SURGE_PER_LAYER));
   work->start = take<float>(&scratch, (chunks - 1) * cut.M);
   return scratch.used;
 }
@@ -56,11 +55,11 @@ size_t surge_cuda_neuron_backward_workspace(const surge_neuron *a) {
 
 template <int V>
 struct adjoint {
-  pack<V> gv;                  /* dL/dv                                       */
-  pack<V> mean[2], da[2];      /* of a normalised input; of a static one      */
-  pack<V> sum0[2], sum1[2];    /* of da and da*(z - mean)                     */
-  pack<V> drho, ddecay;        /* sums over steps and rows                    */
-  neuron_width<V> width;       /* at t > 0                                    */
+  pack<V> gv;               /* dL/dv                                       */
+  pack<V> mean[2], da[2];   /* of a normalised input; of a static one      */
+  pack<V> sum0[2], sum1[2]; /* of da and da*(z - mean)                     */
+  pack<V> drho, ddecay;     /* sums over steps and rows                    */
+  neuron_width<V> width;    /* at t > 0                                    */
   pack<V> pda_m, pda_c0, pda_c1;
 };
 
@@ -88,9 +87,11 @@ static __device__ __forceinline__ adjoint<V> adjoint_at(
 
 /* u of steps t .. t+count-1 from their inputs; v is handed on. */
 template <int V, int B, int level>
-static __device__ __forceinline__ void rebuild(
-    pack<V> (&u)[B], pack<V> &v, const neuron_steps<V, B> &steps,
-    neuron_lanes<V> &lanes, const surge_neuron &n, int32_t t, int32_t count) {
+static __device__ __forceinline__ void rebuild(pack<V> (&u)[B], pack<V> &v,
+                                               const neuron_steps<V, B> &steps,
+                                               neuron_lanes<V> &lanes,
+                                               const surge_neuron &n, int32_t t,
+                                               int32_t count) {
   const float d = n.scalars[SURGE_SCALAR_DECAY];
   const float gain = n.scalars[SURGE_SCALAR_GAIN];
 #pragma unroll
@@ -105,9 +106,11 @@ static __device__ __forceinline__ void rebuild(
 
 /* Leaves v before each chunk but the first in the workspace. */
 template <class E, int V, int B, int level>
-static __device__ __forceinline__ void leave_starts(
-    const backward_work &work, neuron_lanes<V> &lanes, const surge_neuron &n,
-    size_t M, size_t at, pack<V> v) {
+static __device__ __forceinline__ void leave_starts(const backward_work &work,
+                                                    neuron_lanes<V> &lanes,
+                                                    const surge_neuron &n,
+                                                    size_t M, size_t at,
+                                                    pack<V> v) {
   float *to = work.start + at;
   for (int32_t t = 0; t + B < n.T; t += B, to += M) {
     neuron_steps<V, B> steps;
@@ -133,9 +136,8 @@ static __device__ __forceinline__ pack<V> pda_gradient(
   }
   pack<V> p = soft_spikes(spec, u, inverse);
   EACH_LANE q.v[l] =
-      own.pda_c0.v[l] *
-      surge_pda_quantization_gradient(p.v[l], u.v[l] >= spec.v_threshold,
-                                      h.v[l], clip);
+      own.pda_c0.v[l] * surge_pda_quantization_gradient(
+                            p.v[l], u.v[l] >= spec.v_threshold, h.v[l], clip);
   return q;
 }
 
@@ -244,8 +246,7 @@ static __device__ __forceinline__ void share_sums(
     const backward_work &work, int which, int32_t k, bool first) {
   size_t C = (size_t)cut.channels;
   size_t Tk = a.common.input[which].per_step ? (size_t)a.common.T : 1;
-  double *slots =
-      work.sums[which] + (blockIdx.x * Tk + (size_t)k) * 2 * C;
+  double *slots = work.sums[which] + (blockIdx.x * Tk + (size_t)k) * 2 * C;
   share_sum(slots, own.sum0[which], cut, first);
   share_sum(slots + C, own.sum1[which], cut, first);
   own.sum0[which] = own.sum1[which] = repeat<V>(0.0f);
@@ -289,8 +290,8 @@ static __device__ __forceinline__ void share_all(adjoint<V> &own,
 
 template <class E, int V, int B, int level>
 __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
-                                             : level < NEURON_MORE ? 3
-                                                                   : 1)
+                                                  : level < NEURON_MORE ? 3
+                                                                        : 1)
     neuron_backward_kernel(const surge_neuron_backward a, const neuron_cut cut,
                            const backward_work work,
                            const surge_pda_clip clip) {
@@ -335,8 +336,7 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
               step_back<V, level>(own, a, lanes, u[k], gs[k], t + k, clip);
           pack<V> total = g;
           if (level >= NEURON_MORE && a.g_current) {
-            pack<V> extra =
-                load<V>(a.g_current + (size_t)(t + k) * cut.M + at);
+            pack<V> extra = load<V>(a.g_current + (size_t)(t + k) * cut.M + at);
             EACH_LANE total.v[l] = g.v[l] + extra.v[l];
           }
           if (level >= NEURON_MORE && a.ddecay_logit) {
@@ -451,7 +451,7 @@ static neuron_level level_of(const surge_neuron_backward *a) {
 surge_status surge_cuda_neuron_backward(surge_context *context,
                                         const surge_neuron_backward *a) {
   SURGE_TRY(surge_check_neuron_backward(a));
-  SURGE_TRY(neuron_check_layout(&a->common));
+  SURGE_TRY(neuron_check_layout("neuron_backward", &a->common));
   neuron_cut cut = neuron_cut_of(&a->common, backward_vector(&a->common));
   backward_work work;
   bind(&work, a->common.workspace, &a->common, cut);

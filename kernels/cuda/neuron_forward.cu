@@ -87,8 +87,8 @@ static __device__ __forceinline__ void watch_quantization(
     if (k < count) {
       pack<V> inverse = width_at<V>(a, channel, t + k > 0).inverse;
       pack<V> p = soft_spikes(a.spec, u[k], inverse);
-      EACH_LANE w.sum.v[l] += surge_pda_quantization(
-          p.v[l], u[k].v[l] >= a.spec.v_threshold, clip);
+      EACH_LANE w.sum.v[l] +=
+          surge_pda_quantization(p.v[l], u[k].v[l] >= a.spec.v_threshold, clip);
     }
 }
 
@@ -118,9 +118,9 @@ struct finish_moments {
   const float *scalars;
   double theta, scale;
   __device__ void operator()(size_t part, const surge_moments &m) const {
-    distance[part] = surge_pda_moment(
-        &pda[part], m, (double)scalars[SURGE_SCALAR_PDA_MEAN],
-        (double)scalars[SURGE_SCALAR_PDA_STD], theta, scale);
+    distance[part] =
+        surge_pda_moment(&pda[part], m, (double)scalars[SURGE_SCALAR_PDA_MEAN],
+                         (double)scalars[SURGE_SCALAR_PDA_STD], theta, scale);
   }
 };
 
@@ -133,8 +133,8 @@ struct finish_distance {
   }
 };
 
-__global__ void fill_coefficients(surge_pda_coefficients *pda,
-                                         size_t parts, float c0) {
+__global__ void fill_coefficients(surge_pda_coefficients *pda, size_t parts,
+                                  float c0) {
   size_t part = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
   if (part < parts) pda[part] = surge_pda_coefficients{0, c0, 0};
 }
@@ -201,9 +201,9 @@ static __device__ __forceinline__ void count_in_bin(float u, float theta) {
 
 /* Of a thread's elements at step t. */
 template <int V>
-static __device__ __forceinline__ surge_neuron_statistics statistics_of(
-    const pack<V> &u, const pack<V> &s, const surge_neuron &a, int32_t channel,
-    int32_t t) {
+static __device__ __forceinline__ surge_neuron_statistics
+statistics_of(const pack<V> &u, const pack<V> &s, const surge_neuron &a,
+              int32_t channel, int32_t t) {
   pack<V> width = width_at<V>(a, channel, t > 0).w;
   float half = surge_window_of_width(a.spec.family);
   surge_neuron_statistics own = {V, 0, 0, 0, 0, 0};
@@ -338,7 +338,7 @@ static neuron_level level_of(const surge_neuron_forward *a) {
 surge_status surge_cuda_neuron_forward(surge_context *context,
                                        const surge_neuron_forward *a) {
   SURGE_TRY(surge_check_neuron_forward(a));
-  SURGE_TRY(neuron_check_layout(&a->common));
+  SURGE_TRY(neuron_check_layout("neuron_forward", &a->common));
   int V = forward_vector(&a->common);
   neuron_level level = level_of(a);
   neuron_cut cut = neuron_cut_of(&a->common, V);

@@ -26,9 +26,8 @@ __global__ void neuron_scalars_kernel(const surge_neuron_scalars a) {
     double shared = surge_width(&spec, d, gamma, progress, later);
     for (int32_t p = (int32_t)threadIdx.x; p < parts; p += (int32_t)blockDim.x)
       a.width[later * parts + p] =
-          (float)(spec.width_rule == SURGE_WIDTH_LEARNED
-                      ? exp((double)a.rho[p])
-                      : shared);
+          (float)(spec.width_rule == SURGE_WIDTH_LEARNED ? exp((double)a.rho[p])
+                                                         : shared);
   }
   if (threadIdx.x > 0) return;
   a.scalars[SURGE_SCALAR_DECAY] = (float)d;

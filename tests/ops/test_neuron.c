@@ -193,11 +193,11 @@ Test(neuron, every_number_of_steps) {
   static const int32_t steps[] = {1,  2,  3,  4,  5,  7,  8,  9,
                                   15, 16, 17, 31, 32, 33, 64, 100};
   for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
-    problem one = problem_rich(map_of(3, 3, 5, SURGE_CHANNELS_LAST), steps[k],
-                               2, k + 1);
+    problem one =
+        problem_rich(map_of(3, 3, 5, SURGE_CHANNELS_LAST), steps[k], 2, k + 1);
     problem_check(&one);
-    problem last = problem_rich(map_of(7, 11, 9, SURGE_CHANNELS_LAST),
-                                steps[k], 2, k + 2);
+    problem last =
+        problem_rich(map_of(7, 11, 9, SURGE_CHANNELS_LAST), steps[k], 2, k + 2);
     problem_check(&last);
     problem blocked =
         problem_rich(map_of(5, 13, 8, SURGE_BLOCKED8), steps[k], 2, k + 3);
@@ -218,7 +218,8 @@ Test(neuron, many_pieces) {
 Test(neuron, many_rows) {
   problem odd = problem_rich(map_of(29, 29, 129, SURGE_CHANNELS_LAST), 2, 2, 7);
   problem_check(&odd);
-  problem even = problem_rich(map_of(59, 59, 260, SURGE_CHANNELS_LAST), 2, 1, 9);
+  problem even =
+      problem_rich(map_of(59, 59, 260, SURGE_CHANNELS_LAST), 2, 1, 9);
   problem_check(&even);
 }
 
