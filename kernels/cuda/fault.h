@@ -6,14 +6,18 @@
 #include "kernels/cuda/launch.h"
 #include "kernels/shared/fault.h"
 
-/* Marks `layer` as not finite. */
+/* Marks `layer` as not finite. Where all threads find the same fault, few of
+ * them write. */
 static __device__ __forceinline__ void surge_cuda_fault(surge_fault *fault,
                                                         uint32_t layer) {
-  surge_fault found = 0, seen;
-  do {
+  surge_fault seen = *(volatile surge_fault *)fault;
+  for (;;) {
+    surge_fault first = surge_fault_first(seen, layer);
+    if (first == seen) return;
+    surge_fault found = atomicCAS(fault, seen, first);
+    if (found == seen) return;
     seen = found;
-    found = atomicCAS(fault, seen, surge_fault_first(seen, layer));
-  } while (found != seen);
+  }
 }
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/support/layout.h"
+#include "tests/support/support.h"
 #include "tests/support/values.h"
 
 typedef struct dropout_case {

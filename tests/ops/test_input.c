@@ -8,7 +8,7 @@
 #include <surge/data.h>
 
 #include "kernels/shared/philox.h"
-#include "tests/support/layout.h"
+#include "tests/support/support.h"
 #include "tests/support/refused.h"
 #include "tests/support/values.h"
 

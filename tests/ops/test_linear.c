@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "tests/ref64/layers.h"
-#include "tests/support/layout.h"
+#include "tests/support/support.h"
 #include "tests/support/refused.h"
 #include "tests/support/values.h"
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "tests/ref64/norm.h"
-#include "tests/support/layout.h"
+#include "tests/support/support.h"
 #include "tests/support/values.h"
 
 /* Longest chain of float additions behind a moment, on the CPU: 16 fours of a

@@ -18,6 +18,11 @@ const surge_backend *test_backend(void) { return &surge_cuda; }
 const surge_backend *test_backend(void) { return &surge_cpu; }
 #endif
 
+surge_map test_map(surge_map map) {
+  if (test_backend() != &surge_cpu) map.layout = SURGE_CHANNELS_LAST;
+  return map;
+}
+
 surge_context *test_context(int threads) {
   surge_context *context = NULL;
   surge_context_options options = {

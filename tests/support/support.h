@@ -7,15 +7,13 @@
 #include <stdint.h>
 #include <surge/backend.h>
 
-/* The device knows one layout: there a case table's blocked maps lie channels
- * last. */
-#ifdef SURGE_TEST_CUDA
-#define SURGE_BLOCKED8 SURGE_CHANNELS_LAST
-#endif
-
 /* The backend under test and an open context of it (`threads` CPU threads). */
 const surge_backend *test_backend(void);
 surge_context *test_context(int threads);
+
+/* The map as the backend under test can have it: blocks of channels are the
+ * CPU's alone, a device takes the case channels last. */
+surge_map test_map(surge_map map);
 
 /* A float array on the device with canaries before and after. */
 typedef struct test_buffer {
