@@ -11,7 +11,11 @@
 #define CANARY_BYTES 64
 static const uint8_t canary = 0xA5;
 
+#ifdef SURGE_TEST_CUDA
+const surge_backend *test_backend(void) { return &surge_cuda; }
+#else
 const surge_backend *test_backend(void) { return &surge_cpu; }
+#endif
 
 surge_context *test_context(int threads) {
   surge_context *context = NULL;
