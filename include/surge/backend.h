@@ -476,6 +476,7 @@ typedef struct surge_context_options {
   bool deterministic;   /* device: libraries take only algorithms that give  */
                         /* the same bits each time, chosen without timing    */
   size_t workspace;     /* device: bytes under which they are chosen         */
+  bool plan_only;       /* no device is opened: plans and sizes alone work   */
 } surge_context_options;
 
 typedef struct surge_graph surge_graph; /* a recorded step */
@@ -572,6 +573,12 @@ typedef struct surge_backend {
 } surge_backend;
 
 extern const surge_backend surge_cpu;
+extern const surge_backend surge_cuda; /* in libsurge_cuda */
+
+/* Makes a device of its own library known to surge_backend_open, which always
+ * knows the CPU: a program that links libsurge_cuda calls
+ * surge_backend_register(&surge_cuda) once, before anything else of SURGE. */
+void surge_backend_register(const surge_backend *device);
 
 #ifdef __cplusplus
 }

@@ -116,10 +116,8 @@ static void one_step(surge_session *s, int32_t index) {
   cr_assert_eq(surge_loader_next(s->train_loader, &batch), SURGE_OK);
   cr_assert_gt(batch.n, 0);
   cr_assert_eq(surge_net_load(s->net, &batch, &step), SURGE_OK);
-  cr_assert_eq(surge_net_forward(s->net, SURGE_PASS_TRAIN, true), SURGE_OK,
-               "%s", surge_last_error());
-  cr_assert_eq(surge_net_backward(s->net), SURGE_OK, "%s", surge_last_error());
-  cr_assert_eq(surge_net_update(s->net), SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(surge_net_train(s->net, true, true), SURGE_OK, "%s",
+               surge_last_error());
 }
 
 static void open_session(surge_session *s, const surge_recipe *recipe) {
@@ -275,10 +273,9 @@ Test(training, memory_is_linear_in_T) {
       "data: {set: fashion_mnist}\n"
       "model: {arch: convnet, channels: [16, 32, 64], pool: [false, true, true]}\n";
   surge_recipe recipe = run_recipe(yaml, NULL);
-  const surge_backend *backend;
+  const surge_backend *backend = &surge_cpu;
   surge_context *context;
   size_t bytes[4];
-  cr_assert_eq(surge_backend_find(&backend, SURGE_DEVICE_CPU), SURGE_OK);
   cr_assert_eq(backend->open(&context, &(surge_context_options){.threads = 1}), SURGE_OK);
   for (int i = 0; i < 4; i++) {
     surge_net_options options = {.T = 2 + 2 * i, .training = true};

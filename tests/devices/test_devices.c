@@ -1,0 +1,175 @@
+/* Do the CPU and the device train the same network? Losses on the smooth twin
+ * step by step; then what only a device has: a recorded step gives the bits of
+ * one queued op by op, and a set that was mirrored those of one that is uploaded
+ * batch by batch. Built where there is a device, or an emulated one. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#include "src/train/schedule.h"
+#include "src/train/session.h"
+#include "tests/support/run.h"
+
+static const char twin[] =
+    "T: 4\n"
+    "data: {set: fashion_mnist, limit: 160, test_limit: 20, flip: true}\n"
+    "model: {arch: convnet, channels: [8, 16], pool: [true, true]}\n"
+    "surrogate: {family: arctan, width: 0.5}\n"
+    "pda: {kind: moment, weight: 0.1}\n"
+    "train: {epochs: 1, batch: 16}\n";
+
+/* Everything at once, and batches that do not fill the last one. */
+static const char everything[] =
+    "T: 3\n"
+    "data: {set: fashion_mnist, limit: 60, test_limit: 24, crop_pad: 2,\n"
+    "       flip: true}\n"
+    "model: {arch: convnet, channels: [8, 12], pool: [true, true], norm: tebn,\n"
+    "        dropout: 0.2}\n"
+    "neuron: {decay: learned, decay_start: 0.4}\n"
+    "surrogate: {family: triangular, granularity: channel}\n"
+    "pda: {kind: quantization, weight: 0.1}\n"
+    "optim: {clip_norm: 1}\n"
+    "loss: {kind: tet, label_smoothing: 0.1}\n"
+    "train: {epochs: 5, batch: 16, log_every: 3}\n";
+
+/* --- sessions ---------------------------------------------------------------- */
+
+typedef struct device_options {
+  const char *device; /* "device=cpu" or "device=cuda" */
+  bool soft, no_graph, upload;
+} device_options;
+
+static void open_session(surge_session *s, const surge_recipe *recipe,
+                         const device_options *o) {
+  surge_net_options options = {
+      .training = true, .soft = o->soft, .no_graph = o->no_graph};
+  cr_assert_eq(surge_session_open(s, recipe, &options), SURGE_OK, "%s",
+               surge_last_error());
+  cr_assert_eq(surge_session_open_train(s), SURGE_OK, "%s", surge_last_error());
+  if (!o->upload) return;
+  /* The same set once more, as one that is too large to be mirrored. */
+  surge_loader_destroy(s->train_loader);
+  s->backend->mirror_release(s->context, s->train.mirror_images);
+  s->backend->mirror_release(s->context, s->train.mirror_labels);
+  s->train.mirror_images = NULL;
+  s->train.mirror_labels = NULL;
+  cr_assert_eq(surge_loader_create(&s->train_loader, &s->train,
+                                   s->train_samples, s->train_count,
+                                   recipe->train.batch),
+               SURGE_OK);
+}
+
+/* Trains all epochs step by step; losses of steps into loss[], the state at the
+ * end into `state`. */
+static int32_t train(const char *yaml, const device_options *o, double *loss,
+                     surge_tensor_list *state) {
+  surge_recipe recipe = run_recipe(yaml, o->device);
+  surge_session s;
+  int32_t steps = 0;
+  open_session(&s, &recipe, o);
+  int64_t batches = surge_loader_batches(s.train_loader);
+  for (uint32_t epoch = 0; epoch < (uint32_t)recipe.train.epochs; epoch++) {
+    cr_assert_eq(surge_loader_start(s.train_loader, 1, epoch, 0, true),
+                 SURGE_OK);
+    for (surge_batch batch;; steps++) {
+      cr_assert_eq(surge_loader_next(s.train_loader, &batch), SURGE_OK);
+      if (batch.n == 0) break;
+      bool logged = steps % recipe.train.log_every == 0;
+      surge_step step =
+          surge_step_at(&recipe, (int32_t)epoch, steps, batches, logged);
+      surge_metrics metrics;
+      cr_assert_eq(surge_net_load(s.net, &batch, &step), SURGE_OK);
+      cr_assert_eq(surge_net_train(s.net, logged, true), SURGE_OK, "%s",
+                   surge_last_error());
+      cr_assert_eq(surge_net_metrics(s.net, &metrics), SURGE_OK, "%s",
+                   surge_last_error());
+      cr_assert_eq(surge_net_reset_metrics(s.net), SURGE_OK);
+      loss[steps] = metrics.loss / batch.n;
+    }
+  }
+  cr_assert_eq(surge_net_save(s.net, state, true), SURGE_OK, "%s",
+               surge_last_error());
+  surge_session_close(&s);
+  surge_recipe_free(&recipe);
+  return steps;
+}
+
+static void expect_same_bits(const surge_tensor_list *a,
+                             const surge_tensor_list *b, const char *what) {
+  cr_assert_eq(a->count, b->count);
+  cr_assert_gt(a->count, 10);
+  for (size_t i = 0; i < a->count; i++)
+    cr_expect_eq(memcmp(a->tensors[i].data, b->tensors[i].data,
+                        surge_named_tensor_bytes(&a->tensors[i])),
+                 0, "%s: %s differs", what, a->tensors[i].name);
+}
+
+/* --- questions ---------------------------------------------------------------- */
+
+Test(devices, losses_agree_on_the_smooth_twin) {
+  const device_options cpu = {.device = "device=cpu", .soft = true},
+                       cuda = {.device = "device=cuda", .soft = true};
+  double here[64], there[64];
+  surge_tensor_list a, b;
+  run_needs_data();
+  int32_t steps = train(twin, &cpu, here, &a);
+  cr_assert_eq(train(twin, &cuda, there, &b), steps);
+  cr_assert_eq(steps, 10);
+  for (int32_t i = 0; i < steps; i++)
+    cr_expect_leq(fabs(here[i] - there[i]), 1e-4 * here[i],
+                  "step %d: %.8g on the CPU, %.8g on the device", i, here[i],
+                  there[i]);
+  cr_expect_lt(here[steps - 1], here[0], "nothing was learned");
+  surge_tensor_list_free(&a);
+  surge_tensor_list_free(&b);
+}
+
+Test(devices, ways_of_running_give_the_same_bits) {
+  static const struct {
+    const char *name;
+    device_options options;
+  } cases[] = {
+      {"twice", {.device = "device=cuda"}},
+      {"op by op", {.device = "device=cuda", .no_graph = true}},
+      {"uploaded", {.device = "device=cuda", .upload = true}},
+  };
+  const device_options plain = {.device = "device=cuda"};
+  double loss[64], other[64];
+  surge_tensor_list a, b;
+  run_needs_data();
+  int32_t steps = train(everything, &plain, loss, &a);
+  cr_assert_eq(steps, 20);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    cr_assert_eq(train(everything, &cases[i].options, other, &b), steps);
+    for (int32_t k = 0; k < steps; k++)
+      cr_expect_eq(loss[k], other[k], "%s: step %d: %.17g and %.17g",
+                   cases[i].name, k, loss[k], other[k]);
+    expect_same_bits(&a, &b, cases[i].name);
+    surge_tensor_list_free(&b);
+  }
+  surge_tensor_list_free(&a);
+}
+
+/* The same checkpoint evaluates alike: a peer's users saw 58 % and 97 %. */
+Test(devices, evaluations_agree) {
+  static const char *const devices[2] = {"device=cpu", "device=cuda"};
+  surge_evaluation result[2];
+  run_needs_data();
+  for (int d = 0; d < 2; d++) {
+    surge_recipe recipe = run_recipe(twin, devices[d]);
+    surge_session s;
+    surge_net_options options = {.soft = true};
+    surge_step step = surge_step_at(&recipe, 0, 0, 1, true);
+    cr_assert_eq(surge_session_open(&s, &recipe, &options), SURGE_OK, "%s",
+                 surge_last_error());
+    cr_assert_eq(surge_session_open_test(&s), SURGE_OK);
+    cr_assert_eq(surge_evaluate(s.net, s.test_loader, &step, &result[d]),
+                 SURGE_OK, "%s", surge_last_error());
+    surge_session_close(&s);
+    surge_recipe_free(&recipe);
+  }
+  cr_expect_eq(result[0].samples, 20);
+  cr_expect_eq(result[1].samples, 20);
+  cr_expect_leq(fabs(result[0].loss - result[1].loss), 1e-5 * result[0].loss,
+                "%.9g and %.9g", result[0].loss, result[1].loss);
+}
