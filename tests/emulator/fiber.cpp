@@ -130,9 +130,9 @@ static fiber *fiber_new(void) {
   fiber *f = new fiber();
   f->stack = memory + guard_bytes;
 #ifdef __x86_64__
-  /* As if surge_emulator_switch had been called by `live`: six registers, the
-   * address to return to, and a slot that keeps the stack aligned. */
-  void **top = (void **)(void *)(f->stack + stack_bytes) - 2;
+  /* What surge_emulator_switch takes up: six registers and `live` to return to,
+   * below the slot of a caller's address that a function finds on entry. */
+  void **top = (void **)(void *)(f->stack + stack_bytes) - 1;
   *--top = (void *)live;
   for (int i = 0; i < 6; i++) *--top = nullptr;
   f->top = top;

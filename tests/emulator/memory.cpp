@@ -79,11 +79,17 @@ static std::map<char *, size_t>::const_iterator find(const arena &a,
   return (const char *)at < next->first + next->second ? next : a.alive.end();
 }
 
-static void describe_fault(const void *at, char *text, size_t size) {
+static void describe_fault(const siginfo_t *info, char *text, size_t size) {
+  const void *at = info->si_addr;
   const char *who = running.empty() ? "host code" : "device code";
   const arena *a = holds(device_memory, at)   ? &device_memory
                    : holds(pinned_memory, at) ? &pinned_memory
                                               : nullptr;
+  if (info->si_code == SI_KERNEL) { /* the processor gives no address */
+    snprintf(text, size, "%s made a misaligned vector access, or used no address "
+             "at all", who);
+    return;
+  }
   if (a == nullptr) {
     snprintf(text, size, "%s touched address %p", who, at);
     return;
@@ -107,7 +113,7 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
               holds(pinned_memory, info->si_addr) || !running.empty();
   if (ours) {
     char text[256];
-    describe_fault(info->si_addr, text, sizeof text);
+    describe_fault(info, text, sizeof text);
     fail("%s", text);
   }
   if ((before.sa_flags & SA_SIGINFO) != 0) {

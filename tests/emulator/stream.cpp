@@ -335,6 +335,12 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph,
   return cudaSuccess;
 }
 
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec,
+                                          cudaGraph_t graph,
+                                          unsigned long long flags) {
+  return cudaGraphInstantiate(exec, graph, flags);
+}
+
 /* Nodes in a drawn order that respects their edges. */
 static void run_graph(const CUgraph_st &graph) {
   std::vector<bool> done(graph.nodes.size(), false);

@@ -40,8 +40,9 @@ Test(select, auto_falls_back_and_says_why) {
   surge_backend_register(&without_device);
   cr_expect_eq(open_as(SURGE_DEVICE_AUTO, &backend, note), SURGE_OK);
   cr_expect_eq(backend, &surge_cpu);
-  cr_expect_str_eq(note, "device: auto takes the CPU: fake: wanted a device, "
-                         "found none");
+  cr_expect_str_eq(note,
+                   "device: auto takes the CPU: fake: wanted a device, "
+                   "found none");
   cr_expect_eq(open_as(SURGE_DEVICE_CPU, &backend, note), SURGE_OK);
   cr_expect_eq(backend, &surge_cpu);
   cr_expect_str_empty(note);

@@ -20,7 +20,7 @@ const surge_backend *test_backend(void) { return &surge_cpu; }
 surge_context *test_context(int threads) {
   surge_context *context = NULL;
   surge_context_options options = {
-      .threads = threads, .deterministic = true, .workspace = (size_t)64 << 20};
+      .threads = threads, .deterministic = true, .workspace = (size_t)16 << 20};
   cr_assert_eq(test_backend()->open(&context, &options), SURGE_OK, "%s",
                surge_last_error());
   return context;

@@ -7,6 +7,12 @@
 #include <stdint.h>
 #include <surge/backend.h>
 
+/* The device knows one layout: there a case table's blocked maps lie channels
+ * last. */
+#ifdef SURGE_TEST_CUDA
+#define SURGE_BLOCKED8 SURGE_CHANNELS_LAST
+#endif
+
 /* The backend under test and an open context of it (`threads` CPU threads). */
 const surge_backend *test_backend(void);
 surge_context *test_context(int threads);

@@ -20,6 +20,8 @@ extern "C" {
   X(cudaErrorInvalidValue, 1, "invalid argument")                              \
   X(cudaErrorMemoryAllocation, 2, "out of memory")                             \
   X(cudaErrorInvalidConfiguration, 9, "invalid configuration argument")        \
+  X(cudaErrorInsufficientDriver, 35,                                           \
+    "CUDA driver version is insufficient for CUDA runtime version")            \
   X(cudaErrorNoDevice, 100, "no CUDA-capable device is detected")              \
   X(cudaErrorInvalidDevice, 101, "invalid device ordinal")                     \
   X(cudaErrorInvalidResourceHandle, 400, "invalid resource handle")            \
@@ -115,6 +117,9 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end);
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph,
                                  unsigned long long flags
                                      SURGE_EMULATOR_DEFAULT(0));
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec,
+                                          cudaGraph_t graph,
+                                          unsigned long long flags);
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
