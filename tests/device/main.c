@@ -5,6 +5,7 @@
  * a failure. Criterion starts a process a test that comes by no main: what each
  * needs is done by a constructor. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
