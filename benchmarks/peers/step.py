@@ -49,6 +49,8 @@ def load(path):
     import torch
     arrays, meta = tensorfile.read(path)
     layers = json.loads(meta["layers"])
+    for layer in layers:
+        layer["bias"] = layer["name"] + ".bias" in arrays
     spec = next(layer["neuron"] for layer in layers if layer["kind"] == "neuron")
     wanted = {"family": "arctan", "reset": "hard", "detach_reset": True,
               "decay_input": False, "decay_learned": False, "v_reset": 0,
@@ -71,8 +73,8 @@ def load(path):
         "beta": [tensor(n + ".beta") for n in names["norm"]],
         "linear": [tensor(n + ".weight").permute(0, 3, 1, 2).flatten(1)
                    .contiguous() for n in names["linear"]],
-        "bias": [tensor(n + ".bias") if n + ".bias" in arrays else None
-                 for n in names["linear"]],
+        "bias": [tensor(layer["name"] + ".bias") if layer["bias"] else None
+                 for layer in layers if layer["kind"] == "linear"],
     }
 
 
@@ -271,12 +273,16 @@ class Sides:
         return losses
 
 
+def surge_version(surge):
+    found = re.search(r"SURGE ([0-9.]+[0-9])", run([surge, "help"], 1)[0])
+    return found.group(1) if found else "unknown"
+
+
 def versions(python, surge):
     program = "import torch, importlib.metadata as m; " \
               "print(torch.__version__, m.version('spikingjelly'))"
     torch_version, spikingjelly_version = run([python, "-c", program], 1)[0].split()
-    found = re.search(r"SURGE ([0-9.]+[0-9])", run([surge, "help"], 1)[0])
-    return {"surge": found.group(1) if found else "unknown",
+    return {"surge": surge_version(surge),
             "spikingjelly": f"{spikingjelly_version} (torch {torch_version})",
             "pytorch": torch_version}
 
