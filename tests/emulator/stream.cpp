@@ -71,7 +71,7 @@ static void execute(const operation &o) {
   allow(o.who);
   running = o.name;
   o.run();
-  check_guards();
+  if (o.who != access::host) check_guards(); /* an event: memory is closed */
   running.clear();
 }
 

@@ -4,6 +4,9 @@
 
 #include "tests/support/support.h"
 
+/* Here a case names the layout it means, whatever support.h makes of it. */
+#undef SURGE_BLOCKED8
+
 /* The map as the backend under test can have it: blocks of channels are the
  * CPU's alone, a device takes the case channels-last. */
 static inline surge_map test_map(surge_map map) {
