@@ -71,8 +71,15 @@ copy_files() {
   if [ -d "${SURGE_TEST_DATA:-}/mnist" ]; then
     cp -rL "$SURGE_TEST_DATA/mnist" "$to/data/mnist"
   fi
-  python3 -m pip install -q --no-deps --target "$to/python" spikingjelly loguru ||
-    echo "gpu_bundle: no SpikingJelly: the peers' script leaves it out" >&2
+}
+
+# The newest, which wants a recent PyTorch, and the last before it.
+fetch_spikingjelly() {
+  local fetch="python3 -m pip install -q --no-deps --no-compile --root-user-action=ignore"
+  if ! { $fetch --target "$to/python/newest" spikingjelly loguru &&
+    $fetch --target "$to/python/0.0.0.0.14" spikingjelly==0.0.0.0.14; }; then
+    echo "gpu_bundle: SpikingJelly is not complete: the peers' script does without" >&2
+  fi
 }
 
 # The newest symbol of glibc that anything in the bundle asks for.
@@ -113,5 +120,6 @@ build_all
 copy_programs
 copy_libraries
 copy_files
+fetch_spikingjelly
 write_manifest
 pack

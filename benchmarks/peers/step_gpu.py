@@ -134,8 +134,9 @@ def spikingjelly(batch, soft, backend):
                 surrogate_function=surrogate.ATan(1 / spec["width"],
                                                   spiking=not soft)))
         elif kind == "norm":
-            norm = layer.BatchNorm1d if flat else layer.BatchNorm2d
-            parts.append(norm(entry["in"][2]))
+            channels = entry["in"][2]
+            parts.append(layer.SeqToANNContainer(torch.nn.BatchNorm1d(channels))
+                         if flat else layer.BatchNorm2d(channels))
         else:
             if kind == "linear" and not flat:
                 parts.append(layer.Flatten())
