@@ -27,6 +27,7 @@ namespace surge_emulator {
 extern std::string running;
 
 /* --- order.cpp: every choice of order comes from SURGE_EMULATOR_SEED -------- */
+void seed(uint64_t value);
 uint64_t draw(uint64_t below);
 void order(std::vector<uint32_t> &numbers, uint32_t count); /* a permutation */
 

@@ -4,9 +4,16 @@
 
 namespace surge_emulator {
 
+static uint64_t first_state(void) {
+  const char *text = getenv("SURGE_EMULATOR_SEED");
+  return text != nullptr ? strtoull(text, nullptr, 10) : 1;
+}
+
+static uint64_t state = first_state();
+
+void seed(uint64_t value) { state = value; }
+
 static uint64_t next(void) {
-  static const char *seed = getenv("SURGE_EMULATOR_SEED");
-  static uint64_t state = seed != nullptr ? strtoull(seed, nullptr, 10) : 1;
   uint64_t z = state += 0x9e3779b97f4a7c15u;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;

@@ -21,9 +21,7 @@
 
 #include "cuda_runtime_api.h"
 
-/* Kernels are static, so that the shared arrays of their instances can be put
- * in one section (emulator.h); write `__global__ void`, without static. */
-#define __global__ __attribute__((unused)) static
+#define __global__ __attribute__((unused))
 #define __device__
 #define __host__
 #define __constant__ static
