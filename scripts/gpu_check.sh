@@ -9,6 +9,7 @@
 # shellcheck disable=SC2317 # stages are called by name
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+PATH=$PATH:/usr/sbin:/sbin # ldconfig
 out=$(realpath -m "${1:-build-gpu/check}")
 build=$PWD/build-gpu
 minutes=9
@@ -79,7 +80,7 @@ describe_machine() {
 
 # Folders that may hold NVIDIA's libraries.
 candidates() {
-  ldconfig -p 2>/dev/null | sed -nE 's|.* => (.*)/lib(cudnn\|cublas)[^/]*$|\1|p' | sort -u
+  ldconfig -p 2>/dev/null | sed -nE 's#.* => (.*)/lib(cudnn|cublas)[^/]*$#\1#p' | sort -u
   printf '%s\n' "${CUDA_HOME:-/usr/local/cuda}"/lib64 /usr/local/cuda*/{lib64,targets/*/lib} \
     /opt/cuda*/lib64 /usr/lib/x86_64-linux-gnu
   python3 -c 'import glob, sys
@@ -95,7 +96,7 @@ find_libraries() {
   echo "$path" > "$out/library_path"
   for _ in 1 2 3 4; do
     for name in $(missing); do
-      folder=$(candidates | while read -r f; do [ ! -e "$f/$name" ] || echo "$f"; done | head -n 1)
+      folder=$(candidates | while read -r f; do [ ! -e "$f/$name" ] || echo "$f"; done | head -n 1 || true)
       [ -z "$folder" ] || [[ ":$path:" == *":$folder:"* ]] || path+=:$folder
     done
     [ "$path" != "$(cat "$out/library_path")" ] || return 0
