@@ -302,8 +302,7 @@ Test(training, memory_is_linear_in_T) {
 /* Every recipe of the repository whose data is there, for two batches. */
 Test(training, every_recipe_runs_on_64_images) {
   glob_t found;
-  char folder[64], name[24], path[SURGE_PATH];
-  const char *data = getenv("SURGE_TEST_DATA");
+  char folder[64], name[24];
   cr_assert_eq(
       glob(SURGE_SOURCE_DIR "/benchmarks/recipes/*.yaml", 0, NULL, &found), 0);
   run_make_folder(folder);
@@ -318,9 +317,7 @@ Test(training, every_recipe_runs_on_64_images) {
     surge_recipe recipe;
     cr_assert_eq(surge_recipe_read(&recipe, found.gl_pathv[i], small), SURGE_OK,
                  "%s", surge_last_error());
-    snprintf(path, sizeof path, "%s/%s", data ? data : "", recipe.data.set);
-    if (data && strcmp(recipe.data.set, "fashion_mnist") != 0)
-      snprintf(recipe.data.path, sizeof recipe.data.path, "%.900s", path);
+    run_find_data(&recipe.data);
     snprintf(name, sizeof name, "%zu", i);
     if (surge_dataset_probe(&recipe.data) != SURGE_OK)
       fprintf(stderr, "skipped: %s: %s\n", found.gl_pathv[i],

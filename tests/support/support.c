@@ -12,7 +12,6 @@
 static const uint8_t canary = 0xA5;
 
 #ifdef SURGE_TEST_CUDA
-extern const surge_backend surge_cuda;
 const surge_backend *test_backend(void) { return &surge_cuda; }
 #else
 const surge_backend *test_backend(void) { return &surge_cpu; }
