@@ -71,6 +71,7 @@ copy_files() {
   if [ -d "${SURGE_TEST_DATA:-}/mnist" ]; then
     cp -rL "$SURGE_TEST_DATA/mnist" "$to/data/mnist"
   fi
+  find "$to/data" -name '*.gz' -exec gunzip {} + # the bundle packs them tighter
 }
 
 # The newest, which wants a recent PyTorch, and the last before it.
