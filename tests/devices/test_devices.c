@@ -13,7 +13,7 @@
 static const char twin[] =
     "T: 4\n"
     "data: {set: fashion_mnist, limit: 160, test_limit: 20, flip: true}\n"
-    "model: {arch: convnet, channels: [8, 16], pool: [true, true]}\n"
+    "model: {arch: convnet, channels: [4, 8], pool: [true, true]}\n"
     "surrogate: {family: arctan, width: 0.5}\n"
     "pda: {kind: moment, weight: 0.1}\n"
     "train: {epochs: 1, batch: 16}\n";
@@ -23,7 +23,7 @@ static const char everything[] =
     "T: 3\n"
     "data: {set: fashion_mnist, limit: 60, test_limit: 24, crop_pad: 2,\n"
     "       flip: true}\n"
-    "model: {arch: convnet, channels: [8, 12], pool: [true, true], norm: tebn,\n"
+    "model: {arch: convnet, channels: [4, 6], pool: [true, true], norm: tebn,\n"
     "        dropout: 0.2}\n"
     "neuron: {decay: learned, decay_start: 0.4}\n"
     "surrogate: {family: triangular, granularity: channel}\n"
