@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""Checks a training step of SURGE against PyTorch's autograd.
+"""Checks training steps of SURGE against PyTorch.
 
     build/surge grad RECIPE --out one_step.safetensors [--soft]
-    scripts/compare_torch.py one_step.safetensors...
+    build/surge grad RECIPE --out steps.safetensors --soft --steps 50
+    scripts/compare_torch.py FILE...
 
 The file holds input, labels, parameters and everything that the step gave; the
 network is rebuilt here in double precision. Exit code 1 where a limit is
@@ -13,8 +14,16 @@ derivative, and loss, gradients and statistics must agree to 1e-4. With hard
 spikes one flip of rounding anywhere changes everything behind it; so each layer
 is fed the current that SURGE recorded, and a spike may differ only where the
 threshold is nearer than the rounding of u. Running statistics are checked as
-those of a first step (files without --from)."""
+those of a first step (files without --from).
+
+A file of --steps is then trained here, on its images, with PyTorch's optimisers
+and a schedule computed here (torch_train.py). Each step starts from SURGE's
+parameters, with moments that PyTorch has gathered itself: every step's loss,
+width and parameters must agree to 1e-4. Left to themselves two correct runs
+drift apart within a few steps; --free N shows how fast, beside PyTorch's own
+float32 against its float64."""
 import argparse
+import csv
 import json
 import os
 import sys
@@ -24,6 +33,7 @@ import torch
 
 import tensorfile
 import torch_snn as snn
+from torch_train import Trainer, factor
 
 LIMIT = 1e-4
 UNIT = 2.0 ** -24
@@ -43,12 +53,17 @@ class File:
         self.T = int(meta["T"])
         self.pda_weight = float(meta["pda_weight"])
         self.pda_layers = int(meta["pda_layers"])
+        self.training = json.loads(meta.get("training", "null"))
 
     def __contains__(self, name):
         return name in self.arrays
 
     def tensor(self, name):
         return torch.from_numpy(np.array(self.arrays[name], dtype=np.float64))
+
+    def starting_with(self, prefix):
+        """Names that start so, without it."""
+        return [n[len(prefix):] for n in self.arrays if n.startswith(prefix)]
 
 
 # --- layers, on [T, N, C, H, W] ----------------------------------------------
@@ -118,11 +133,10 @@ def neuron_scalars(layer, parameters, gamma):
 
 # --- the network -------------------------------------------------------------
 
-def first_image(file):
-    """Input as [T, N, C, H, W]; a static image is repeated."""
-    x = file.tensor("input")
+def shown(x, T):
+    """Images [N, H, W, C], repeated, or [T, N, H, W, C] as [T, N, C, H, W]."""
     if x.dim() == 4:
-        x = x.expand(file.T, *x.shape)
+        x = x.expand(T, *x.shape)
     return x.permute(0, 1, 4, 2, 3)
 
 
@@ -134,14 +148,23 @@ def own_parameters(parameters, name):
 class Network:
     """The forward of a file's layers; keeps what is compared."""
 
-    def __init__(self, file):
+    def __init__(self, file, dtype=torch.float64):
         self.file, self.traces, self.pda, self.running = file, {}, [], {}
-        self.parameters = {
-            name[5:]: file.tensor(name[5:]).requires_grad_(True)
-            for name in file.arrays if name.startswith("grad.")}
+        self.parameters = {name: file.tensor(name).to(dtype).requires_grad_(True)
+                           for name in file.starting_with("grad.")}
 
-    def forward(self):
-        x, gamma = first_image(self.file), None
+    def losses(self, images, labels):
+        """Logits, task loss, pda, and the whole that is differentiated."""
+        file = self.file
+        self.pda = []
+        logits = self.forward(shown(images, file.T))
+        loss = snn.loss(logits, labels, **file.loss)
+        pda = sum(self.pda) if self.pda else torch.zeros_like(loss)
+        return logits, loss, pda, \
+            loss + file.pda_weight / max(file.pda_layers, 1) * pda
+
+    def forward(self, x):
+        gamma = None
         for layer in self.file.layers:
             own = own_parameters(self.parameters, layer["name"])
             if layer["kind"] == "dropout":
@@ -173,13 +196,19 @@ class Network:
         return s
 
     def keep_running(self, name, x):
-        """Moments of a step that started from mean 0 and variance 1."""
+        """Moments of steps that started from mean 0 and variance 1."""
         images = x.detach().flatten(0, 1).transpose(0, 1).flatten(1)
-        self.running[name + ".running_mean"] = 0.1 * images.mean(1)
-        self.running[name + ".running_var"] = 0.9 + 0.1 * images.var(1)
+        for word, start, value in (("mean", 0.0, images.mean(1)),
+                                   ("var", 1.0, images.var(1))):
+            key = f"{name}.running_{word}"
+            self.running[key] = 0.9 * self.running.get(key, start) + 0.1 * value
 
 
 # --- comparison --------------------------------------------------------------
+
+def relative(surge, peer):
+    return abs(surge - peer) / max(abs(surge), abs(peer), 1e-30)
+
 
 class Table:
     """name | surge | torch | relative difference, and the verdict."""
@@ -188,18 +217,21 @@ class Table:
         self.failed, self.worst = 0, ("", 0.0)
         print(f"{'name':34} {'surge':>13} {'torch':>13} {'difference':>11}")
 
-    def row(self, name, surge, peer, difference, limit=LIMIT):
+    def judge(self, name, difference, limit=LIMIT):
+        """Counts a difference; says what is wrong with it, if anything."""
         wrong = not difference <= limit  # NaN is wrong
         self.failed += wrong
         if not difference <= self.worst[1]:
             self.worst = name, difference
-        print(f"{name:34} {surge:13.6g} {peer:13.6g} {difference:11.2e}"
-              + (f"  exceeds {limit:g}" if wrong else ""))
+        return f"  {name} exceeds {limit:g}" if wrong else ""
+
+    def row(self, name, surge, peer, difference, limit=LIMIT):
+        verdict = self.judge(name, difference, limit)
+        print(f"{name:34} {surge:13.6g} {peer:13.6g} {difference:11.2e}{verdict}")
 
     def scalar(self, name, surge, peer):
         surge, peer = float(surge), float(peer)
-        scale = max(abs(surge), abs(peer), 1e-30)
-        self.row(name, surge, peer, abs(surge - peer) / scale)
+        self.row(name, surge, peer, relative(surge, peer))
 
     def array(self, name, surge, peer):
         """Relative L2, with the two norms beside it."""
@@ -235,10 +267,8 @@ def compare_statistics(table, file, name, trace):
 
 def compare_soft(table, file):
     network = Network(file)
-    logits = network.forward()
-    loss = snn.loss(logits, file.tensor("labels"), **file.loss)
-    pda = sum(network.pda) if network.pda else torch.zeros((), dtype=torch.float64)
-    total = loss + file.pda_weight / max(file.pda_layers, 1) * pda
+    logits, loss, pda, total = network.losses(file.tensor("input"),
+                                              file.tensor("labels"))
     names = list(network.parameters)
     gradients = torch.autograd.grad(total, [network.parameters[n] for n in names],
                                     allow_unused=True)
@@ -256,6 +286,160 @@ def compare_soft(table, file):
                     trace["current"].permute(0, 1, 3, 4, 2))
         compare_statistics(table, file, name, trace)
 
+
+# --- training steps ----------------------------------------------------------
+
+def batches(file):
+    """Every step's images, normalised as the recipe says, and labels."""
+    images, labels = file.tensor("steps.images"), file.tensor("steps.labels")
+    mean, std = (torch.tensor(file.training[word], dtype=torch.float64)
+                 for word in ("mean", "std"))
+    sizes = [int(n) for n in file.arrays["steps.batch"]]
+    for some, answers in zip(images.split(sizes), labels.split(sizes)):
+        yield (some / 255 - mean) / std, answers
+
+
+def spiking(file):
+    return [layer for layer in file.layers if layer["kind"] == "neuron"]
+
+
+def first_widths(file):
+    return {layer["name"]: layer["neuron"]["width"] for layer in spiking(file)}
+
+
+def set_scheduled_widths(file, start, step):
+    """Widths of the rule `schedule` fall geometrically to width_end."""
+    total = file.training["epochs"] * file.training["steps_per_epoch"]
+    share = step / (total - 1) if total > 1 else 0.0
+    for layer in spiking(file):
+        spec, first = layer["neuron"], start[layer["name"]]
+        if spec["width_rule"] == "schedule":
+            spec["width"] = first * (spec["width_end"] / first) ** share
+
+
+def compare_rates(table, file):
+    """The four groups' learning rates at every step: SURGE's against ours."""
+    training, recorded = file.training, file.tensor("steps.learning_rate")
+    base = torch.tensor([training[word] for word in
+                         ("lr", "lr", "width_lr", "decay_lr")], dtype=torch.float64)
+    table.array("learning rates", recorded, torch.stack(
+        [base * factor(training, step) for step in range(len(recorded))]))
+
+
+def free_losses(file, steps, dtype):
+    """Losses of a run of PyTorch's own from the first parameters."""
+    network, losses = Network(file, dtype), []
+    trainer, start = Trainer(network.parameters, file.training), first_widths(file)
+    for step, (images, labels) in zip(range(steps), batches(file)):
+        set_scheduled_widths(file, start, step)
+        _, loss, _, total = network.losses(images.to(dtype), labels)
+        trainer.step(total)
+        losses.append(loss.item())
+    return losses
+
+
+def state(file, step):
+    """SURGE's parameters before the update of a step, or after the last."""
+    last = step == len(file.arrays["steps.loss"])
+    return {name: file.tensor("after." + name) if last
+            else file.tensor("steps.state." + name)[step]
+            for name in file.starting_with("grad.")}
+
+
+def worst_update(before, surge, peer):
+    """Largest relative L2 difference of a parameter after an update, and the
+    largest one of the updates themselves."""
+    gaps = {n: (surge[n] - peer[n]).norm().item() for n in surge}
+    moved = {n: (peer[n] - before[n]).norm().item() for n in surge}
+    return max(gap / max(surge[n].norm().item(), 1e-30) for n, gap in gaps.items()), \
+        max(gap / max(moved[n], 1e-30) for n, gap in gaps.items())
+
+
+def compare_step(table, file, network, step, batch):
+    """Loss, pda and widths of one step: [surge, torch, ...] and the verdict."""
+    _, loss, pda, total = network.losses(*batch)
+    numbers = [("loss", file.tensor("steps.loss")[step], loss.detach()),
+               ("pda", file.tensor("steps.pda")[step], pda.detach())]
+    for layer in spiking(file):
+        name = layer["name"]
+        recorded = file.tensor("steps.width." + name)[step]
+        here = network.traces[name]["w"][0].flatten().expand_as(recorded)
+        numbers.append((name + " width", recorded, here))
+    verdict, pairs = "", []
+    for name, a, b in numbers:
+        gap = (a - b).norm().item() / max(b.norm().item(), 1e-30) if a.ne(b).any() else 0
+        verdict += table.judge(f"{name} at {step}", gap)
+        pairs += [a.mean().item(), b.mean().item()]
+    return total, pairs, verdict
+
+
+def compare_steps(table, file, record, free):
+    """Row k: after k updates, the next batch's loss and the widths; then what
+    the update did."""
+    compare_rates(table, file)
+    drift = [free_losses(file, free, dtype) for dtype in
+             (torch.float64, torch.float32)] if free else [[], []]
+    network, start = Network(file), first_widths(file)
+    trainer = Trainer(network.parameters, file.training)
+    print(f"{'step':>4} {'loss surge':>13} {'loss torch':>13} {'difference':>10} "
+          f"{'parameters':>10} {'update':>8}  widths surge/torch")
+    for step, batch in enumerate(batches(file)):
+        before, after = state(file, step), state(file, step + 1)
+        with torch.no_grad():
+            for name, value in network.parameters.items():
+                value.copy_(before[name])
+        set_scheduled_widths(file, start, step)
+        total, pairs, verdict = compare_step(table, file, network, step, batch)
+        trainer.step(total)
+        gap, update = worst_update(before, after, {
+            name: value.detach() for name, value in network.parameters.items()})
+        verdict += table.judge(f"parameters after {step + 1}", gap)
+        widths = "  ".join(f"{a:.6f}/{b:.6f}"
+                           for a, b in zip(pairs[4::2], pairs[5::2]))
+        print(f"{step:4} {pairs[0]:13.8f} {pairs[1]:13.8f} "
+              f"{relative(*pairs[:2]):10.1e} {gap:10.1e} {update:8.1e}  "
+              f"{widths}{verdict}")
+        record.add(file, start, step, pairs[:2] + pairs[4:],
+                   [losses[step] if step < free else None for losses in drift])
+    for name, value in network.running.items():
+        table.array("after." + name, file.tensor("after." + name), value)
+    report_drift(file, *drift)
+
+
+def report_drift(file, double, single):
+    """Free runs: SURGE against PyTorch in float64, and PyTorch in float32."""
+    for step, (a, b) in enumerate(zip(double, single)):
+        here = file.arrays["steps.loss"][step]
+        print(f"free run, step {step:3}: surge {relative(here, a):8.1e}  "
+              f"torch in float32 {relative(b, a):8.1e}  from torch in float64")
+
+
+class Record:
+    """The rows of --csv, if it is wanted."""
+
+    def __init__(self, path):
+        self.file = open(path, "w", newline="", encoding="utf-8") if path else None
+        self.writer = None
+
+    def add(self, file, start, step, pairs, free):
+        if not self.file:
+            return
+        layers = spiking(file)
+        if not self.writer:
+            self.writer = csv.writer(self.file, lineterminator="\n")
+            self.writer.writerow(
+                ["rule", "start", "step", "loss_surge", "loss_torch"]
+                + [f"{layer['name']}_{side}" for layer in layers
+                   for side in ("surge", "torch")]
+                + ["loss_torch_free", "loss_torch_free_float32"])
+        first = layers[0]
+        self.writer.writerow(
+            [first["neuron"]["width_rule"], f"{start[first['name']]:.6g}", step]
+            + ["" if value is None else f"{value:.9g}" for value in pairs + free])
+        self.file.flush()
+
+
+# --- hard spikes -------------------------------------------------------------
 
 def rounding_bound(spec, d, u, v):
     """Bound of |u_float32 - u| at every step: a product and a sum rounded, v
@@ -318,14 +502,20 @@ def compare_hard(table, file):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("files", nargs="+", metavar="FILE")
-    failed = 0
-    for path in parser.parse_args().files:
+    parser.add_argument("--csv", metavar="FILE", help="losses and widths by step")
+    parser.add_argument("--free", type=int, default=0, metavar="N",
+                        help="also run N steps freely, in float64 and float32")
+    arguments = parser.parse_args()
+    record, failed = Record(arguments.csv), 0
+    for path in arguments.files:
         file = File(path)
         print(f"\n{os.path.basename(path)}: T {file.T}, batch "
               f"{file.arrays['labels'].shape[0]}, "
               f"{'smooth twin' if file.soft else 'hard spikes'}")
         table = Table()
         (compare_soft if file.soft else compare_hard)(table, file)
+        if file.soft and file.training:
+            compare_steps(table, file, record, arguments.free)
         print("largest difference: {} {:.2e}".format(*table.worst))
         failed += table.failed
     print(f"\n{failed} rows exceed their limit" if failed else "\nall rows agree")
