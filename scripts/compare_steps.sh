@@ -4,10 +4,10 @@
 # widths of both go to benchmarks/results/compare_steps.csv. With one thread
 # about 15 minutes.
 # Usage: scripts/compare_steps.sh [SURGE] [STEPS] [FREE]
-#        SURGE: build/surge; FREE (10): steps that PyTorch also runs freely
+#        SURGE: build/surge; FREE (6): steps that PyTorch also runs freely
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-surge=${1:-build/surge} steps=${2:-50} free=${3:-10}
+surge=${1:-build/surge} steps=${2:-50} free=${3:-6}
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -346,61 +346,78 @@ def state(file, step):
             for name in file.starting_with("grad.")}
 
 
-def worst_update(before, surge, peer):
-    """Largest relative L2 difference of a parameter after an update, and the
-    largest one of the updates themselves."""
-    gaps = {n: (surge[n] - peer[n]).norm().item() for n in surge}
-    moved = {n: (peer[n] - before[n]).norm().item() for n in surge}
-    return max(gap / max(surge[n].norm().item(), 1e-30) for n, gap in gaps.items()), \
-        max(gap / max(moved[n], 1e-30) for n, gap in gaps.items())
+NEURON = ("rho", "decay_logit")  # logarithms: compared by difference
 
 
-def compare_step(table, file, network, step, batch):
-    """Loss, pda and widths of one step: [surge, torch, ...] and the verdict."""
+def update_gaps(before, surge, peer):
+    """After an update: the parameters' relative L2 difference (rho's and
+    logit's aside), their updates' one, and the largest of rho and logit."""
+    main = [n for n in surge if not n.endswith(NEURON)]
+    gap, moved, size = (sum((a[n] - b[n]).square().sum().item() if b else
+                            a[n].square().sum().item() for n in main) ** 0.5
+                        for a, b in ((surge, peer), (peer, before), (surge, None)))
+    logarithms = [(surge[n] - peer[n]).abs().max().item()
+                  for n in surge if n.endswith(NEURON)]
+    return gap / size, gap / max(moved, 1e-30), max(logarithms, default=0.0)
+
+
+def widths_after(network, surge, peer):
+    """Means of each layer's widths [surge, torch, ...]: after the update where
+    they are learned, else as the step used them."""
+    pairs = []
+    for name, trace in network.traces.items():
+        if name + ".rho" in surge:
+            pairs += [side[name + ".rho"].exp().mean().item() for side in (surge, peer)]
+        else:
+            pairs += [trace["recorded"].mean().item(), trace["w"][0].mean().item()]
+    return pairs
+
+
+def compare_forward(table, file, network, step, batch):
+    """Loss, pda and the widths that the step used; the two losses, the total
+    and the verdict."""
     _, loss, pda, total = network.losses(*batch)
-    numbers = [("loss", file.tensor("steps.loss")[step], loss.detach()),
-               ("pda", file.tensor("steps.pda")[step], pda.detach())]
-    for layer in spiking(file):
-        name = layer["name"]
-        recorded = file.tensor("steps.width." + name)[step]
-        here = network.traces[name]["w"][0].flatten().expand_as(recorded)
-        numbers.append((name + " width", recorded, here))
-    verdict, pairs = "", []
-    for name, a, b in numbers:
-        gap = (a - b).norm().item() / max(b.norm().item(), 1e-30) if a.ne(b).any() else 0
-        verdict += table.judge(f"{name} at {step}", gap)
-        pairs += [a.mean().item(), b.mean().item()]
-    return total, pairs, verdict
+    losses = file.arrays["steps.loss"][step], loss.item()
+    verdict = table.judge(f"loss at {step}", relative(*losses))
+    verdict += table.judge(f"pda at {step}", relative(
+        file.arrays["steps.pda"][step], pda.item()))
+    for name, trace in network.traces.items():
+        trace["recorded"] = file.tensor("steps.width." + name)[step]
+        here = trace["w"][0].flatten()
+        verdict += table.judge(f"{name} width at {step}", (
+            (trace["recorded"] - here).abs() / here).max().item())
+    return losses, total, verdict
 
 
 def compare_steps(table, file, record, free):
-    """Row k: after k updates, the next batch's loss and the widths; then what
-    the update did."""
+    """Row k: the loss of step k, and what its update made of the widths and of
+    the parameters."""
     compare_rates(table, file)
     drift = [free_losses(file, free, dtype) for dtype in
              (torch.float64, torch.float32)] if free else [[], []]
     network, start = Network(file), first_widths(file)
     trainer = Trainer(network.parameters, file.training)
     print(f"{'step':>4} {'loss surge':>13} {'loss torch':>13} {'difference':>10} "
-          f"{'parameters':>10} {'update':>8}  widths surge/torch")
+          f"{'parameters':>10} {'update':>8} {'widths':>8}  widths surge/torch")
     for step, batch in enumerate(batches(file)):
         before, after = state(file, step), state(file, step + 1)
         with torch.no_grad():
             for name, value in network.parameters.items():
                 value.copy_(before[name])
         set_scheduled_widths(file, start, step)
-        total, pairs, verdict = compare_step(table, file, network, step, batch)
+        losses, total, verdict = compare_forward(table, file, network, step, batch)
         trainer.step(total)
-        gap, update = worst_update(before, after, {
-            name: value.detach() for name, value in network.parameters.items()})
-        verdict += table.judge(f"parameters after {step + 1}", gap)
-        widths = "  ".join(f"{a:.6f}/{b:.6f}"
-                           for a, b in zip(pairs[4::2], pairs[5::2]))
-        print(f"{step:4} {pairs[0]:13.8f} {pairs[1]:13.8f} "
-              f"{relative(*pairs[:2]):10.1e} {gap:10.1e} {update:8.1e}  "
-              f"{widths}{verdict}")
-        record.add(file, start, step, pairs[:2] + pairs[4:],
-                   [losses[step] if step < free else None for losses in drift])
+        peer = {name: value.detach() for name, value in network.parameters.items()}
+        gap, update, width = update_gaps(before, after, peer)
+        verdict += table.judge(f"parameters after {step}", gap)
+        verdict += table.judge(f"widths and decays after {step}", width)
+        widths = widths_after(network, after, peer)
+        print(f"{step:4} {losses[0]:13.8f} {losses[1]:13.8f} "
+              f"{relative(*losses):10.1e} {gap:10.1e} {update:8.1e} {width:8.1e}  "
+              + "  ".join(f"{a:.6f}/{b:.6f}" for a, b in
+                          zip(widths[::2], widths[1::2])) + verdict, flush=True)
+        record.add(file, start, step, [*losses, *widths],
+                   [run[step] if step < free else None for run in drift])
     for name, value in network.running.items():
         table.array("after." + name, file.tensor("after." + name), value)
     report_drift(file, *drift)
