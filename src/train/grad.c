@@ -41,23 +41,23 @@ static char *training_json(const surge_session *session) {
   const struct {
     const char *name;
     double value;
-  } numbers[] = {{"lr", (double)o->lr},
-                 {"momentum", (double)o->momentum},
-                 {"weight_decay", (double)o->weight_decay},
-                 {"beta1", (double)o->beta1},
-                 {"beta2", (double)o->beta2},
-                 {"eps", (double)o->eps},
-                 {"width_lr", (double)o->width_lr},
-                 {"width_min", (double)r->neuron.width_min},
-                 {"width_max", (double)r->neuron.width_max},
-                 {"decay_lr", (double)o->decay_lr},
-                 {"clip_norm", (double)o->clip_norm},
-                 {"warmup_epochs", (double)o->warmup_epochs},
-                 {"lr_min", (double)o->lr_min},
-                 {"gamma", (double)o->gamma},
-                 {"epochs", r->train.epochs},
-                 {"steps_per_epoch",
-                  surge_loader_batches(session->train_loader)}};
+  } numbers[] = {
+      {"lr", (double)o->lr},
+      {"momentum", (double)o->momentum},
+      {"weight_decay", (double)o->weight_decay},
+      {"beta1", (double)o->beta1},
+      {"beta2", (double)o->beta2},
+      {"eps", (double)o->eps},
+      {"width_lr", (double)o->width_lr},
+      {"width_min", (double)r->neuron.width_min},
+      {"width_max", (double)r->neuron.width_max},
+      {"decay_lr", (double)o->decay_lr},
+      {"clip_norm", (double)o->clip_norm},
+      {"warmup_epochs", (double)o->warmup_epochs},
+      {"lr_min", (double)o->lr_min},
+      {"gamma", (double)o->gamma},
+      {"epochs", r->train.epochs},
+      {"steps_per_epoch", surge_loader_batches(session->train_loader)}};
   cJSON *object = cJSON_CreateObject();
   cJSON_AddStringToObject(object, "kind",
                           surge_recipe_word("optim.kind", (int32_t)o->kind));

@@ -50,19 +50,20 @@ static surge_status reserve_numbers(surge_record *record,
     const char *name;
     int64_t rows;
     surge_named_tensor row;
-  } numbers[] = {
-      [IMAGES] = {"images", images,
-                  {.dtype = SURGE_U8,
-                   .rank = 3,
-                   .shape = {info->h, info->w, info->c}}},
-      [LABELS] = {"labels", images, {.dtype = SURGE_I32}},
-      [BATCH] = {"batch", steps, {.dtype = SURGE_I32}},
-      [LEARNING_RATE] = {"learning_rate", steps,
-                         {.dtype = SURGE_F32,
-                          .rank = 1,
-                          .shape = {SURGE_GROUP_COUNT}}},
-      [LOSS] = {"loss", steps, {.dtype = SURGE_F64}},
-      [PDA] = {"pda", steps, {.dtype = SURGE_F64}}};
+  } numbers[] = {[IMAGES] = {"images",
+                             images,
+                             {.dtype = SURGE_U8,
+                              .rank = 3,
+                              .shape = {info->h, info->w, info->c}}},
+                 [LABELS] = {"labels", images, {.dtype = SURGE_I32}},
+                 [BATCH] = {"batch", steps, {.dtype = SURGE_I32}},
+                 [LEARNING_RATE] = {"learning_rate",
+                                    steps,
+                                    {.dtype = SURGE_F32,
+                                     .rank = 1,
+                                     .shape = {SURGE_GROUP_COUNT}}},
+                 [LOSS] = {"loss", steps, {.dtype = SURGE_F64}},
+                 [PDA] = {"pda", steps, {.dtype = SURGE_F64}}};
   for (size_t i = 0; i < WIDTHS; i++)
     SURGE_TRY(reserve(record, "steps.", numbers[i].name, numbers[i].rows,
                       numbers[i].row));
