@@ -10,11 +10,14 @@ network is rebuilt here in double precision. Exit code 1 where a limit is
 exceeded.
 
 With --soft (the smooth twin: S_w in place of the step) every gradient is a true
-derivative, and loss, gradients and statistics must agree to 1e-4. With hard
-spikes one flip of rounding anywhere changes everything behind it; so each layer
-is fed the current that SURGE recorded, and a spike may differ only where the
-threshold is nearer than the rounding of u. Running statistics are checked as
-those of a first step (files without --from).
+derivative, and loss, gradients and statistics must agree to 1e-4. Rectangular
+windows have corners, where the derivative jumps: on which side of one a neuron
+lies is read off the current that SURGE recorded, as a few of 12 million on a
+corner can make 1e-2 of a gradient (and do between PyTorch's float32 and its
+float64). With hard spikes one flip of rounding anywhere changes everything
+behind it; so each layer is fed the current that SURGE recorded, and a spike may
+differ only where the threshold is nearer than the rounding of u. Running
+statistics are checked as those of a first step (files without --from).
 
 A file of --steps is then trained here, on its images, with PyTorch's optimisers
 and a schedule computed here (torch_train.py). Each step starts from SURGE's
@@ -131,6 +134,17 @@ def neuron_scalars(layer, parameters, gamma):
     return d, w
 
 
+def recorded_inside(file, layer, d, w):
+    """For every t: is a neuron inside the rectangular window in float32, from
+    the current that SURGE recorded?"""
+    spec = layer["neuron"]
+    current = file.tensor(layer["name"] + ".current").float().permute(0, 1, 4, 2, 3)
+    d, w = d.detach().float(), [value.detach().float() for value in w]
+    trace = snn.lif(current, dict(spec, decay_input=False), d, w, True)
+    return [(u - spec["v_threshold"]).abs() < 0.5 * w[t > 0]
+            for t, u in enumerate(trace["u"])]
+
+
 # --- the network -------------------------------------------------------------
 
 def shown(x, T):
@@ -146,10 +160,12 @@ def own_parameters(parameters, name):
 
 
 class Network:
-    """The forward of a file's layers; keeps what is compared."""
+    """The forward of a file's layers; keeps what is compared. `recorded`: the
+    batch is the one whose currents are in the file."""
 
-    def __init__(self, file, dtype=torch.float64):
-        self.file, self.traces, self.pda, self.running = file, {}, [], {}
+    def __init__(self, file, dtype=torch.float64, recorded=False):
+        self.recorded, self.file, self.traces, self.pda = recorded, file, {}, []
+        self.running = {}
         self.parameters = {name: file.tensor(name).to(dtype).requires_grad_(True)
                            for name in file.starting_with("grad.")}
 
@@ -185,7 +201,9 @@ class Network:
     def neuron(self, layer, x, own, gamma):
         spec = layer["neuron"]
         d, w = neuron_scalars(layer, own, gamma)
-        trace = snn.lif(x, spec, d, w, self.file.soft)
+        inside = recorded_inside(self.file, layer, d, w) \
+            if self.recorded and spec["family"] == "rectangular" else None
+        trace = snn.lif(x, spec, d, w, self.file.soft, inside)
         u, s = torch.stack(trace["u"]), torch.stack(trace["s"])
         if spec["pda"] != "off":
             self.pda.append(snn.pda(u, spec, d, w, channel_dim=2))
@@ -266,7 +284,7 @@ def compare_statistics(table, file, name, trace):
 
 
 def compare_soft(table, file):
-    network = Network(file)
+    network = Network(file, recorded=True)
     logits, loss, pda, total = network.losses(file.tensor("input"),
                                               file.tensor("labels"))
     names = list(network.parameters)
