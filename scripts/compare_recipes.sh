@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # One training step of many small networks against PyTorch (compare_torch.py):
-# the smooth twin of each case below, and the hard spikes of some.
+# the smooth twin of each case below, and the hard spikes of some; then ten
+# steps of the smooth twin with every optimiser and schedule.
 # Usage: scripts/compare_recipes.sh [SURGE]      SURGE: build-cpu/surge
 set -euf -o pipefail  # f: [4,8] is a value, not a pattern
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -47,6 +48,20 @@ soft_reset       neuron.reset=soft
 decay_input      neuron.decay_input=true neuron.tau=2.0
 learned_decay    neuron.decay=learned
 '
+# Ten steps of eight batches an epoch, the last of them smaller.
+steps='
+sgd
+nesterov         optim.nesterov=true optim.weight_decay=0.01
+adam             optim.kind=adam optim.lr=0.01 optim.weight_decay=0.01
+adamw            optim.kind=adamw optim.lr=0.01 optim.weight_decay=0.1
+clipped          optim.clip_norm=0.1 schedule.kind=constant
+warm_up          schedule.warmup_epochs=0.5 schedule.lr_min=0.01
+milestones       schedule.kind=step schedule.milestones=[1] schedule.gamma=0.5
+learned_decay    neuron.decay=learned optim.decay_lr=0.02 surrogate.granularity=channel
+bounded          surrogate.width_min=0.995 surrogate.width_max=1.005
+scheduled        surrogate.width_rule=schedule surrogate.width_end=0.5
+pda              pda.weight=0.1 model.norm=tebn data.normalize=false
+'
 
 # Writes the file of every case of a list.
 write_all() { # list, prefix, options
@@ -56,12 +71,14 @@ write_all() { # list, prefix, options
     settings=()
     for setting in "${small[@]}" $overrides; do settings+=(--set "$setting"); done
     "$surge" grad benchmarks/recipes/fashion_mnist_quick.yaml "${settings[@]}" \
-      --out "$work/$2$name.safetensors" ${3:+"$3"}
+      --out "$work/$2$name.safetensors" "${@:3}"
   done <<<"$1"
 }
 
 write_all "$soft" soft_ --soft
-write_all "$hard" hard_ ""
+write_all "$hard" hard_
+small+=(data.limit=61 data.flip=false train.epochs=2 surrogate.family=arctan)
+write_all "$steps" steps_ --soft --steps 10
 set +f
 status=0
 "$python" scripts/compare_torch.py "$work"/*.safetensors >"$work/log" || status=$?

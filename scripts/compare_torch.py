@@ -1,20 +1,32 @@
 #!/usr/bin/python3
-"""Checks a training step of SURGE against PyTorch's autograd.
+"""Checks training steps of SURGE against PyTorch.
 
     build/surge grad RECIPE --out one_step.safetensors [--soft]
-    scripts/compare_torch.py one_step.safetensors...
+    build/surge grad RECIPE --out steps.safetensors --soft --steps 50
+    scripts/compare_torch.py FILE...
 
 The file holds input, labels, parameters and everything that the step gave; the
 network is rebuilt here in double precision. Exit code 1 where a limit is
 exceeded.
 
 With --soft (the smooth twin: S_w in place of the step) every gradient is a true
-derivative, and loss, gradients and statistics must agree to 1e-4. With hard
-spikes one flip of rounding anywhere changes everything behind it; so each layer
-is fed the current that SURGE recorded, and a spike may differ only where the
-threshold is nearer than the rounding of u. Running statistics are checked as
-those of a first step (files without --from)."""
+derivative, and loss, gradients and statistics must agree to 1e-4. Rectangular
+windows have corners, where the derivative jumps: on which side of one a neuron
+lies is read off the current that SURGE recorded, as a few of 12 million on a
+corner can make 1e-2 of a gradient (and do between PyTorch's float32 and its
+float64). With hard spikes one flip of rounding anywhere changes everything
+behind it; so each layer is fed the current that SURGE recorded, and a spike may
+differ only where the threshold is nearer than the rounding of u. Running
+statistics are checked as those of a first step (files without --from).
+
+A file of --steps is then trained here, on its images, with PyTorch's optimisers
+and a schedule computed here (torch_train.py). Each step starts from SURGE's
+parameters, with moments that PyTorch has gathered itself: every step's loss,
+width and parameters must agree to 1e-4. Left to themselves two correct runs
+drift apart within a few steps; --free N shows how fast, beside PyTorch's own
+float32 against its float64."""
 import argparse
+import csv
 import json
 import os
 import sys
@@ -24,6 +36,7 @@ import torch
 
 import tensorfile
 import torch_snn as snn
+from torch_train import Trainer, factor
 
 LIMIT = 1e-4
 UNIT = 2.0 ** -24
@@ -43,12 +56,17 @@ class File:
         self.T = int(meta["T"])
         self.pda_weight = float(meta["pda_weight"])
         self.pda_layers = int(meta["pda_layers"])
+        self.training = json.loads(meta.get("training", "null"))
 
     def __contains__(self, name):
         return name in self.arrays
 
     def tensor(self, name):
         return torch.from_numpy(np.array(self.arrays[name], dtype=np.float64))
+
+    def starting_with(self, prefix):
+        """Names that start so, without it."""
+        return [n[len(prefix):] for n in self.arrays if n.startswith(prefix)]
 
 
 # --- layers, on [T, N, C, H, W] ----------------------------------------------
@@ -116,13 +134,23 @@ def neuron_scalars(layer, parameters, gamma):
     return d, w
 
 
+def recorded_inside(file, layer, d, w):
+    """For every t: is a neuron inside the rectangular window in float32, from
+    the current that SURGE recorded?"""
+    spec = layer["neuron"]
+    current = file.tensor(layer["name"] + ".current").float().permute(0, 1, 4, 2, 3)
+    d, w = d.detach().float(), [value.detach().float() for value in w]
+    trace = snn.lif(current, dict(spec, decay_input=False), d, w, True)
+    return [(u - spec["v_threshold"]).abs() < 0.5 * w[t > 0]
+            for t, u in enumerate(trace["u"])]
+
+
 # --- the network -------------------------------------------------------------
 
-def first_image(file):
-    """Input as [T, N, C, H, W]; a static image is repeated."""
-    x = file.tensor("input")
+def shown(x, T):
+    """Images [N, H, W, C], repeated, or [T, N, H, W, C] as [T, N, C, H, W]."""
     if x.dim() == 4:
-        x = x.expand(file.T, *x.shape)
+        x = x.expand(T, *x.shape)
     return x.permute(0, 1, 4, 2, 3)
 
 
@@ -132,16 +160,27 @@ def own_parameters(parameters, name):
 
 
 class Network:
-    """The forward of a file's layers; keeps what is compared."""
+    """The forward of a file's layers; keeps what is compared. `recorded`: the
+    batch is the one whose currents are in the file."""
 
-    def __init__(self, file):
-        self.file, self.traces, self.pda, self.running = file, {}, [], {}
-        self.parameters = {
-            name[5:]: file.tensor(name[5:]).requires_grad_(True)
-            for name in file.arrays if name.startswith("grad.")}
+    def __init__(self, file, dtype=torch.float64, recorded=False):
+        self.recorded, self.file, self.traces, self.pda = recorded, file, {}, []
+        self.running = {}
+        self.parameters = {name: file.tensor(name).to(dtype).requires_grad_(True)
+                           for name in file.starting_with("grad.")}
 
-    def forward(self):
-        x, gamma = first_image(self.file), None
+    def losses(self, images, labels):
+        """Logits, task loss, pda, and the whole that is differentiated."""
+        file = self.file
+        self.pda = []
+        logits = self.forward(shown(images, file.T))
+        loss = snn.loss(logits, labels, **file.loss)
+        pda = sum(self.pda) if self.pda else torch.zeros_like(loss)
+        return logits, loss, pda, \
+            loss + file.pda_weight / max(file.pda_layers, 1) * pda
+
+    def forward(self, x):
+        gamma = None
         for layer in self.file.layers:
             own = own_parameters(self.parameters, layer["name"])
             if layer["kind"] == "dropout":
@@ -162,7 +201,9 @@ class Network:
     def neuron(self, layer, x, own, gamma):
         spec = layer["neuron"]
         d, w = neuron_scalars(layer, own, gamma)
-        trace = snn.lif(x, spec, d, w, self.file.soft)
+        inside = recorded_inside(self.file, layer, d, w) \
+            if self.recorded and spec["family"] == "rectangular" else None
+        trace = snn.lif(x, spec, d, w, self.file.soft, inside)
         u, s = torch.stack(trace["u"]), torch.stack(trace["s"])
         if spec["pda"] != "off":
             self.pda.append(snn.pda(u, spec, d, w, channel_dim=2))
@@ -173,13 +214,19 @@ class Network:
         return s
 
     def keep_running(self, name, x):
-        """Moments of a step that started from mean 0 and variance 1."""
+        """Moments of steps that started from mean 0 and variance 1."""
         images = x.detach().flatten(0, 1).transpose(0, 1).flatten(1)
-        self.running[name + ".running_mean"] = 0.1 * images.mean(1)
-        self.running[name + ".running_var"] = 0.9 + 0.1 * images.var(1)
+        for word, start, value in (("mean", 0.0, images.mean(1)),
+                                   ("var", 1.0, images.var(1))):
+            key = f"{name}.running_{word}"
+            self.running[key] = 0.9 * self.running.get(key, start) + 0.1 * value
 
 
 # --- comparison --------------------------------------------------------------
+
+def relative(surge, peer):
+    return abs(surge - peer) / max(abs(surge), abs(peer), 1e-30)
+
 
 class Table:
     """name | surge | torch | relative difference, and the verdict."""
@@ -188,18 +235,21 @@ class Table:
         self.failed, self.worst = 0, ("", 0.0)
         print(f"{'name':34} {'surge':>13} {'torch':>13} {'difference':>11}")
 
-    def row(self, name, surge, peer, difference, limit=LIMIT):
+    def judge(self, name, difference, limit=LIMIT):
+        """Counts a difference; says what is wrong with it, if anything."""
         wrong = not difference <= limit  # NaN is wrong
         self.failed += wrong
         if not difference <= self.worst[1]:
             self.worst = name, difference
-        print(f"{name:34} {surge:13.6g} {peer:13.6g} {difference:11.2e}"
-              + (f"  exceeds {limit:g}" if wrong else ""))
+        return f"  {name} exceeds {limit:g}" if wrong else ""
+
+    def row(self, name, surge, peer, difference, limit=LIMIT):
+        verdict = self.judge(name, difference, limit)
+        print(f"{name:34} {surge:13.6g} {peer:13.6g} {difference:11.2e}{verdict}")
 
     def scalar(self, name, surge, peer):
         surge, peer = float(surge), float(peer)
-        scale = max(abs(surge), abs(peer), 1e-30)
-        self.row(name, surge, peer, abs(surge - peer) / scale)
+        self.row(name, surge, peer, relative(surge, peer))
 
     def array(self, name, surge, peer):
         """Relative L2, with the two norms beside it."""
@@ -234,11 +284,9 @@ def compare_statistics(table, file, name, trace):
 
 
 def compare_soft(table, file):
-    network = Network(file)
-    logits = network.forward()
-    loss = snn.loss(logits, file.tensor("labels"), **file.loss)
-    pda = sum(network.pda) if network.pda else torch.zeros((), dtype=torch.float64)
-    total = loss + file.pda_weight / max(file.pda_layers, 1) * pda
+    network = Network(file, recorded=True)
+    logits, loss, pda, total = network.losses(file.tensor("input"),
+                                              file.tensor("labels"))
     names = list(network.parameters)
     gradients = torch.autograd.grad(total, [network.parameters[n] for n in names],
                                     allow_unused=True)
@@ -256,6 +304,177 @@ def compare_soft(table, file):
                     trace["current"].permute(0, 1, 3, 4, 2))
         compare_statistics(table, file, name, trace)
 
+
+# --- training steps ----------------------------------------------------------
+
+def batches(file):
+    """Every step's images, normalised as the recipe says, and labels."""
+    images, labels = file.tensor("steps.images"), file.tensor("steps.labels")
+    mean, std = (torch.tensor(file.training[word], dtype=torch.float64)
+                 for word in ("mean", "std"))
+    sizes = [int(n) for n in file.arrays["steps.batch"]]
+    for some, answers in zip(images.split(sizes), labels.split(sizes)):
+        yield (some / 255 - mean) / std, answers
+
+
+def spiking(file):
+    return [layer for layer in file.layers if layer["kind"] == "neuron"]
+
+
+def first_widths(file):
+    return {layer["name"]: layer["neuron"]["width"] for layer in spiking(file)}
+
+
+def set_scheduled_widths(file, start, step):
+    """Widths of the rule `schedule` fall geometrically to width_end."""
+    total = file.training["epochs"] * file.training["steps_per_epoch"]
+    share = step / (total - 1) if total > 1 else 0.0
+    for layer in spiking(file):
+        spec, first = layer["neuron"], start[layer["name"]]
+        if spec["width_rule"] == "schedule":
+            spec["width"] = first * (spec["width_end"] / first) ** share
+
+
+def compare_rates(table, file):
+    """The four groups' learning rates at every step: SURGE's against ours."""
+    training, recorded = file.training, file.tensor("steps.learning_rate")
+    base = torch.tensor([training[word] for word in
+                         ("lr", "lr", "width_lr", "decay_lr")], dtype=torch.float64)
+    table.array("learning rates", recorded, torch.stack(
+        [base * factor(training, step) for step in range(len(recorded))]))
+
+
+def free_losses(file, steps, dtype):
+    """Losses of a run of PyTorch's own from the first parameters."""
+    network, losses = Network(file, dtype), []
+    trainer, start = Trainer(network.parameters, file.training), first_widths(file)
+    for step, (images, labels) in zip(range(steps), batches(file)):
+        set_scheduled_widths(file, start, step)
+        _, loss, _, total = network.losses(images.to(dtype), labels)
+        trainer.step(total)
+        losses.append(loss.item())
+    return losses
+
+
+def state(file, step):
+    """SURGE's parameters before the update of a step, or after the last."""
+    last = step == len(file.arrays["steps.loss"])
+    return {name: file.tensor("after." + name) if last
+            else file.tensor("steps.state." + name)[step]
+            for name in file.starting_with("grad.")}
+
+
+NEURON = ("rho", "decay_logit")  # logarithms: compared by difference
+
+
+def update_gaps(before, surge, peer):
+    """After an update: the parameters' relative L2 difference (rho's and
+    logit's aside), their updates' one, and the largest of rho and logit."""
+    main = [n for n in surge if not n.endswith(NEURON)]
+    gap, moved, size = (sum((a[n] - b[n]).square().sum().item() if b else
+                            a[n].square().sum().item() for n in main) ** 0.5
+                        for a, b in ((surge, peer), (peer, before), (surge, None)))
+    logarithms = [(surge[n] - peer[n]).abs().max().item()
+                  for n in surge if n.endswith(NEURON)]
+    return gap / size, gap / max(moved, 1e-30), max(logarithms, default=0.0)
+
+
+def widths_after(network, surge, peer):
+    """Means of each layer's widths [surge, torch, ...]: after the update where
+    they are learned, else as the step used them."""
+    pairs = []
+    for name, trace in network.traces.items():
+        if name + ".rho" in surge:
+            pairs += [side[name + ".rho"].exp().mean().item() for side in (surge, peer)]
+        else:
+            pairs += [trace["recorded"].mean().item(), trace["w"][0].mean().item()]
+    return pairs
+
+
+def compare_forward(table, file, network, step, batch):
+    """Loss, pda and the widths that the step used; the two losses, the total
+    and the verdict."""
+    _, loss, pda, total = network.losses(*batch)
+    losses = file.arrays["steps.loss"][step], loss.item()
+    verdict = table.judge(f"loss at {step}", relative(*losses))
+    verdict += table.judge(f"pda at {step}", relative(
+        file.arrays["steps.pda"][step], pda.item()))
+    for name, trace in network.traces.items():
+        trace["recorded"] = file.tensor("steps.width." + name)[step]
+        here = trace["w"][0].flatten()
+        verdict += table.judge(f"{name} width at {step}", (
+            (trace["recorded"] - here).abs() / here).max().item())
+    return losses, total, verdict
+
+
+def compare_steps(table, file, record, free):
+    """Row k: the loss of step k, and what its update made of the widths and of
+    the parameters."""
+    compare_rates(table, file)
+    drift = [free_losses(file, free, dtype) for dtype in
+             (torch.float64, torch.float32)] if free else [[], []]
+    network, start = Network(file), first_widths(file)
+    trainer = Trainer(network.parameters, file.training)
+    print(f"{'step':>4} {'loss surge':>13} {'loss torch':>13} {'difference':>10} "
+          f"{'parameters':>10} {'update':>8} {'widths':>8}  widths surge/torch")
+    for step, batch in enumerate(batches(file)):
+        before, after = state(file, step), state(file, step + 1)
+        with torch.no_grad():
+            for name, value in network.parameters.items():
+                value.copy_(before[name])
+        set_scheduled_widths(file, start, step)
+        losses, total, verdict = compare_forward(table, file, network, step, batch)
+        trainer.step(total)
+        peer = {name: value.detach() for name, value in network.parameters.items()}
+        gap, update, width = update_gaps(before, after, peer)
+        verdict += table.judge(f"parameters after {step}", gap)
+        verdict += table.judge(f"widths and decays after {step}", width)
+        widths = widths_after(network, after, peer)
+        print(f"{step:4} {losses[0]:13.8f} {losses[1]:13.8f} "
+              f"{relative(*losses):10.1e} {gap:10.1e} {update:8.1e} {width:8.1e}  "
+              + "  ".join(f"{a:.6f}/{b:.6f}" for a, b in
+                          zip(widths[::2], widths[1::2])) + verdict, flush=True)
+        record.add(file, start, step, [*losses, *widths],
+                   [run[step] if step < free else None for run in drift])
+    for name, value in network.running.items():
+        table.array("after." + name, file.tensor("after." + name), value)
+    report_drift(file, *drift)
+
+
+def report_drift(file, double, single):
+    """Free runs: SURGE against PyTorch in float64, and PyTorch in float32."""
+    for step, (a, b) in enumerate(zip(double, single)):
+        here = file.arrays["steps.loss"][step]
+        print(f"free run, step {step:3}: surge {relative(here, a):8.1e}  "
+              f"torch in float32 {relative(b, a):8.1e}  from torch in float64")
+
+
+class Record:
+    """The rows of --csv, if it is wanted."""
+
+    def __init__(self, path):
+        self.file = open(path, "w", newline="", encoding="utf-8") if path else None
+        self.writer = None
+
+    def add(self, file, start, step, pairs, free):
+        if not self.file:
+            return
+        layers = spiking(file)
+        if not self.writer:
+            self.writer = csv.writer(self.file, lineterminator="\n")
+            self.writer.writerow(
+                ["rule", "start", "step", "loss_surge", "loss_torch"]
+                + [f"{layer['name']}_{side}" for layer in layers
+                   for side in ("surge", "torch")]
+                + ["loss_torch_free", "loss_torch_free_float32"])
+        first = layers[0]
+        self.writer.writerow(
+            [first["neuron"]["width_rule"], f"{start[first['name']]:.6g}", step]
+            + ["" if value is None else f"{value:.9g}" for value in pairs + free])
+        self.file.flush()
+
+
+# --- hard spikes -------------------------------------------------------------
 
 def rounding_bound(spec, d, u, v):
     """Bound of |u_float32 - u| at every step: a product and a sum rounded, v
@@ -318,14 +537,20 @@ def compare_hard(table, file):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("files", nargs="+", metavar="FILE")
-    failed = 0
-    for path in parser.parse_args().files:
+    parser.add_argument("--csv", metavar="FILE", help="losses and widths by step")
+    parser.add_argument("--free", type=int, default=0, metavar="N",
+                        help="also run N steps freely, in float64 and float32")
+    arguments = parser.parse_args()
+    record, failed = Record(arguments.csv), 0
+    for path in arguments.files:
         file = File(path)
         print(f"\n{os.path.basename(path)}: T {file.T}, batch "
               f"{file.arrays['labels'].shape[0]}, "
               f"{'smooth twin' if file.soft else 'hard spikes'}")
         table = Table()
         (compare_soft if file.soft else compare_hard)(table, file)
+        if file.soft and file.training:
+            compare_steps(table, file, record, arguments.free)
         print("largest difference: {} {:.2e}".format(*table.worst))
         failed += table.failed
     print(f"\n{failed} rows exceed their limit" if failed else "\nall rows agree")

@@ -19,11 +19,13 @@ CENTRAL_HALF = {
 FAMILIES = tuple(CENTRAL_HALF)
 
 
-def soft_spike(family, x, w):
-    """S_w(x) = F(x/w), differentiable by autograd in x and in w."""
+def soft_spike(family, x, w, inside=None):
+    """S_w(x) = F(x/w), differentiable by autograd in x and in w. The rectangle
+    has corners: `inside` says on which side of them x is taken to be."""
     y = x / w
     if family == "rectangular":
-        return (y + 0.5).clamp(0, 1)
+        s = (y + 0.5).clamp(0, 1)
+        return s if inside is None else torch.where(inside, y + 0.5, s.detach())
     if family == "triangular":
         y = y.clamp(-1, 1)
         return torch.where(y < 0, (1 + y) ** 2 / 2, 1 - (1 - y) ** 2 / 2)
@@ -94,17 +96,19 @@ def widths(spec, rho, d, gamma):
     return 2 * g * spec["v_threshold"] * share, spread * g
 
 
-def lif(x, spec, d, w, soft=False):
-    """x [T, ...] -> dictionary of lists over t: u, s, v; `current` is gain*x."""
+def lif(x, spec, d, w, soft=False, inside=None):
+    """x [T, ...] -> dictionary of lists over t: u, s, v; `current` is gain*x.
+    `inside`, of every t, is for soft_spike."""
     theta, v_reset = spec["v_threshold"], spec["v_reset"]
     current = (1 - d) * x if spec["decay_input"] else x
     trace = {"current": current, "u": [], "s": [], "v": []}
     v = torch.zeros_like(x[0])
     for t in range(x.shape[0]):
         u = d * v + current[t]
-        fire = soft_spike if soft else \
-            lambda family, y, width: HardSpike.apply(y, width, family)
-        s = fire(spec["family"], u - theta, w[t > 0])
+        if soft:
+            s = soft_spike(spec["family"], u - theta, w[t > 0], inside and inside[t])
+        else:
+            s = HardSpike.apply(u - theta, w[t > 0], spec["family"])
         r = s.detach() if spec["detach_reset"] else s
         v = u * (1 - r) + v_reset * r if spec["reset"] == "hard" else u - theta * r
         for name, value in (("u", u), ("s", s), ("v", v)):

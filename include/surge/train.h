@@ -85,9 +85,11 @@ surge_status surge_checkpoint_recipe(surge_recipe *recipe, const char *path,
                                      size_t size);
 
 /* One forward and backward on the first batch, written to `out`; parameters
- * from checkpoint `from` or, where NULL, as initialised. */
+ * from checkpoint `from` or, where NULL, as initialised. With steps > 1 the
+ * run's first so many training steps too: "steps.<name>", a row a step, and
+ * "after.<parameter>"; their input must not be random. */
 surge_status surge_gradient_dump(const surge_recipe *recipe, const char *from,
-                                 bool soft, const char *out);
+                                 bool soft, int32_t steps, const char *out);
 
 /* Energy of one inference at 45 nm (Horowitz 2014), as the field quotes it. */
 #define SURGE_JOULE_MAC 4.6e-12 /* a multiply-accumulate: inputs not binary   */

@@ -151,6 +151,7 @@ surge_status cli_bench(int argc, char **argv) {
     return SURGE_FAIL(SURGE_ERROR_RECIPE,
                       "surge bench: wanted train or ops, found %s",
                       o.positional[0]);
+  if (o.steps == CLI_UNSET) o.steps = 10;
   if (o.steps < 1 || o.steps > MAX_STEPS)
     return SURGE_FAIL(SURGE_ERROR_RECIPE, "--steps: wanted 1 to %d, found %d",
                       MAX_STEPS, o.steps);

@@ -4,7 +4,8 @@
 
 #include <surge/surge.h>
 
-#define CLI_MAX 256 /* positional arguments, overrides */
+#define CLI_MAX 256    /* positional arguments, overrides */
+#define CLI_UNSET (-1) /* a count that was not given */
 
 /* What a command line says. Options that mean a recipe key (-T, --seed,
  * --epochs, --threads, --device) are overrides like any --set. */

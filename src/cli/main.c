@@ -35,11 +35,12 @@ static const command commands[] = {
     {"info", cli_info, "info RUN|CHECKPOINT|FILE.safetensors",
      "Lists what is in a checkpoint: metadata, tensors, shapes, bytes."},
     {"grad", cli_grad,
-     "grad RECIPE --out one_step.safetensors [--from CHECKPOINT] [--soft]\n"
+     "grad RECIPE --out one_step.safetensors [--from CHECKPOINT] [--soft] [--steps n]\n"
      "        [--set a.b=v]... [--device auto|cpu|cuda] [-T n] [--seed n] [--threads n]",
      "One forward and backward on the first batch, written with inputs, labels,\n"
      "    parameters, every gradient, currents, logits, loss and statistics;\n"
-     "    scripts/compare_torch.py checks it against PyTorch. --soft: the smooth twin."},
+     "    scripts/compare_torch.py checks it against PyTorch. --soft: the smooth twin.\n"
+     "    --steps n: the run's first n training steps too, for PyTorch to follow."},
     {"bench", cli_bench,
      "bench train|ops [RECIPE] [--steps n] [--warmup n] [--set a.b=v]... [-T n]\n"
      "        [--device auto|cpu|cuda] [--seed n] [--threads n] [--no-graph]",

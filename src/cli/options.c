@@ -108,7 +108,7 @@ static const option_entry *find(const char *allowed, int index, int letter) {
 surge_status cli_parse(cli_options *o, int argc, char **argv,
                        const char *allowed, int min, int max) {
   struct option longs[ENTRIES + 1] = {0};
-  *o = (cli_options){.steps = 10, .warmup = 3};
+  *o = (cli_options){.steps = CLI_UNSET, .warmup = 3};
   for (size_t i = 0; i < ENTRIES; i++)
     longs[i] =
         (struct option){entries[i].name, entries[i].has_argument, NULL, 0};

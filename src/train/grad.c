@@ -1,10 +1,10 @@
-/* grad.c - one forward and backward on the first batch, written with all that
- * another framework needs to check it. */
+/* grad.c - the first step, or the first few, written with all that another
+ * framework needs to check them. */
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 
+#include "src/train/record.h"
 #include "src/train/schedule.h"
-#include "src/train/session.h"
 
 /* {"kind": ..., "label_smoothing": ..., ...} */
 static char *loss_json(const surge_session *session) {
@@ -23,33 +23,127 @@ static char *loss_json(const surge_session *session) {
   return text;
 }
 
-static surge_status run_step(surge_session *session) {
-  surge_batch batch;
+/* "mean" and "std" of value/255, a channel, as the input is normalised by. */
+static void add_normalization(cJSON *object, const surge_session *session) {
+  const surge_dataset_info *info = session->info;
+  const float zeros[SURGE_MAX_CHANNELS] = {0}, ones[] = {1, 1, 1, 1};
+  bool normalize = session->recipe->data.normalize;
+  const float *mean = normalize ? info->mean : zeros;
+  const float *std = normalize ? info->std : ones;
+  cJSON_AddItemToObject(object, "mean", cJSON_CreateFloatArray(mean, info->c));
+  cJSON_AddItemToObject(object, "std", cJSON_CreateFloatArray(std, info->c));
+}
+
+/* What the steps were made by: {"kind": ..., "lr": ..., ...}. */
+static char *training_json(const surge_session *session) {
+  const surge_recipe *r = session->recipe;
+  const struct surge_optim_recipe *o = &r->optim;
+  const struct {
+    const char *name;
+    double value;
+  } numbers[] = {
+      {"lr", (double)o->lr},
+      {"momentum", (double)o->momentum},
+      {"weight_decay", (double)o->weight_decay},
+      {"beta1", (double)o->beta1},
+      {"beta2", (double)o->beta2},
+      {"eps", (double)o->eps},
+      {"width_lr", (double)o->width_lr},
+      {"width_min", (double)r->neuron.width_min},
+      {"width_max", (double)r->neuron.width_max},
+      {"decay_lr", (double)o->decay_lr},
+      {"clip_norm", (double)o->clip_norm},
+      {"warmup_epochs", (double)o->warmup_epochs},
+      {"lr_min", (double)o->lr_min},
+      {"gamma", (double)o->gamma},
+      {"epochs", r->train.epochs},
+      {"steps_per_epoch", surge_loader_batches(session->train_loader)}};
+  cJSON *object = cJSON_CreateObject();
+  cJSON_AddStringToObject(object, "kind",
+                          surge_recipe_word("optim.kind", (int32_t)o->kind));
+  cJSON_AddBoolToObject(object, "nesterov", o->nesterov);
+  cJSON_AddStringToObject(
+      object, "schedule",
+      surge_recipe_word("schedule.kind", (int32_t)o->schedule));
+  cJSON_AddItemToObject(
+      object, "milestones",
+      cJSON_CreateIntArray(o->milestones, o->milestone_count));
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    cJSON_AddNumberToObject(object, numbers[i].name, numbers[i].value);
+  add_normalization(object, session);
+  char *text = cJSON_PrintUnformatted(object);
+  cJSON_Delete(object);
+  return text;
+}
+
+/* Can the steps be followed from the images alone, each batch a step? */
+static surge_status check_steps(const surge_session *session, int32_t steps) {
+  const surge_recipe *r = session->recipe;
+  int64_t most =
+      (int64_t)surge_loader_batches(session->train_loader) * r->train.epochs;
+  if (steps > most)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "--steps: wanted at most the %lld of the run, found %d",
+                      (long long)most, steps);
+  if (r->data.flip || r->data.crop_pad > 0 ||
+      r->model.coding == SURGE_CODING_POISSON || r->train.accumulate > 1)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "--steps: wanted data.flip false, data.crop_pad 0, "
+                      "model.coding direct and train.accumulate 1 (steps that "
+                      "the images alone determine), found another value");
+  return SURGE_OK;
+}
+
+/* Step `index` of the run, up to its gradients. */
+static surge_status run_batch(surge_session *session, int32_t index,
+                              surge_batch *batch, surge_step *step) {
   const surge_recipe *recipe = session->recipe;
-  surge_step step = surge_step_at(recipe, 0, 0, 1, true);
-  SURGE_TRY(surge_loader_start(session->train_loader, step.seed, 0, 0, true));
-  SURGE_TRY(surge_loader_next(session->train_loader, &batch));
-  SURGE_TRY(surge_net_load(session->net, &batch, &step));
-  SURGE_TRY(surge_net_forward(session->net, SURGE_PASS_TRAIN, true));
+  surge_loader *loader = session->train_loader;
+  int32_t batches = surge_loader_batches(loader), epoch = index / batches;
+  *step = surge_step_at(recipe, epoch, index, batches, index == 0);
+  if (index % batches == 0)
+    SURGE_TRY(surge_loader_start(loader, step->seed, step->epoch, 0, true));
+  SURGE_TRY(surge_loader_next(loader, batch));
+  SURGE_TRY(surge_net_load(session->net, batch, step));
+  SURGE_TRY(surge_net_reset_metrics(session->net));
+  SURGE_TRY(surge_net_forward(session->net, SURGE_PASS_TRAIN, step->logged));
   return surge_net_backward(session->net);
 }
 
-static surge_status write_dump(surge_session *session, bool soft,
-                               const char *out) {
+/* Trains; `list` gets the first step before its update, then the record. */
+static surge_status run_steps(surge_session *session, int32_t steps,
+                              surge_record *record, surge_tensor_list *list) {
+  surge_batch batch;
+  surge_step step;
+  SURGE_TRY(run_batch(session, 0, &batch, &step));
+  SURGE_TRY(surge_net_dump(session->net, list));
+  if (steps == 1) return SURGE_OK;
+  SURGE_TRY(surge_record_open(record, session, steps));
+  for (;;) {
+    SURGE_TRY(surge_record_step(record, session, &batch, &step));
+    SURGE_TRY(surge_net_update(session->net));
+    if (record->steps == steps) break;
+    SURGE_TRY(run_batch(session, record->steps, &batch, &step));
+  }
+  return surge_record_finish(record, session, list);
+}
+
+static surge_status write_dump(surge_session *session,
+                               const surge_tensor_list *list, bool soft,
+                               bool trained, const char *out) {
   const surge_recipe *recipe = session->recipe;
   char T[16], weight[32], pda_layers[16], *layers = NULL, *loss = NULL,
-                                          *text = NULL;
+                                          *text = NULL, *training = NULL;
   size_t size;
-  surge_tensor_list list = {0};
   snprintf(T, sizeof T, "%d", recipe->T);
   snprintf(weight, sizeof weight, "%.9g", (double)recipe->pda_weight);
   snprintf(pda_layers, sizeof pda_layers, "%d",
            surge_net_pda_layers(session->net));
-  surge_status status = surge_net_dump(session->net, &list);
-  if (status == SURGE_OK) status = surge_net_layers_json(session->net, &layers);
+  surge_status status = surge_net_layers_json(session->net, &layers);
   FILE *memory = open_memstream(&text, &size);
   loss = loss_json(session);
-  if (!memory || !loss)
+  training = training_json(session);
+  if (!memory || !loss || !training)
     status = SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for metadata");
   if (memory && status == SURGE_OK) status = surge_recipe_write(recipe, memory);
   if (memory) fclose(memory);
@@ -62,31 +156,39 @@ static surge_status write_dump(surge_session *session, bool soft,
                                         {"loss", loss},
                                         {"pda_weight", weight},
                                         {"pda_layers", pda_layers},
-                                        {"layers", layers}};
-    status = surge_safetensors_write(out, list.tensors, list.count, metadata,
-                                     sizeof metadata / sizeof *metadata);
+                                        {"layers", layers},
+                                        {"training", training}};
+    size_t pairs = sizeof metadata / sizeof *metadata;
+    status = surge_safetensors_write(out, list->tensors, list->count, metadata,
+                                     trained ? pairs : pairs - 1);
   }
-  surge_tensor_list_free(&list);
   free(layers);
   free(loss);
   free(text);
+  free(training);
   return status;
 }
 
 surge_status surge_gradient_dump(const surge_recipe *original, const char *from,
-                                 bool soft, const char *out) {
+                                 bool soft, int32_t steps, const char *out) {
   surge_session session;
+  surge_record record = {0};
+  surge_tensor_list list = {0};
   surge_recipe one_batch = *original; /* its gradient, not a share of a step */
-  const surge_recipe *recipe = &one_batch;
+  const surge_recipe *recipe = steps == 1 ? &one_batch : original;
   one_batch.train.accumulate = 1;
   surge_net_options options = {
       .training = true, .soft = soft, .keep_currents = true};
   surge_status status = surge_session_open(&session, recipe, &options);
   if (status == SURGE_OK) status = surge_session_open_train(&session);
+  if (status == SURGE_OK && steps > 1) status = check_steps(&session, steps);
   if (status == SURGE_OK && from)
     status = surge_session_restore(&session, from, false);
-  if (status == SURGE_OK) status = run_step(&session);
-  if (status == SURGE_OK) status = write_dump(&session, soft, out);
+  if (status == SURGE_OK) status = run_steps(&session, steps, &record, &list);
+  if (status == SURGE_OK)
+    status = write_dump(&session, &list, soft, steps > 1, out);
+  surge_tensor_list_free(&list);
+  surge_record_close(&record);
   surge_session_close(&session);
   return status;
 }

@@ -143,6 +143,9 @@ Test(cli, a_run_from_recipe_to_prediction) {
   cr_expect(exists(folder, "scores.csv"));
   run_in(folder, "grad " RECIPE SMALL "--out one_step.safetensors --soft", "");
   run_in(folder, "info one_step.safetensors", "grad.neuron1.rho");
+  run_in(folder, "grad " RECIPE SMALL "--out steps.safetensors --soft --steps 2 "
+                 "--set data.flip=false", "");
+  run_in(folder, "info steps.safetensors", "steps.state.neuron1.rho");
   run_in(folder, "train --resume run --set train.epochs=2", "epoch 2/2");
   run_in(folder, "train --resume run", "after 2 epochs");
   run_in(folder, "train " RECIPE SMALL "--out run --force", "epoch 1/1");
