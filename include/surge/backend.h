@@ -505,6 +505,10 @@ typedef struct surge_backend {
                        size_t bytes); /* both on the device */
   surge_status (*sync)(surge_context *context);
 
+  /* Opens a range of the host's time under a name, for a profiler (NVTX); NULL
+   * closes the one opened last. */
+  void (*mark)(surge_context *context, const char *name);
+
   /* What ops can read of host memory that stays as it is: *mirror is a copy on
    * the device, the host's own memory where that is the device's, or NULL where
    * a copy would take more than half of what is free. */

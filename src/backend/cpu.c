@@ -63,6 +63,10 @@ static surge_status cpu_sync(surge_context *context) {
   return SURGE_OK;
 }
 
+static void cpu_mark(surge_context *context, const char *name) {
+  (void)context, (void)name;
+}
+
 static surge_status cpu_mirror(surge_context *context, const void **mirror,
                                const void *host, size_t bytes) {
   (void)context, (void)bytes;
@@ -105,6 +109,7 @@ const surge_backend surge_cpu = {
     .zero = cpu_zero,
     .copy = cpu_copy,
     .sync = cpu_sync,
+    .mark = cpu_mark,
     .mirror = cpu_mirror,
     .mirror_release = cpu_mirror_release,
     .capture = cpu_sync,

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nvtx3/nvToolsExt.h>
+
 #include "kernels/cuda/libraries.h"
 
 /* --- how calls report ----------------------------------------------------- */
@@ -265,6 +267,14 @@ static surge_status cuda_sync(surge_context *context) {
   return SURGE_OK;
 }
 
+static void cuda_mark(surge_context *context, const char *name) {
+  (void)context;
+  if (name)
+    nvtxRangePushA(name);
+  else
+    nvtxRangePop();
+}
+
 static surge_status cuda_mirror(surge_context *context, const void **mirror,
                                 const void *host, size_t bytes) {
   size_t found, total;
@@ -350,6 +360,7 @@ const surge_backend surge_cuda = {
     .zero = cuda_zero,
     .copy = cuda_copy,
     .sync = cuda_sync,
+    .mark = cuda_mark,
     .mirror = cuda_mirror,
     .mirror_release = cuda_mirror_release,
     .capture = cuda_capture,

@@ -123,7 +123,7 @@ static surge_status backward_layer(surge_net *net, int32_t i) {
 
 surge_status surge_net_backward(surge_net *net) {
   for (int32_t i = net->model.count - 1; i >= net->first_trained; i--) {
-    double start = surge_profile_start(net);
+    double start = surge_profile_start(net, i);
     SURGE_TRY(backward_layer(net, i));
     surge_profile_end(net, i, SURGE_BACKWARD, start);
   }

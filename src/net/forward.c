@@ -300,7 +300,7 @@ surge_status surge_net_forward(surge_net *net, surge_pass pass,
                                bool statistics) {
   SURGE_TRY(encode_input(net, pass));
   for (int32_t i = 0; i < net->model.count; i++) {
-    double start = surge_profile_start(net);
+    double start = surge_profile_start(net, i);
     SURGE_TRY(forward_layer(net, i, pass, statistics));
     surge_profile_end(net, i, SURGE_FORWARD, start);
   }

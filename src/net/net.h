@@ -99,10 +99,10 @@ surge_pool surge_net_pool(const surge_net *net, int32_t i);
 surge_norm_forward surge_net_norm(const surge_net *net, int32_t i,
                                   surge_pass pass);
 
-/* Around layer i's part of a pass: its seconds go to the profile, if there is
- * one. */
+/* Around layer i's part of a pass: a profiler sees its name, and its seconds go
+ * to the profile, if there is one. */
 typedef enum surge_direction { SURGE_FORWARD, SURGE_BACKWARD } surge_direction;
-double surge_profile_start(surge_net *net);
+double surge_profile_start(surge_net *net, int32_t i);
 void surge_profile_end(surge_net *net, int32_t i, surge_direction direction,
                        double start);
 

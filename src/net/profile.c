@@ -26,7 +26,8 @@ surge_status surge_net_profile(surge_net *net, const surge_layer_time **times,
   return SURGE_OK;
 }
 
-double surge_profile_start(surge_net *net) {
+double surge_profile_start(surge_net *net, int32_t i) {
+  net->backend->mark(net->context, net->model.layers[i].spec.name);
   if (!net->times || net->backend->sync(net->context) != SURGE_OK) return 0;
   return surge_seconds();
 }
@@ -34,6 +35,7 @@ double surge_profile_start(surge_net *net) {
 /* A sync that fails here fails again, and is told, at the next download. */
 void surge_profile_end(surge_net *net, int32_t i, surge_direction direction,
                        double start) {
+  net->backend->mark(net->context, NULL);
   if (!net->times || net->backend->sync(net->context) != SURGE_OK) return;
   double *total = direction == SURGE_FORWARD ? &net->times[i].forward
                                              : &net->times[i].backward;
