@@ -231,7 +231,7 @@ static void reduce_step(const forward_call *f, size_t g, const float *u,
   const surge_neuron_spec *spec = &a->common.spec;
   if (a->statistics) {
     surge_neuron_statistics part =
-        statistics_of(u, a->s + t * f->call.M + piece->offset,
+        statistics_of(u, surge_cpu_from(a->s, t * f->call.M + piece->offset),
                       rows->width[t > 0], piece, spec);
     add_statistics(&f->work.statistics[g * (size_t)a->common.T + t], &part);
   }
@@ -267,7 +267,7 @@ static bool forward_piece(const forward_call *f, size_t g, float *u_rows,
   surge_cpu_neuron_start(v, &f->call, piece);
   for (size_t t = 0; t < T; t += count) {
     surge_cpu_steps u = {needs_u ? u_rows + t * row : NULL, row};
-    surge_cpu_steps s = {a->s + t * M + piece->offset, M};
+    surge_cpu_steps s = {surge_cpu_to(a->s, t * M + piece->offset), M};
     count = surge_cpu_stride(&a->common, T - t);
     finite &= surge_cpu_neuron_step(u, s, v, rows, &f->call, piece, t, count);
   }

@@ -19,7 +19,8 @@ surge_status surge_session_context(const surge_backend *backend,
   surge_context_options options = {
       .threads = recipe->threads,
       .deterministic = recipe->deterministic,
-      .workspace = (size_t)recipe->workspace_mb << 20};
+      .workspace = (size_t)recipe->workspace_mb << 20,
+      .tf32 = recipe->precision == SURGE_PRECISION_TF32};
   return backend->open(context, &options);
 }
 
