@@ -393,6 +393,9 @@ static surge_device device_of(const char *word) {
 }
 
 int main(int argc, char **argv) {
+#ifdef SURGE_HAVE_CUDA
+  surge_backend_register(&surge_cuda);
+#endif
   bench x = {.T = 4, .N = 64, .C = 128, .side = 32, .repeats = 20};
   surge_device device = SURGE_DEVICE_CPU;
   for (int i = 1; i < argc; i++) {
@@ -410,10 +413,9 @@ int main(int argc, char **argv) {
       return 2;
     }
   }
-  char line[256];
+  char line[256], note[SURGE_NOTE];
   surge_context_options options = {.deterministic = true};
-  check(surge_backend_find(&x.b, device));
-  check(x.b->open(&x.context, &options));
+  check(surge_backend_open(&x.b, &x.context, device, &options, note));
   x.b->describe(x.context, line, sizeof line);
   make_arrays(&x);
   printf("# %s\nop,T,N,C,side,type,bytes,ms,GB_per_s,copy_GB_per_s,share\n",

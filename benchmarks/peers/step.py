@@ -42,20 +42,21 @@ LOSS_LIMIT = 1e-3  # relative: a hard spike at the threshold may fall either way
 # --- the peers, in the virtual environment -----------------------------------
 
 def load(path):
-    """The batch, the weights in PyTorch's order, and the neuron's constants."""
+    """The batch, the layers, the weights in PyTorch's order by kind, and the
+    constants that all neurons share."""
     sys.path.insert(0, os.path.join(ROOT, "scripts"))
     import tensorfile
     import torch
     arrays, meta = tensorfile.read(path)
     layers = json.loads(meta["layers"])
-    if [layer["kind"] for layer in layers] != KINDS:
-        raise SystemExit(f"{RECIPE}: wanted layers {KINDS}")
+    for layer in layers:
+        layer["bias"] = layer["name"] + ".bias" in arrays
     spec = next(layer["neuron"] for layer in layers if layer["kind"] == "neuron")
     wanted = {"family": "arctan", "reset": "hard", "detach_reset": True,
               "decay_input": False, "decay_learned": False, "v_reset": 0,
               "v_threshold": 1}
     if any(spec[key] != value for key, value in wanted.items()):
-        raise SystemExit(f"{RECIPE}: wanted a neuron with {wanted}, found {spec}")
+        raise SystemExit(f"{path}: wanted a neuron with {wanted}, found {spec}")
 
     def tensor(name):
         return torch.from_numpy(arrays[name].copy())
@@ -65,30 +66,36 @@ def load(path):
     return {
         "x": tensor("input").permute(0, 3, 1, 2).contiguous(),
         "labels": tensor("labels").long(), "T": int(meta["T"]), "spec": spec,
+        "layers": layers,
         "conv": [tensor(n + ".weight").permute(0, 3, 1, 2).contiguous()
                  for n in names["conv"]],
         "gamma": [tensor(n + ".gamma") for n in names["norm"]],
         "beta": [tensor(n + ".beta") for n in names["norm"]],
-        "linear": tensor(names["linear"][0] + ".weight").permute(0, 3, 1, 2)
-        .flatten(1).contiguous(),
-        "bias": tensor(names["linear"][0] + ".bias"),
+        "linear": [tensor(n + ".weight").permute(0, 3, 1, 2).flatten(1)
+                   .contiguous() for n in names["linear"]],
+        "bias": [tensor(layer["name"] + ".bias") if layer["bias"] else None
+                 for layer in layers if layer["kind"] == "linear"],
     }
 
 
 def fill(torch, network, batch):
     """Puts the file's weights into the modules, kind by kind, in order."""
+    def of(*kinds):
+        return [m for m in network.modules() if isinstance(m, kinds)]
+
     with torch.no_grad():
-        found = {kind: [m for m in network.modules() if isinstance(m, kind)]
-                 for kind in (torch.nn.Conv2d, torch.nn.BatchNorm2d,
-                              torch.nn.Linear)}
-        for module, weight in zip(found[torch.nn.Conv2d], batch["conv"]):
+        for module, weight in zip(of(torch.nn.Conv2d), batch["conv"]):
             module.weight.copy_(weight)
-        for module, gamma, beta in zip(found[torch.nn.BatchNorm2d],
-                                       batch["gamma"], batch["beta"]):
+        for module, gamma, beta in zip(
+                of(torch.nn.BatchNorm1d, torch.nn.BatchNorm2d),
+                batch["gamma"], batch["beta"]):
             module.weight.copy_(gamma)
             module.bias.copy_(beta)
-        found[torch.nn.Linear][0].weight.copy_(batch["linear"])
-        found[torch.nn.Linear][0].bias.copy_(batch["bias"])
+        for module, weight, bias in zip(of(torch.nn.Linear), batch["linear"],
+                                        batch["bias"]):
+            module.weight.copy_(weight)
+            if bias is not None:
+                module.bias.copy_(bias)
 
 
 def spikingjelly(torch, batch):
@@ -105,7 +112,7 @@ def spikingjelly(torch, batch):
                            surrogate_function=surrogate.ATan(1 / spec["width"]))]
         modules += [layer.AvgPool2d(2, 2)] if i < 2 else []
         channels = out
-    outputs, features = batch["linear"].shape
+    outputs, features = batch["linear"][0].shape
     modules += [layer.Flatten(), layer.Linear(features, outputs)]
     network = torch.nn.Sequential(*modules)
     functional.set_step_mode(network, "m")
@@ -125,7 +132,8 @@ def pytorch(torch, batch):
     convs = [torch.nn.Conv2d(w.shape[1], w.shape[0], 3, padding=1, bias=False)
              for w in batch["conv"]]
     norms = [torch.nn.BatchNorm2d(w.shape[0]) for w in batch["conv"]]
-    linear = torch.nn.Linear(batch["linear"].shape[1], batch["linear"].shape[0])
+    outputs, features = batch["linear"][0].shape
+    linear = torch.nn.Linear(features, outputs)
     network = torch.nn.ModuleList([*convs, *norms, linear])
     fill(torch, network, batch)
 
@@ -153,6 +161,8 @@ def child(side, path, threads, warmup, steps):
     import torch
     torch.set_num_threads(threads)
     batch = load(path)
+    if [layer["kind"] for layer in batch["layers"]] != KINDS:
+        raise SystemExit(f"{RECIPE}: wanted layers {KINDS}")
     forward, parameters = {"spikingjelly": spikingjelly,
                            "pytorch": pytorch}[side](torch, batch)
     optimizer = torch.optim.SGD(parameters, lr=0.1, momentum=0.9,
@@ -263,12 +273,16 @@ class Sides:
         return losses
 
 
+def surge_version(surge):
+    found = re.search(r"SURGE ([0-9.]+[0-9])", run([surge, "help"], 1)[0])
+    return found.group(1) if found else "unknown"
+
+
 def versions(python, surge):
     program = "import torch, importlib.metadata as m; " \
               "print(torch.__version__, m.version('spikingjelly'))"
     torch_version, spikingjelly_version = run([python, "-c", program], 1)[0].split()
-    found = re.search(r"SURGE ([0-9.]+[0-9])", run([surge, "help"], 1)[0])
-    return {"surge": found.group(1) if found else "unknown",
+    return {"surge": surge_version(surge),
             "spikingjelly": f"{spikingjelly_version} (torch {torch_version})",
             "pytorch": torch_version}
 

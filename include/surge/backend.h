@@ -493,6 +493,7 @@ typedef struct surge_context_options {
                         /* the same bits each time, chosen without timing    */
   size_t workspace;     /* device: bytes under which they are chosen         */
   bool tf32;            /* device: fp32 products may round inputs to tf32    */
+  bool plan_only;       /* no device is opened: plans and sizes alone work   */
 } surge_context_options;
 
 typedef struct surge_graph surge_graph; /* a recorded step */
@@ -591,6 +592,12 @@ typedef struct surge_backend {
 } surge_backend;
 
 extern const surge_backend surge_cpu;
+extern const surge_backend surge_cuda; /* in libsurge_cuda */
+
+/* Makes a device of its own library known to surge_backend_open, which always
+ * knows the CPU: a program that links libsurge_cuda calls
+ * surge_backend_register(&surge_cuda) once, before anything else of SURGE. */
+void surge_backend_register(const surge_backend *device);
 
 #ifdef __cplusplus
 }

@@ -63,9 +63,13 @@ typedef struct surge_train_options {
 surge_status surge_train(const surge_recipe *recipe,
                          const surge_train_options *options);
 
-/* The backend that a recipe's `device` means in this build. */
-surge_status surge_backend_find(const surge_backend **backend,
-                                surge_device device);
+/* Opens what a recipe's `device` means in this program. `auto` is the registered
+ * device if it opens, else the CPU; `note` then says in a line why, else "". */
+#define SURGE_NOTE 512
+surge_status surge_backend_open(const surge_backend **backend,
+                                surge_context **context, surge_device device,
+                                const surge_context_options *options,
+                                char note[SURGE_NOTE]);
 
 /* Evaluates `net` on a loader's samples, statistics included; metrics and
  * statistics are reset first and keep the whole evaluation afterwards. `step`

@@ -4,12 +4,11 @@
  * element i belongs to lane i % lanes, where `lanes` is a multiple of the
  * channels' period and wide enough for vectors: so one inner loop without a
  * channel index serves both layouts and any number of channels. */
-#include <math.h>
 #include <string.h>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/shared/fault.h"
-#include "kernels/shared/moments.h"
+#include "kernels/shared/norm.h"
 #include "src/backend/checks.h"
 
 #define MAX_LANES 4096   /* of a piece; its smallest limit: 16 KiB             */
@@ -174,11 +173,9 @@ static void reduce_group(const surge_norm_forward *a, const norm_work *work,
   }
 }
 
-/* Mean (.mean) and biased variance (.m2) of channel c; the running estimates
- * move towards them. A channel that is not finite leaves them alone, so that
- * what a diverged run saves is still the last good state. */
-static surge_moments train_channel(const surge_norm_forward *a, size_t groups,
-                                   size_t c) {
+/* Moments of channel c over all groups, in their order. */
+static surge_moments combine_groups(const surge_norm_forward *a, size_t groups,
+                                    size_t c) {
   surge_moments m = {0, 0, 0};
   for (size_t g = 0; g < groups; g++) {
     channel_moments part = group_moments(a, g);
@@ -186,86 +183,39 @@ static surge_moments train_channel(const surge_norm_forward *a, size_t groups,
     m = surge_moments_merge(
         m, (surge_moments){part.n[c], part.mean[c], part.m2[c]});
   }
-  m.m2 /= m.n;
-  if (!isfinite(m.mean) || !isfinite(m.m2)) return m;
-  double count = a->is_static ? m.n * a->T : m.n, rate = (double)a->momentum;
-  double unbiased = count > 1 ? m.m2 * (count / (count - 1)) : m.m2;
-  double mean = (double)a->running_mean[c], var = (double)a->running_var[c];
-  a->running_mean[c] = (float)(mean + rate * (m.mean - mean));
-  a->running_var[c] = (float)(var + rate * (unbiased - var));
   return m;
-}
-
-/* All outputs of channel c; false where its statistics are not finite. */
-static bool finish_channel(const surge_norm_forward *a, size_t groups,
-                           size_t c) {
-  size_t C = (size_t)a->map.c, steps = a->step_scale ? (size_t)a->T : 1;
-  surge_moments m = {0, (double)a->running_mean[c], (double)a->running_var[c]};
-  if (a->training) m = train_channel(a, groups, c);
-  double rstd = 1 / sqrt(m.m2 + (double)a->eps);
-  double gain = (double)a->alpha_theta * (double)a->gamma[c] * rstd;
-  for (size_t k = 0; k < steps; k++) {
-    double p = a->step_scale ? (double)a->step_scale[k] : 1;
-    a->scale[k * C + c] = (float)(gain * p);
-    a->shift[k * C + c] = (float)(((double)a->beta[c] - gain * m.mean) * p);
-  }
-  a->mean[c] = (float)m.mean;
-  a->rstd[c] = (float)rstd;
-  return isfinite(m.mean) && isfinite(m.m2);
 }
 
 surge_status surge_cpu_norm_forward(surge_context *context,
                                     const surge_norm_forward *a) {
   SURGE_TRY(surge_check_norm_forward(a));
   norm_work work = work_of(&a->map, a->T, a->N, a->is_static);
+  size_t groups = a->training ? work.groups : 0;
   bool finite = true;
-  if (a->training) {
 #pragma omp parallel for num_threads(context->threads) schedule(static)
-    for (size_t g = 0; g < work.groups; g++) reduce_group(a, &work, g);
-  }
+  for (size_t g = 0; g < groups; g++) reduce_group(a, &work, g);
 #pragma omp parallel for num_threads(context->threads) schedule(static)        \
     reduction(&& : finite)
   for (size_t c = 0; c < (size_t)a->map.c; c++)
-    finite = finish_channel(a, work.groups, c) && finite;
+    finite = surge_norm_finish(a, c, combine_groups(a, groups, c)) && finite;
   if (!finite) *a->fault = surge_fault_first(*a->fault, a->layer);
   return SURGE_OK;
 }
 
 /* --- backward ------------------------------------------------------------ */
 
-static double step_scale(const surge_norm_backward *a, size_t t) {
-  return a->step_scale ? (double)a->step_scale[t] : 1;
-}
-
-/* B of channel c: sum_k p[k] S[k], which = 0 for sum da, 1 for sum da*zhat. */
-static double channel_sum(const surge_norm_backward *a, size_t c,
-                          size_t which) {
-  size_t C = (size_t)a->map.c, steps = a->step_scale ? (size_t)a->T : 1;
-  double sum = 0;
-  for (size_t k = 0; k < steps; k++)
-    sum += step_scale(a, k) * (double)a->sums[(2 * k + which) * C + c];
-  return sum;
-}
-
 static void add_parameter_gradients(const surge_norm_backward *a) {
   size_t C = (size_t)a->map.c;
-  double alpha = (double)a->alpha_theta;
-  for (size_t c = 0; c < C; c++) {
-    a->dgamma[c] += (float)(alpha * channel_sum(a, c, 1));
-    a->dbeta[c] += (float)channel_sum(a, c, 0);
-  }
+  for (size_t c = 0; c < C; c++) surge_norm_add_channel(a, c);
   if (!a->step_scale) return;
   for (size_t t = 0; t < (size_t)a->T; t++) {
-    const float *s0 = a->sums + 2 * t * C, *s1 = s0 + C;
     double sum = 0;
-    for (size_t c = 0; c < C; c++)
-      sum += alpha * (double)a->gamma[c] * (double)s1[c] +
-             (double)a->beta[c] * (double)s0[c];
+    for (size_t c = 0; c < C; c++) sum += surge_norm_step_share(a, t, c);
     a->dstep_scale[t] += (float)sum;
   }
 }
 
-/* dz = gain*da - offset - (z - mean)*slope, a value of each a lane. */
+/* A surge_norm_line a lane. */
 typedef struct backward_lanes {
   float gain[MAX_LANES], offset[MAX_LANES], mean[MAX_LANES], slope[MAX_LANES];
   size_t lanes, t;
@@ -275,20 +225,16 @@ typedef struct backward_lanes {
 static void fill_lanes(backward_lanes *b, const surge_norm_backward *a,
                        const surge_cpu_piece *piece, size_t t) {
   size_t period = (size_t)piece->period, channels = channels_of(piece);
-  /* A static z has a T-th of the elements, but its mean terms count T times. */
-  double n = (double)a->N * a->map.h * a->map.w * (a->is_static ? 1 : a->T);
-  double p = a->is_static ? 1 : step_scale(a, t);
   b->lanes = lanes_of(piece);
   b->channel = piece->channel;
   b->t = t;
   for (size_t l = 0; l < channels; l++) {
-    size_t c = (size_t)piece->channel + l;
-    double rstd = (double)a->rstd[c];
-    double gain = (double)a->alpha_theta * (double)a->gamma[c] * rstd;
-    b->gain[l] = (float)(gain * p);
-    b->offset[l] = (float)(gain * channel_sum(a, c, 0) / n);
-    b->mean[l] = a->mean[c];
-    b->slope[l] = (float)(gain * channel_sum(a, c, 1) / n * rstd);
+    surge_norm_line line =
+        surge_norm_line_of(a, t, (size_t)piece->channel + l);
+    b->gain[l] = line.gain;
+    b->offset[l] = line.offset;
+    b->mean[l] = line.mean;
+    b->slope[l] = line.slope;
   }
   spread_lanes(b->gain, b->lanes, period);
   spread_lanes(b->offset, b->lanes, period);
@@ -302,9 +248,11 @@ static void backward_piece(float *dz, const float *da, const float *z,
   for (size_t i = 0; i < length; i += b->lanes) {
     size_t rest = length - i, row = rest < b->lanes ? rest : b->lanes;
 #pragma omp simd
-    for (size_t l = 0; l < row; l++)
-      dz[i + l] = b->gain[l] * da[i + l] - b->offset[l] -
-                  (z[i + l] - b->mean[l]) * b->slope[l];
+    for (size_t l = 0; l < row; l++) {
+      surge_norm_line line = {b->gain[l], b->offset[l], b->mean[l],
+                              b->slope[l]};
+      dz[i + l] = surge_norm_gradient(line, da[i + l], z[i + l]);
+    }
   }
 }
 

@@ -1,6 +1,4 @@
 /* optimizer.c - gradient norm and updates over a group of parameters. */
-#include <math.h>
-
 #include "kernels/cpu/cpu.h"
 #include "kernels/shared/fault.h"
 #include "kernels/shared/optimizer.h"
@@ -40,10 +38,8 @@ surge_status surge_cpu_gradient_norm(surge_context *context,
     partial[g] = sum_of_squares(a->g + first, end - first);
   }
   for (size_t g = 0; g < groups; g++) sum += partial[g];
-  float norm = (float)sqrt(sum), clip = a->max_norm / (norm + 1e-6f);
-  *a->norm = norm;
-  *a->clip = a->max_norm > 0 && clip < 1 ? clip : 1;
-  if (!isfinite(norm)) *a->fault = surge_fault_first(*a->fault, a->layer);
+  if (!surge_gradient_norm_finish(a, sum))
+    *a->fault = surge_fault_first(*a->fault, a->layer);
   return SURGE_OK;
 }
 

@@ -31,6 +31,7 @@ struct surge_context {
   surge_cuda_ring *ring;
   struct cudnnContext *dnn;  /* a cudnnHandle_t, bound to the stream         */
   struct cublasContext *blas;/* a cublasHandle_t, likewise                   */
+  void *blas_workspace;      /* a fixed one: same bits, none in a captured op */
 };
 
 /* Ends an op: SURGE_ERROR_DEVICE, naming it, where its launch failed, or with

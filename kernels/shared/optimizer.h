@@ -9,6 +9,15 @@
 #include <math.h>
 #include <surge/backend.h>
 
+/* Norm and clip from the sum of squares; false where it is not finite. */
+SURGE_INLINE bool surge_gradient_norm_finish(const surge_gradient_norm *a,
+                                             double squares) {
+  float norm = (float)sqrt(squares), clip = a->max_norm / (norm + 1e-6f);
+  *a->norm = norm;
+  *a->clip = a->max_norm > 0 && clip < 1 ? clip : 1;
+  return isfinite(norm);
+}
+
 typedef struct surge_sgd_scalars {
   float clip, weight_decay, momentum, lr;
   float ahead, along; /* direction = ahead*g + along*m, without a branch     */

@@ -95,6 +95,9 @@ static bool asks_for_help(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+#ifdef SURGE_HAVE_CUDA
+  surge_backend_register(&surge_cuda);
+#endif
   if (argc < 2) {
     print_help(stderr);
     return surge_exit_code(SURGE_ERROR_RECIPE);

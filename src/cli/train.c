@@ -44,13 +44,11 @@ static void print_message(void *user, const char *line) {
 /* --- what is asked for ---------------------------------------------------- */
 
 /* Bytes of the arenas at T steps, 0 where the plan fails. */
-static size_t bytes_at(const surge_backend *backend, surge_context *context,
-                       const surge_recipe *recipe,
-                       const surge_dataset_info *info, int32_t T) {
+static size_t bytes_at(const surge_session *s, int32_t T) {
   surge_net *net;
   surge_net_options options = {.T = T, .training = true};
-  if (surge_net_create(&net, backend, context, recipe, info, &options) !=
-      SURGE_OK)
+  if (surge_net_create(&net, s->backend, s->context, s->recipe, s->info,
+                       &options) != SURGE_OK)
     return 0;
   size_t bytes = surge_net_bytes(net);
   surge_net_destroy(net);
@@ -58,16 +56,16 @@ static size_t bytes_at(const surge_backend *backend, surge_context *context,
 }
 
 /* Layers, bytes, and what a further step costs; then whether the data is there. */
-static surge_status describe(const surge_backend *backend,
-                             surge_context *context, const surge_recipe *recipe,
-                             const surge_dataset_info *info) {
+static surge_status describe(const surge_session *s) {
   surge_net *net;
+  const surge_recipe *recipe = s->recipe;
   surge_net_options options = {.training = true};
-  SURGE_TRY(surge_net_create(&net, backend, context, recipe, info, &options));
+  SURGE_TRY(surge_net_create(&net, s->backend, s->context, recipe, s->info,
+                             &options));
   surge_net_describe(net, stdout);
   size_t bytes = surge_net_bytes(net);
   surge_net_destroy(net);
-  size_t more = bytes_at(backend, context, recipe, info, recipe->T + 1);
+  size_t more = bytes_at(s, recipe->T + 1);
   if (more > bytes)
     printf("%14zu bytes more for each further step of T\n", more - bytes);
   if (surge_dataset_probe(&recipe->data) == SURGE_OK)
@@ -77,16 +75,17 @@ static surge_status describe(const surge_backend *backend,
   return SURGE_OK;
 }
 
-/* Plans the network without allocating it. */
+/* Plans the network without allocating it: for `cuda` also on a machine without
+ * a device, for `auto` on what a run here would take. */
 static surge_status dry_run(const surge_recipe *recipe) {
-  const surge_dataset_info *info;
-  const surge_backend *backend;
-  surge_context *context = NULL;
-  SURGE_TRY(surge_session_info(recipe, &info));
-  SURGE_TRY(surge_backend_find(&backend, recipe->device));
-  SURGE_TRY(surge_session_context(backend, recipe, &context));
-  surge_status status = describe(backend, context, recipe, info);
-  backend->close(context);
+  surge_session session = {.recipe = recipe};
+  surge_status status = surge_session_info(recipe, &session.info);
+  if (status == SURGE_OK)
+    status =
+        surge_session_device(&session, recipe->device == SURGE_DEVICE_CUDA);
+  if (status == SURGE_OK && session.note[0]) printf("%s\n", session.note);
+  if (status == SURGE_OK) status = describe(&session);
+  surge_session_close(&session);
   return status;
 }
 
@@ -175,7 +174,8 @@ surge_status cli_train(int argc, char **argv) {
   surge_recipe recipe = {0};
   SURGE_TRY(cli_parse(
       &o, argc, argv,
-      "set out device resume force dry-run no-graph T seed epochs threads", 0, 1));
+      "set out device resume force dry-run no-graph T seed epochs threads", 0,
+      1));
   if (o.positionals == 0 && !o.resume)
     return SURGE_FAIL(SURGE_ERROR_RECIPE,
                       "surge train: wanted a recipe, found "

@@ -13,15 +13,16 @@ surge_status surge_session_info(const surge_recipe *recipe,
                     recipe->data.set);
 }
 
-surge_status surge_session_context(const surge_backend *backend,
-                                   const surge_recipe *recipe,
-                                   surge_context **context) {
+surge_status surge_session_device(surge_session *session, bool plan_only) {
+  const surge_recipe *recipe = session->recipe;
   surge_context_options options = {
       .threads = recipe->threads,
       .deterministic = recipe->deterministic,
       .workspace = (size_t)recipe->workspace_mb << 20,
-      .tf32 = recipe->precision == SURGE_PRECISION_TF32};
-  return backend->open(context, &options);
+      .tf32 = recipe->precision == SURGE_PRECISION_TF32,
+      .plan_only = plan_only};
+  return surge_backend_open(&session->backend, &session->context,
+                            recipe->device, &options, session->note);
 }
 
 surge_status surge_session_open(surge_session *session,
@@ -29,8 +30,7 @@ surge_status surge_session_open(surge_session *session,
                                 const surge_net_options *options) {
   *session = (surge_session){.recipe = recipe};
   SURGE_TRY(surge_session_info(recipe, &session->info));
-  SURGE_TRY(surge_backend_find(&session->backend, recipe->device));
-  SURGE_TRY(surge_session_context(session->backend, recipe, &session->context));
+  SURGE_TRY(surge_session_device(session, false));
   SURGE_TRY(surge_net_create(&session->net, session->backend, session->context,
                              recipe, session->info, options));
   return surge_net_allocate(session->net);

@@ -12,6 +12,7 @@ typedef struct surge_session {
   const surge_dataset_info *info;
   const surge_backend *backend;
   surge_context *context;
+  char note[SURGE_NOTE];  /* why `device: auto` took the CPU, or ""          */
   surge_dataset train, test;
   uint32_t *train_samples, *validation_samples, *test_samples;
   int32_t train_count, validation_count, test_count;
@@ -23,10 +24,8 @@ typedef struct surge_session {
 surge_status surge_session_info(const surge_recipe *recipe,
                                 const surge_dataset_info **info);
 
-/* Opens a context as the recipe wants it. */
-surge_status surge_session_context(const surge_backend *backend,
-                                   const surge_recipe *recipe,
-                                   surge_context **context);
+/* Opens the recipe's device alone; `plan_only`: to plan on, without a device. */
+surge_status surge_session_device(surge_session *session, bool plan_only);
 
 /* Opens device and net (allocated). The session must be closed in any case. */
 surge_status surge_session_open(surge_session *session,

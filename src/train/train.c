@@ -275,6 +275,7 @@ static surge_status open_run(run *r) {
   SURGE_TRY(open_folder(r));
   char device[256];
   r->session.backend->describe(r->session.context, device, sizeof device);
+  if (r->session.note[0]) SURGE_TRY(tell(r, "%s", r->session.note));
   SURGE_TRY(tell(r, "surge %s on %s", SURGE_VERSION, device));
   return tell(r,
               "%s: %d training, %d validation, %d test images; %zu trained "

@@ -79,6 +79,7 @@ Test(cli, bad_input_gives_one_line_and_its_exit_code) {
                    "linear: {out: classes}]}\n"},
   };
   char folder[64], text[8192], name[128];
+  setenv("CUDA_VISIBLE_DEVICES", "", 1); /* "no cuda" where there is a device */
   run_make_folder(folder);
   for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
     write_file(folder, recipes[i].name, recipes[i].text, strlen(recipes[i].text));

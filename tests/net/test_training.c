@@ -273,10 +273,9 @@ Test(training, memory_is_linear_in_T) {
       "data: {set: fashion_mnist}\n"
       "model: {arch: convnet, channels: [16, 32, 64], pool: [false, true, true]}\n";
   surge_recipe recipe = run_recipe(yaml, NULL);
-  const surge_backend *backend;
+  const surge_backend *backend = &surge_cpu;
   surge_context *context;
   size_t bytes[4];
-  cr_assert_eq(surge_backend_find(&backend, SURGE_DEVICE_CPU), SURGE_OK);
   cr_assert_eq(backend->open(&context, &(surge_context_options){.threads = 1}), SURGE_OK);
   for (int i = 0; i < 4; i++) {
     surge_net_options options = {.T = 2 + 2 * i, .training = true};
@@ -303,8 +302,7 @@ Test(training, memory_is_linear_in_T) {
 /* Every recipe of the repository whose data is there, for two batches. */
 Test(training, every_recipe_runs_on_64_images) {
   glob_t found;
-  char folder[64], name[24], path[SURGE_PATH];
-  const char *data = getenv("SURGE_TEST_DATA");
+  char folder[64], name[24];
   cr_assert_eq(
       glob(SURGE_SOURCE_DIR "/benchmarks/recipes/*.yaml", 0, NULL, &found), 0);
   run_make_folder(folder);
@@ -319,9 +317,7 @@ Test(training, every_recipe_runs_on_64_images) {
     surge_recipe recipe;
     cr_assert_eq(surge_recipe_read(&recipe, found.gl_pathv[i], small), SURGE_OK,
                  "%s", surge_last_error());
-    snprintf(path, sizeof path, "%s/%s", data ? data : "", recipe.data.set);
-    if (data && strcmp(recipe.data.set, "fashion_mnist") != 0)
-      snprintf(recipe.data.path, sizeof recipe.data.path, "%.900s", path);
+    run_find_data(&recipe.data);
     snprintf(name, sizeof name, "%zu", i);
     if (surge_dataset_probe(&recipe.data) != SURGE_OK)
       fprintf(stderr, "skipped: %s: %s\n", found.gl_pathv[i],

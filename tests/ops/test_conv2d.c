@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "tests/ref64/layers.h"
+#include "tests/support/support.h"
 #include "tests/support/refused.h"
 #include "tests/support/values.h"
 
@@ -60,8 +61,9 @@ static const conv_case cases[] = {
 static surge_conv2d_shape shape_of(const conv_case *c) {
   int32_t h = (c->in.h + 2 * c->pad - c->kernel) / c->stride + 1;
   int32_t w = (c->in.w + 2 * c->pad - c->kernel) / c->stride + 1;
-  return (surge_conv2d_shape){.in = c->in,
-                              .out = {h, w, c->out, c->out_layout},
+  surge_map out = {h, w, c->out, c->out_layout};
+  return (surge_conv2d_shape){.in = test_map(c->in),
+                              .out = test_map(out),
                               .kernel = c->kernel,
                               .stride = c->stride,
                               .pad = c->pad,
@@ -145,10 +147,10 @@ static void call_ops(const problem *p, result *r, const surge_conv2d_plan *plan,
                surge_last_error());
 }
 
-/* All passes on poisoned outputs and workspace, and filled accumulators. */
-static result run_case(const problem *p, int threads) {
+/* All passes on poisoned outputs and workspace, and filled accumulators; the
+ * result closes the context. */
+static result run_on(surge_context *context, const problem *p) {
   const surge_backend *b = test_backend();
-  surge_context *context = test_context(threads);
   result r = {.context = context,
               .out = {[Y] = test_poisoned(context, p->count[DY]),
                       [DX] = test_poisoned(context, p->count[X]),
@@ -169,6 +171,10 @@ static result run_case(const problem *p, int threads) {
   for (size_t i = 0; i < INPUTS; i++) test_release(&in[i]);
   b->conv2d_release(plan);
   return r;
+}
+
+static result run_case(const problem *p, int threads) {
+  return run_on(test_context(threads), p);
 }
 
 static void result_free(result *r) {
@@ -248,7 +254,8 @@ static size_t count_threads(void) {
 
 /* A library that starts its own would also overrun one thread's scratch. */
 Test(conv2d, one_thread_starts_no_other) {
-  omp_set_num_threads(2); /* what a library would take */
+  if (test_backend() != &surge_cpu) return; /* a device's host has its own */
+  omp_set_num_threads(2);                   /* what a library would take */
   size_t before = count_threads();
   for (size_t i = 0; i < CASES; i++) {
     problem p = problem_create(&cases[i], false);
@@ -295,6 +302,48 @@ Test(conv2d, plan_serves_fewer_images) {
   }
   b->conv2d_release(plan);
   b->close(context);
+}
+
+/* Without `deterministic` a device takes algorithms by the clock. */
+Test(conv2d, measured_choice_equals_the_reference) {
+  const surge_backend *b = test_backend();
+  for (size_t i = 0; i < CASES; i += 3) {
+    surge_context *context;
+    surge_context_options options = {.threads = 2,
+                                     .workspace = (size_t)16 << 20};
+    cr_assert_eq(b->open(&context, &options), SURGE_OK, "%s",
+                 surge_last_error());
+    problem p = problem_create(&cases[i], false);
+    result r = run_on(context, &p);
+    expect_reference(&p, &r, false);
+    result_free(&r);
+    problem_free(&p);
+  }
+}
+
+/* A dry run books what a run books, on a machine without the device too. */
+Test(conv2d, plan_alone_books_the_same) {
+  const surge_backend *b = test_backend();
+  surge_context *context[2];
+  size_t bytes[2];
+  for (size_t i = 0; i < CASES; i++) {
+    surge_conv2d_shape shape = shape_of(&cases[i]);
+    for (int alone = 0; alone < 2; alone++) {
+      surge_conv2d_plan *plan;
+      surge_context_options options = {.threads = 2,
+                                       .deterministic = true,
+                                       .workspace = (size_t)16 << 20,
+                                       .plan_only = alone};
+      cr_assert_eq(b->open(&context[alone], &options), SURGE_OK, "%s",
+                   surge_last_error());
+      cr_assert_eq(b->conv2d_plan(context[alone], &plan, &shape), SURGE_OK);
+      bytes[alone] = b->conv2d_workspace(plan, cases[i].images);
+      b->conv2d_release(plan);
+      b->close(context[alone]);
+    }
+    cr_expect_eq(bytes[0], bytes[1], "%s: %zu bytes, alone %zu", cases[i].name,
+                 bytes[0], bytes[1]);
+  }
 }
 
 /* --- the reference -------------------------------------------------------- */
@@ -378,6 +427,20 @@ Test(conv2d, refuses_shapes) {
                         "conv2d_plan", refused[i].wanted);
     cr_expect_null(plan);
   }
+  b->close(context);
+}
+
+/* A device has one layout. */
+Test(conv2d, refuses_blocks_on_a_device) {
+  const surge_backend *b = test_backend();
+  if (b == &surge_cpu) return;
+  surge_context *context = test_context(1);
+  surge_conv2d_plan *plan;
+  surge_conv2d_shape shape = {
+      {4, 4, 8, LAST}, {4, 4, 8, BLOCK}, 1, 1, 0, 1, false};
+  test_expect_refused(b->conv2d_plan(context, &plan, &shape), "conv2d_plan",
+                      "channels last");
+  cr_expect_null(plan);
   b->close(context);
 }
 

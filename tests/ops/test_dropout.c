@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/support.h"
 #include "tests/support/values.h"
 
 typedef struct dropout_case {
@@ -69,7 +70,7 @@ Test(dropout, one_mask_serves_all_steps_and_the_gradient) {
     const dropout_case *c = &cases[i];
     size_t M = (size_t)c->N * surge_map_elements(&c->map);
     size_t count = (size_t)c->T * M;
-    dropout_call call = {c->map, c->T, c->N, 2, c->p, 40, 0, 1, false};
+    dropout_call call = {test_map(c->map), c->T, c->N, 2, c->p, 40, 0, 1, false};
     float *all = ones(count), *dy = test_random(91, count, -2, 2);
     float *mask = run_dropout(&call, all), *dx = run_dropout(&call, dy);
     call.in_place = true;
@@ -118,7 +119,7 @@ Test(dropout, drops_the_share) {
  * it differs between samples, layers and epochs. */
 Test(dropout, a_mask_belongs_to_its_sample) {
   enum { N = 7, H = 5, W = 3, C = 16, E = H * W * C };
-  surge_map blocked = {H, W, C, SURGE_BLOCKED8};
+  surge_map blocked = test_map((surge_map){H, W, C, SURGE_BLOCKED8});
   dropout_call whole = {{H, W, C, SURGE_CHANNELS_LAST}, 1, N, 2, .5f,
                         0, 0, 0, false};
   dropout_call part = whole, layer = whole, epoch = whole;

@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <surge/data.h>
+
 #include "kernels/shared/philox.h"
+#include "tests/support/support.h"
+#include "tests/support/refused.h"
 #include "tests/support/values.h"
 
 /* Random123, kat_vectors: philox4x32 10. */
@@ -63,36 +67,60 @@ static uint8_t *random_images(size_t count) {
   return images;
 }
 
-/* Runs the op on samples first, first + stride, ... */
-static test_buffer run_augment(surge_context *context, const augment_case *c,
-                               const uint8_t *images, uint32_t first,
-                               uint32_t epoch) {
-  size_t count = (size_t)c->N * surge_map_elements(&c->map);
-  uint32_t *sample = malloc((size_t)c->N * sizeof *sample);
-  for (int32_t n = 0; n < c->N; n++) sample[n] = first + (uint32_t)n;
+/* Where a batch comes from: its own images, or with `gather` a whole set of
+ * `count` of them. */
+typedef struct augment_source {
+  const uint8_t *images;
+  size_t count;
+  const uint32_t *sample; /* [N] */
+  bool gather;
+} augment_source;
+
+static test_buffer run_source(surge_context *context, const augment_case *c,
+                              const augment_source *from, uint32_t epoch) {
+  size_t elements = surge_map_elements(&c->map);
+  size_t bytes = from->count * elements;
   surge_step step = test_step(77, epoch);
-  test_buffer x = test_poisoned(context, count);
-  test_buffer image = test_object(context, images, (count + 3) / 4 * 4);
-  test_buffer samples = test_object(context, sample, (size_t)c->N * 4);
+  test_buffer x = test_poisoned(context, (size_t)c->N * elements);
+  test_buffer image = test_object(context, from->images, (bytes + 3) / 4 * 4);
+  test_buffer samples = test_object(context, from->sample, (size_t)c->N * 4);
   test_buffer block = test_object(context, &step, sizeof step);
-  surge_augment a = {x.device, TEST_AS(image, uint8_t),
-                     TEST_AS(samples, uint32_t), TEST_AS(block, surge_step),
-                     c->map, c->N, mean, std, c->crop_pad, c->flip,
-                     c->training};
+  surge_augment a = {.x = x.device, .images = TEST_AS(image, uint8_t),
+                     .sample = TEST_AS(samples, uint32_t),
+                     .step = TEST_AS(block, surge_step),
+                     .map = test_map(c->map), .N = c->N, .mean = mean,
+                     .std = std, .crop_pad = c->crop_pad, .flip = c->flip,
+                     .training = c->training, .gather = from->gather};
   cr_assert_eq(test_backend()->augment(context, &a), SURGE_OK, "%s",
                surge_last_error());
-  free(sample);
   test_release(&image);
   test_release(&samples);
   test_release(&block);
   return x;
 }
 
+/* Runs the op on samples first, first + 1, ... */
+static test_buffer run_augment(surge_context *context, const augment_case *c,
+                               const uint8_t *images, uint32_t first,
+                               uint32_t epoch) {
+  uint32_t *sample = malloc((size_t)c->N * sizeof *sample);
+  for (int32_t n = 0; n < c->N; n++) sample[n] = first + (uint32_t)n;
+  augment_source from = {images, (size_t)c->N, sample, false};
+  test_buffer x = run_source(context, c, &from, epoch);
+  free(sample);
+  return x;
+}
+
+/* A device takes the channels of an image, not more. */
+static bool too_wide(const surge_map *map) {
+  return test_backend() != &surge_cpu && map->c > SURGE_MAX_CHANNELS;
+}
+
 /* Is x the image cropped at (dy, dx) of its padded self, then mirrored? Whole
  * padded image and whole flip, one after the other. */
 static bool shows(const augment_case *c, const float *x, const uint8_t *image,
                   int32_t dy, int32_t dx, bool flip) {
-  const surge_map *map = &c->map;
+  const surge_map own = test_map(c->map), *map = &own;
   for (int32_t row = 0; row < map->h; row++)
     for (int32_t column = 0; column < map->w; column++)
       for (int32_t k = 0; k < map->c; k++) {
@@ -110,6 +138,7 @@ static bool shows(const augment_case *c, const float *x, const uint8_t *image,
 Test(augment, each_image_is_a_crop_of_its_own) {
   for (size_t i = 0; i < AUGMENTS; i++) {
     const augment_case *c = &augments[i];
+    if (too_wide(&c->map)) continue;
     surge_context *context = test_context(2);
     size_t elements = surge_map_elements(&c->map);
     uint8_t *images = random_images((size_t)c->N * elements);
@@ -192,6 +221,36 @@ Test(augment, depends_on_seed_epoch_and_sample_alone) {
   test_release(&other);
   test_backend()->close(one);
   test_backend()->close(two);
+}
+
+/* Images read in place from the whole set are those of a batch that was put
+ * together beforehand: same crops, same bits. */
+Test(augment, gathers_from_the_whole_set) {
+  enum { SET = 40 };
+  for (size_t i = 0; i < AUGMENTS; i++) {
+    const augment_case *c = &augments[i];
+    if (too_wide(&c->map)) continue;
+    size_t elements = surge_map_elements(&c->map), N = (size_t)c->N;
+    uint8_t *set = random_images(SET * elements);
+    uint8_t *images = random_images(N * elements);
+    uint32_t *sample = malloc(N * sizeof *sample);
+    for (size_t n = 0; n < N; n++) { /* some twice, none in order */
+      sample[n] = (uint32_t)((n * 27 + 31) % SET);
+      memcpy(images + n * elements, set + sample[n] * elements, elements);
+    }
+    surge_context *context = test_context(2);
+    augment_source whole = {set, SET, sample, true};
+    augment_source batch = {images, N, sample, false};
+    test_buffer x = run_source(context, c, &whole, 1);
+    test_buffer y = run_source(context, c, &batch, 1);
+    test_expect_same(c->name, "x", &x, &y);
+    test_release(&x);
+    test_release(&y);
+    test_backend()->close(context);
+    free(set);
+    free(images);
+    free(sample);
+  }
 }
 
 /* --- poisson ------------------------------------------------------------------- */
@@ -304,7 +363,7 @@ Test(poisson, steps_and_samples_are_independent) {
 Test(poisson, depends_on_seed_epoch_and_sample_alone) {
   enum { T = 3, N = 7, H = 5, W = 3, C = 16, E = H * W * C };
   surge_map last = {H, W, C, SURGE_CHANNELS_LAST};
-  surge_map blocked = {H, W, C, SURGE_BLOCKED8};
+  surge_map blocked = test_map((surge_map){H, W, C, SURGE_BLOCKED8});
   float *x = test_random(81, N * E, 0, 1), *y = malloc(N * E * sizeof *y);
   for (int32_t e = 0; e < N * E; e++)
     y[e / E * E + (int32_t)surge_offset_of(&blocked, e % E / (W * C),
@@ -342,21 +401,38 @@ Test(augment, wrong_arguments_are_refused_by_name) {
   surge_context *context = test_context(1);
   float x[4] = {0}, zero[] = {0};
   uint8_t image[4] = {0};
-  const surge_augment good = {x, image, NULL, NULL,
-                              {1, 1, 1, SURGE_CHANNELS_LAST}, 1, mean, std,
-                              0, false, false};
-  surge_augment bad[4] = {good, good, good, good};
+  const surge_augment good = {.x = x, .images = image,
+                              .map = {1, 1, 1, SURGE_CHANNELS_LAST}, .N = 1,
+                              .mean = mean, .std = std};
+  surge_augment bad[5] = {good, good, good, good, good};
   bad[0].images = NULL;
   bad[1].std = zero;
   bad[2].crop_pad = -1;
   bad[3].training = true;
-  const char *const word[] = {"images:", "std[c]:", "crop_pad:", "sample:"};
-  cr_expect_eq(test_backend()->augment(context, &good), SURGE_OK);
-  for (size_t i = 0; i < 4; i++) {
+  bad[4].gather = true;
+  const char *const word[] = {"images:", "std[c]:", "crop_pad:", "sample:",
+                              "sample:"};
+  for (size_t i = 0; i < 5; i++) {
     cr_expect_eq(test_backend()->augment(context, &bad[i]),
                  SURGE_ERROR_INTERNAL, "%s", word[i]);
     cr_expect(strstr(surge_last_error(), word[i]), "%s: said '%s'", word[i],
               surge_last_error());
   }
+  test_backend()->close(context);
+}
+
+/* What the device alone does not take, it says. */
+Test(augment, a_device_refuses_other_layouts_and_many_channels) {
+  if (test_backend() == &surge_cpu) return;
+  surge_context *context = test_context(1);
+  float x[8] = {0};
+  uint8_t image[8] = {0};
+  surge_augment a = {.x = x, .images = image, .map = {1, 1, 8, SURGE_BLOCKED8},
+                     .N = 1, .mean = mean, .std = std};
+  test_expect_refused(test_backend()->augment(context, &a), "augment",
+                      "wanted channels last");
+  a.map.layout = SURGE_CHANNELS_LAST;
+  test_expect_refused(test_backend()->augment(context, &a), "augment",
+                      "wanted at most 4 channels, found 8");
   test_backend()->close(context);
 }

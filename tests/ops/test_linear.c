@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "tests/ref64/layers.h"
+#include "tests/support/support.h"
 #include "tests/support/refused.h"
 #include "tests/support/values.h"
 
@@ -42,6 +43,7 @@ enum { X, W, B, DY, INPUTS };
 
 typedef struct problem {
   const linear_case *c;
+  surge_map in;
   size_t count[INPUTS];
   float *input[INPUTS];
   double *wide[INPUTS];
@@ -51,6 +53,7 @@ static problem problem_create(const linear_case *c, bool integers) {
   size_t I = surge_map_elements(&c->in), O = (size_t)c->out;
   problem p = {
       .c = c,
+      .in = test_map(c->in),
       .count = {
           [X] = c->images * I, [W] = O * I, [B] = O, [DY] = c->images * O}};
   for (size_t i = 0; i < INPUTS; i++) {
@@ -103,7 +106,7 @@ static result run_case(const problem *p, int threads) {
                     .dy = in[DY].device,
                     .w = in[W].device,
                     .b = p->c->bias ? in[B].device : NULL,
-                    .in = p->c->in,
+                    .in = p->in,
                     .out = p->c->out,
                     .images = p->c->images};
   size_t bytes = b->linear_workspace(context, &a);
@@ -128,7 +131,7 @@ static void result_free(result *r) {
 
 static void expect_reference(const problem *p, const result *r, bool exact) {
   const linear_case *c = p->c;
-  const surge_map *in = &c->in;
+  const surge_map *in = &p->in;
   double I = (double)surge_map_elements(in), images = (double)c->images;
   surge_map pixel = {1, 1, c->out, LAST};
   double *const *v = p->wide;
@@ -207,11 +210,11 @@ Test(linear, reference_gradients_are_adjoint) {
     problem p = problem_create(&cases[i], false);
     const linear_case *c = p.c;
     double *const *v = p.wide;
-    ref_sum y = ref_linear_forward(&c->in, c->out, c->images, v[X], v[W], NULL);
+    ref_sum y = ref_linear_forward(&p.in, c->out, c->images, v[X], v[W], NULL);
     ref_sum dx =
-        ref_linear_backward_data(&c->in, c->out, c->images, v[DY], v[W]);
+        ref_linear_backward_data(&p.in, c->out, c->images, v[DY], v[W]);
     ref_sum dw =
-        ref_linear_backward_weights(&c->in, c->out, c->images, v[DY], v[X]);
+        ref_linear_backward_weights(&p.in, c->out, c->images, v[DY], v[X]);
     double form = ref_inner(y.value, v[DY], y.count);
     double by_x = ref_inner(dx.value, v[X], dx.count);
     double by_w = ref_inner(dw.value, v[W], dw.count);
@@ -244,10 +247,11 @@ Test(linear, refuses_arguments) {
   surge_linear good = {.y = v,
                        .dx = v,
                        .dw = v,
+                       .db = v,
                        .x = v,
                        .dy = v,
                        .w = v,
-                       .in = {1, 2, 8, BLOCK},
+                       .in = test_map((surge_map){1, 2, 8, BLOCK}),
                        .out = 1,
                        .images = 1,
                        .workspace = v};
@@ -256,12 +260,23 @@ Test(linear, refuses_arguments) {
   REFUSED(linear_forward, w, NULL);
   REFUSED(linear_forward, out, 0);
   REFUSED(linear_forward, images, 0);
-  REFUSED(linear_forward, workspace, NULL);
+  if (b == &surge_cpu) { /* it packs the weights */
+    REFUSED(linear_forward, workspace, NULL);
+    REFUSED(linear_backward_data, workspace, NULL);
+  } else {
+    surge_linear bad = good;
+    bad.in.layout = BLOCK;
+    test_expect_refused(b->linear_forward(context, &bad), "linear_forward",
+                        "channels last");
+    test_expect_refused(b->linear_backward_data(context, &bad),
+                        "linear_backward_data", "channels last");
+    test_expect_refused(b->linear_backward_weights(context, &bad),
+                        "linear_backward_weights", "channels last");
+  }
   REFUSED(linear_backward_data, dx, NULL);
   REFUSED(linear_backward_data, dy, NULL);
   REFUSED(linear_backward_data, w, NULL);
   REFUSED(linear_backward_data, mode, (surge_mode)2);
-  REFUSED(linear_backward_data, workspace, NULL);
   REFUSED(linear_backward_weights, dw, NULL);
   REFUSED(linear_backward_weights, dy, NULL);
   REFUSED(linear_backward_weights, x, NULL);

@@ -61,8 +61,10 @@ typedef struct outcome {
 
 static const surge_metrics before = {2.5, 7, 3, 5}; /* in the accumulators */
 
-static outcome run_loss(const problem *p, int threads, bool training,
-                        surge_fault fault) {
+/* With `gather` the labels lie scattered in those of a whole set, whose others
+ * are of no class. */
+static outcome run_labels(const problem *p, int threads, bool training,
+                          surge_fault fault, bool gather) {
   surge_context *context = test_context(threads);
   const loss_case *c = p->c;
   outcome o = {context, test_poisoned(context, p->count),
@@ -70,8 +72,17 @@ static outcome run_loss(const problem *p, int threads, bool training,
                test_object(context, &before, sizeof before),
                test_object(context, &fault, sizeof fault)};
   test_buffer logits = test_copied(context, p->logits, p->count);
-  test_buffer labels =
-      test_object(context, p->labels, (size_t)c->N * sizeof *p->labels);
+  size_t N = (size_t)c->N, set = 3 * N + 2;
+  uint32_t *sample = malloc(N * sizeof *sample);
+  int32_t *all = malloc(set * sizeof *all);
+  for (size_t i = 0; i < set; i++) all[i] = -1;
+  for (size_t n = 0; n < N; n++) {
+    sample[n] = (uint32_t)(3 * (N - n) - 1);
+    all[sample[n]] = p->labels[n];
+  }
+  test_buffer samples = test_object(context, sample, N * sizeof *sample);
+  test_buffer labels = gather ? test_object(context, all, set * sizeof *all)
+                              : test_object(context, p->labels, N * sizeof *all);
   surge_loss a = {.dlogits = training ? o.dlogits.device : NULL,
                   .scores = o.scores.device,
                   .metrics = TEST_AS(o.metrics, surge_metrics),
@@ -80,12 +91,21 @@ static outcome run_loss(const problem *p, int threads, bool training,
                   .T = c->T, .N = c->N, .classes = c->classes, .vote = c->vote,
                   .kind = c->kind, .label_smoothing = c->smoothing,
                   .tet_lambda = .05f, .tet_target = 1, .gradient_scale = .5f,
-                  .layer = 4};
+                  .layer = 4,
+                  .sample = gather ? TEST_AS(samples, uint32_t) : NULL};
   cr_assert_eq(test_backend()->loss(context, &a), SURGE_OK, "%s",
                surge_last_error());
+  free(sample);
+  free(all);
   test_release(&logits);
+  test_release(&samples);
   test_release(&labels);
   return o;
+}
+
+static outcome run_loss(const problem *p, int threads, bool training,
+                        surge_fault fault) {
+  return run_labels(p, threads, training, fault, false);
 }
 
 static void outcome_free(outcome *o) {
@@ -164,7 +184,45 @@ Test(loss, has_the_same_bits_with_one_thread_and_again) {
   }
 }
 
+/* Labels read from the whole set's are those of the batch: the same bits. */
+Test(loss, gathers_labels_from_the_whole_set) {
+  for (size_t i = 0; i < CASES; i++) {
+    problem p = problem_create(&cases[i]);
+    outcome own = run_loss(&p, 2, true, 0);
+    outcome set = run_labels(&p, 2, true, 0, true);
+    test_expect_same(p.c->name, "dlogits", &own.dlogits, &set.dlogits);
+    test_expect_same(p.c->name, "scores", &own.scores, &set.scores);
+    test_expect_same(p.c->name, "metrics", &own.metrics, &set.metrics);
+    outcome_free(&own);
+    outcome_free(&set);
+    problem_free(&p);
+  }
+}
+
 /* --- plain answers ---------------------------------------------------------- */
+
+/* Squares of integers: each sample counts once, however many there are. */
+Test(loss, sums_of_integers_are_exact) {
+  static const int32_t sizes[] = {1, 511, 512, 513, 1 << 20};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    loss_case c = {"integers", SURGE_LOSS_MSE, 1, sizes[i], 1, 1, 0, 3};
+    problem p = problem_create(&c);
+    double wanted = before.loss;
+    for (int32_t n = 0; n < c.N; n++) {
+      p.logits[n] = (float)(n % 7 - 2);
+      wanted += (n % 7 - 3) * (n % 7 - 3); /* the target is 1 */
+    }
+    outcome o = run_loss(&p, 2, false, 0);
+    surge_metrics m;
+    test_object_back(&o.metrics, &m, "metrics");
+    cr_expect_eq(m.loss, wanted, "%d: wanted %.17g, found %.17g", c.N, wanted,
+                 m.loss);
+    cr_expect_eq(m.correct, before.correct + (uint64_t)c.N, "%d", c.N);
+    cr_expect_eq(m.samples, before.samples + (uint64_t)c.N, "%d", c.N);
+    outcome_free(&o);
+    problem_free(&p);
+  }
+}
 
 /* Equal scores: the first class is the answer; equal logits cost ln classes. */
 Test(loss, the_first_maximum_wins) {

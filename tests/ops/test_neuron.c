@@ -193,11 +193,11 @@ Test(neuron, every_number_of_steps) {
   static const int32_t steps[] = {1,  2,  3,  4,  5,  7,  8,  9,
                                   15, 16, 17, 31, 32, 33, 64, 100};
   for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
-    problem one = problem_rich(map_of(3, 3, 5, SURGE_CHANNELS_LAST), steps[k],
-                               2, k + 1);
+    problem one =
+        problem_rich(map_of(3, 3, 5, SURGE_CHANNELS_LAST), steps[k], 2, k + 1);
     problem_check(&one);
-    problem last = problem_rich(map_of(7, 11, 9, SURGE_CHANNELS_LAST),
-                                steps[k], 2, k + 2);
+    problem last =
+        problem_rich(map_of(7, 11, 9, SURGE_CHANNELS_LAST), steps[k], 2, k + 2);
     problem_check(&last);
     problem blocked =
         problem_rich(map_of(5, 13, 8, SURGE_BLOCKED8), steps[k], 2, k + 3);
@@ -211,6 +211,16 @@ Test(neuron, many_pieces) {
   problem_check(&last);
   problem blocked = problem_rich(map_of(32, 32, 16, SURGE_BLOCKED8), 2, 5, 8);
   problem_check(&blocked);
+}
+
+/* So many that a device's thread takes several rows, one channel of each or
+ * several. */
+Test(neuron, many_rows) {
+  problem odd = problem_rich(map_of(29, 29, 129, SURGE_CHANNELS_LAST), 2, 2, 7);
+  problem_check(&odd);
+  problem even =
+      problem_rich(map_of(59, 59, 260, SURGE_CHANNELS_LAST), 2, 1, 9);
+  problem_check(&even);
 }
 
 Test(neuron, a_million_elements) {
@@ -399,13 +409,24 @@ static void expect_refused(surge_status status, const char *op,
                    "neuron_" #op, #change);                                    \
   } while (0)
 
+/* Another than channels-last, also where support.h makes one word of both. */
+static const surge_layout other_layout =
+    (surge_layout)(SURGE_CHANNELS_LAST + 1);
+
+/* Blocks of channels are the CPU's alone. */
+static void refuse_blocks(refusal *f) {
+  surge_map blocked = map_of(1, 1, 8, other_layout);
+  REFUSED(f, forward, common.map = blocked);
+  REFUSED(f, backward, common.map = blocked);
+}
+
 static void refuse_common(refusal *f) {
   REFUSED(f, forward, common.T = 0);
   REFUSED(f, forward, common.N = 0);
   REFUSED(f, forward, common.inputs = 0);
   REFUSED(f, forward, common.inputs = 3);
   REFUSED(f, forward, common.map.c = 0);
-  REFUSED(f, forward, common.map.layout = SURGE_BLOCKED8);
+  REFUSED(f, forward, common.map.layout = other_layout);
   REFUSED(f, forward, common.input[0].z = NULL);
   REFUSED(f, forward, common.input[0].scale = f->one.device);
   REFUSED(f, forward, common.scalars = NULL);
@@ -433,6 +454,7 @@ Test(neuron, wrong_arguments_are_refused) {
   REFUSED(&f, forward, fault = NULL);
   REFUSED(&f, backward, gs = NULL);
   refuse_common(&f);
+  if (test_backend() != &surge_cpu) refuse_blocks(&f);
   float *untouched = test_download(&f.one, "arguments");
   for (int k = 0; k < 16; k++)
     cr_expect(isnan(untouched[k]), "a refused call wrote");

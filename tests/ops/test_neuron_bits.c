@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/support/neuron_compare.h"
+#include "tests/support/neuron_problem.h"
 
 /* ======================================================================== *
  *  Decisions, to the bit
@@ -120,13 +121,15 @@ Test(neuron_bits, dyadic_inputs_are_exact) {
 /* A bound of many roundings would hide a lost element: whole-numbered sums do
  * not. Every size, one width a layer and one a channel. */
 Test(neuron_bits, whole_numbered_reductions_are_exact) {
-  for (size_t k = 0; k < PROBLEM_SIZES + 2; k++)
+  for (size_t k = 0; k < PROBLEM_SIZES + 3; k++)
     for (int flags = 0; flags < 4; flags++) {
       surge_neuron_spec spec = default_spec();
       spec.reset = flags & 1 ? SURGE_RESET_SOFT : SURGE_RESET_HARD;
       spec.granularity = flags & 2 ? SURGE_PER_CHANNEL : SURGE_PER_LAYER;
       spec.decay_learned = true;
       surge_map many = map_of(32, 32, 16, (surge_layout)(k % 2));
+      if (k == PROBLEM_SIZES + 2)
+        many = map_of(18, 19, 129, SURGE_CHANNELS_LAST);
       problem p =
           problem_create(&spec, k < PROBLEM_SIZES ? problem_sizes[k].map : many,
                          2, k < PROBLEM_SIZES ? problem_sizes[k].N : 5, 1,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "tests/support/neuron_compare.h"
+#include "tests/support/neuron_problem.h"
 
 /* Under the rule `norm` the first step has a width of its own; it must not
  * reach the steps that are taken together with it. */
@@ -73,6 +74,29 @@ Test(neuron_pieces, unequal_lengths) {
                  channel ? "channel" : "layer");
         problem_check(&p);
       }
+}
+
+/* Two inputs without any other option, which a backend may take another way
+ * than with; both gradients, or one that serves both. */
+Test(neuron_pieces, two_inputs_and_nothing_else) {
+  static const int32_t steps[] = {1, 2, 3, 4, 7, 8, 16, 17};
+  for (size_t k = 0; k < sizeof steps / sizeof *steps; k++)
+    for (int how = 0; how < 6; how++) {
+      surge_neuron_spec spec = default_spec();
+      spec.family = (surge_family)how;
+      spec.granularity = how & 1 ? SURGE_PER_CHANNEL : SURGE_PER_LAYER;
+      spec.reset = how & 2 ? SURGE_RESET_SOFT : SURGE_RESET_HARD;
+      spec.detach_reset = how & 4;
+      problem p = problem_create(&spec, map_of(5, 7, 8, SURGE_BLOCKED8),
+                                 steps[k], 3, 2, FEED_NORMALISED,
+                                 how & 1 ? FEED_NORMALISED : FEED_PLAIN,
+                                 (uint64_t)(100 * k));
+      p.want_da[1] = how < 3;
+      p.mode[0] = how & 2 ? SURGE_ADD : SURGE_WRITE;
+      snprintf(p.name, sizeof p.name, "two inputs, T %d, case %d", steps[k],
+               how);
+      problem_check(&p);
+    }
 }
 
 /* u = 500 + uniform in [-1, 1): the mean is 900 times the deviation, so sums

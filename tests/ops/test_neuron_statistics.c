@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "tests/support/neuron_compare.h"
+#include "tests/support/neuron_problem.h"
 
 /* ======================================================================== *
  *  PDA

@@ -9,11 +9,14 @@
 #include <string.h>
 
 #include "tests/ref64/norm.h"
+#include "tests/support/support.h"
 #include "tests/support/values.h"
 
-/* Longest chain of float additions behind a moment: 16 fours of a lane's 64
- * elements, 2 within a four, 3 rows that fill no four, 6 foldings; and the
- * rounding of a deviation. */
+/* Longest chain of float additions behind a moment, on the CPU: 16 fours of a
+ * lane's 64 elements, 2 within a four, 3 rows that fill no four, 6 foldings; and
+ * the rounding of a deviation. A device adds trees of 8, depth 3, about a centre
+ * within the values' range, at most 3^.5 deviations off: (3 + 3)*4 roundings of
+ * a variance. */
 #define DEPTH 28
 
 typedef struct norm_case {
@@ -58,7 +61,7 @@ typedef struct problem {
 static problem problem_create(const norm_case *c) {
   size_t C = (size_t)c->map.c;
   problem p = {.c = c, .C = C};
-  p.ref = (ref_norm){.map = c->map, .T = c->T, .N = c->N,
+  p.ref = (ref_norm){.map = test_map(c->map), .T = c->T, .N = c->N,
                      .is_static = c->is_static, .alpha_theta = (double)0.7f,
                      .eps = (double)1e-5f, .momentum = (double)0.1f};
   p.elements = ref_norm_elements(&p.ref);
@@ -125,9 +128,10 @@ static forward run_forward(const problem *p, int threads, bool training,
       .running_var = f.out[RUNNING_VAR].device,
       .z = training ? z.device : NULL, .gamma = gamma.device,
       .beta = beta.device, .step_scale = p->c->tebn ? k.device : NULL,
-      .fault = TEST_AS(f.out[FAULT], surge_fault), .map = p->c->map,
+      .fault = TEST_AS(f.out[FAULT], surge_fault), .map = p->ref.map,
       .T = p->c->T, .N = p->c->N, .layer = 7, .is_static = p->c->is_static,
-      .training = training, .alpha_theta = .7f, .eps = 1e-5f, .momentum = .1f};
+      .training = training,
+      .alpha_theta = (float)p->ref.alpha_theta, .eps = 1e-5f, .momentum = .1f};
   size_t bytes = backend->norm_workspace(context, &a);
   test_buffer workspace = test_poisoned(context, bytes / sizeof(float));
   a.workspace = training ? workspace.device : NULL;
@@ -226,13 +230,13 @@ Test(norm, integer_moments_are_exact) {
       {"wide", {2, 1, 2048, SURGE_CHANNELS_LAST}, 3, 64, false, false, 0}};
   for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
     problem p = problem_create(&whole[i]);
-    size_t map = surge_map_elements(&whole[i].map);
+    size_t map = surge_map_elements(&p.ref.map), *seen = calloc(p.C, sizeof *seen);
     for (size_t e = 0; e < p.elements; e++) {
-      int32_t c = surge_channel_of(&whole[i].map, e % map);
-      size_t period = whole[i].map.layout == SURGE_BLOCKED8 ? 8 : p.C;
+      int32_t c = surge_channel_of(&p.ref.map, e % map);
       float k = (float)(1 + c % 3), m = (float)(c % 16 - 4);
-      p.z[e] = e / period % 2 ? m + k : m - k;
+      p.z[e] = seen[c]++ % 2 ? m + k : m - k;
     }
+    free(seen);
     forward f = run_forward(&p, 2, true, 0);
     float *mean = test_download(&f.out[MEAN], "mean");
     float *var = test_download(&f.out[RUNNING_VAR], "running_var");
@@ -247,6 +251,34 @@ Test(norm, integer_moments_are_exact) {
     }
     free(mean);
     free(var);
+    forward_free(&f);
+    problem_free(&p);
+  }
+}
+
+/* Rows of integers, from one to many blocks: the answer is a quotient, each
+ * statistic one rounding from it, so that one row more or less would show. */
+Test(norm, sums_of_integer_rows_lose_none) {
+  static const int32_t rows[] = {1, 511, 512, 513, 1 << 20};
+  for (size_t i = 0; i < 10; i++) {
+    norm_case c = {"rows", {1, 1, i % 2 ? 3 : 4, SURGE_CHANNELS_LAST}, 1,
+                   rows[i / 2], false, false, 0};
+    problem p = problem_create(&c);
+    for (size_t e = 0; e < p.elements; e++)
+      p.z[e] = (float)(1 + (e / p.C * 5 + e % p.C) % 7);
+    double *z = test_widened(p.z, p.elements);
+    forward f = run_forward(&p, 2, true, 0);
+    ref_norm_result r = ref_norm_forward(&p.ref, z, p.wide_mean, p.wide_var);
+    double *wanted[] = {r.mean, r.rstd, r.running_var};
+    const int output[] = {MEAN, RSTD, RUNNING_VAR};
+    for (size_t k = 0; k < 3; k++) {
+      double bound[4];
+      for (size_t j = 0; j < p.C; j++) bound[j] = 0x1.001p-24 * wanted[k][j];
+      test_expect_near(c.name, output_name[output[k]], &f.out[output[k]],
+                       wanted[k], bound);
+    }
+    free(z);
+    ref_norm_result_free(&r);
     forward_free(&f);
     problem_free(&p);
   }
@@ -285,7 +317,7 @@ Test(norm, constant_channels_have_variance_zero) {
   float *level = test_random(7, p.C, -2000, 2000);
   for (size_t c = 0; c < p.C; c++) p.running_var[c] = 0;
   for (size_t e = 0; e < p.elements; e++)
-    p.z[e] = level[surge_channel_of(&flat.map, e % (13 * 11 * 64))];
+    p.z[e] = level[surge_channel_of(&p.ref.map, e % (13 * 11 * 64))];
   forward f = run_forward(&p, 2, true, 0);
   float *mean = test_download(&f.out[MEAN], "mean");
   float *var = test_download(&f.out[RUNNING_VAR], "running_var");
@@ -412,8 +444,8 @@ static backward run_backward(const problem *p, const upstream *up, int threads,
       .da = in_place ? b.out[DZ].device : in[0].device, .z = in[1].device,
       .mean = in[2].device, .rstd = in[3].device, .gamma = in[4].device,
       .beta = in[5].device, .step_scale = p->c->tebn ? in[6].device : NULL,
-      .sums = in[7].device, .map = p->c->map, .T = p->c->T, .N = p->c->N,
-      .is_static = p->c->is_static, .alpha_theta = .7f};
+      .sums = in[7].device, .map = p->ref.map, .T = p->c->T, .N = p->c->N,
+      .is_static = p->c->is_static, .alpha_theta = (float)p->ref.alpha_theta};
   cr_assert_eq(test_backend()->norm_backward(context, &a), SURGE_OK, "%s",
                surge_last_error());
   for (size_t i = 0; i < sizeof in / sizeof *in; i++) test_release(&in[i]);
@@ -461,6 +493,51 @@ Test(norm, backward_gives_the_reference) {
     upstream_free(&up);
     problem_free(&p);
   }
+}
+
+/* Overwrites with small integers, some of them 0. */
+static void make_integers(float *values, double *wide, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    values[i] = (float)((i * 5 + i / 7) % 7) - 3;
+    if (wide) wide[i] = (double)values[i];
+  }
+}
+
+/* Integers: dp adds up all channels, dgamma and dbeta all steps, each once. */
+static void expect_exact_sums(int32_t T, int32_t C) {
+  norm_case c = {"integers", {1, 1, C, SURGE_CHANNELS_LAST}, T, 1, false, true,
+                 0};
+  problem p = problem_create(&c);
+  upstream up = upstream_create(&p);
+  p.ref.alpha_theta = 2; /* integers stay integers */
+  make_integers(p.gamma, (double *)(uintptr_t)p.ref.gamma, p.C);
+  make_integers(p.beta, (double *)(uintptr_t)p.ref.beta, p.C);
+  make_integers(p.step_scale, (double *)(uintptr_t)p.ref.step_scale, (size_t)T);
+  make_integers(up.sums, up.wide_sums, p.Tk * 2 * p.C);
+  ref_norm_gradient g = ref_norm_backward(&p.ref, p.wide_z, up.wide_mean,
+                                          up.wide_rstd, up.wide_sums,
+                                          up.wide_da);
+  backward b = run_backward(&p, &up, 2, false);
+  double *wanted[] = {g.dgamma, g.dbeta, g.dstep_scale};
+  for (int k = 0; k < 3; k++) {
+    size_t count = b.out[DGAMMA + k].count;
+    double *none = calloc(count, sizeof *none);
+    for (size_t i = 0; i < count; i++)
+      wanted[k][i] = (double)((float)wanted[k][i] + BEFORE);
+    test_expect_near(c.name, gradient_name[DGAMMA + k], &b.out[DGAMMA + k],
+                     wanted[k], none);
+    free(none);
+  }
+  backward_free(&b);
+  ref_norm_gradient_free(&g);
+  upstream_free(&up);
+  problem_free(&p);
+}
+
+Test(norm, gradients_of_integers_are_exact) {
+  static const int32_t sizes[] = {1, 511, 512, 513, 1 << 20};
+  for (size_t i = 0; i < 5; i++) expect_exact_sums(2, sizes[i]);
+  for (size_t i = 0; i < 4; i++) expect_exact_sums(sizes[i], 5);
 }
 
 Test(norm, backward_has_the_same_bits_with_one_thread_and_again) {

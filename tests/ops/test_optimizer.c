@@ -12,6 +12,10 @@
 static const size_t sizes[] = {1, 3, 17, 4096, 4099, 100003};
 #define SIZES (sizeof sizes / sizeof *sizes)
 
+/* Of reductions whose answer is exact: about a block, and many blocks. */
+static const size_t sums[] = {1, 511, 512, 513, 1 << 20, (1 << 21) + 5};
+#define SUMS (sizeof sums / sizeof *sums)
+
 /* --- gradient norm ----------------------------------------------------------- */
 
 typedef struct norm_outcome {
@@ -19,18 +23,20 @@ typedef struct norm_outcome {
   surge_fault fault;
 } norm_outcome;
 
-static norm_outcome run_norm(const float *g, size_t count, float max_norm,
-                             int threads, surge_fault fault) {
+/* Of `count` elements behind the first `skip`. */
+static norm_outcome run_norm_behind(const float *g, size_t skip, size_t count,
+                                    float max_norm, int threads,
+                                    surge_fault fault) {
   const surge_backend *backend = test_backend();
   surge_context *context = test_context(threads);
-  test_buffer gradient = test_copied(context, g, count);
+  test_buffer gradient = test_copied(context, g, skip + count);
   test_buffer out = test_poisoned(context, 2);
   test_buffer state = test_object(context, &fault, sizeof fault);
   size_t bytes = backend->gradient_norm_workspace(count);
   test_buffer workspace = test_poisoned(context, bytes / sizeof(float));
   surge_gradient_norm a = {.norm = out.device, .clip = out.device + 1,
                            .fault = TEST_AS(state, surge_fault),
-                           .g = gradient.device, .count = count,
+                           .g = gradient.device + skip, .count = count,
                            .max_norm = max_norm, .layer = 6,
                            .workspace = workspace.device};
   cr_assert_eq(backend->gradient_norm(context, &a), SURGE_OK, "%s",
@@ -48,6 +54,11 @@ static norm_outcome run_norm(const float *g, size_t count, float max_norm,
   test_release(&workspace);
   backend->close(context);
   return o;
+}
+
+static norm_outcome run_norm(const float *g, size_t count, float max_norm,
+                             int threads, surge_fault fault) {
+  return run_norm_behind(g, 0, count, max_norm, threads, fault);
 }
 
 Test(gradient_norm, gives_the_reference_with_any_threads) {
@@ -74,7 +85,34 @@ Test(gradient_norm, gives_the_reference_with_any_threads) {
   }
 }
 
-/* Integers: each element counts once. Huge and tiny squares stay in range. */
+/* Integers: each element counts once, also where none is aligned to 16 bytes
+ * (`skip` elements behind the start, which are NaN). */
+Test(gradient_norm, sums_of_integers_are_exact) {
+  for (size_t i = 0; i < SUMS; i++)
+    for (size_t skip = 0; skip < 2; skip++) {
+      float *g = malloc((sums[i] + skip) * sizeof *g);
+      double squares = 0;
+      g[0] = NAN;
+      for (size_t k = 0; k < sums[i]; k++) {
+        g[skip + k] = (float)(k % 7) - 3;
+        squares += pow((double)g[skip + k], 2);
+      }
+      norm_outcome o = run_norm_behind(g, skip, sums[i], 0, 2, 0);
+      cr_expect_eq(o.norm, (float)sqrt(squares), "%zu + %zu: norm %.9g", skip,
+                   sums[i], (double)o.norm);
+      free(g);
+    }
+}
+
+/* An arena may have no parameter of a group. */
+Test(gradient_norm, of_nothing_is_zero) {
+  float g[1] = {NAN};
+  norm_outcome o = run_norm_behind(g, 1, 0, 1, 2, 0);
+  cr_expect(o.norm == 0 && o.clip == 1 && o.fault == 0, "norm %g, clip %g",
+            (double)o.norm, (double)o.clip);
+}
+
+/* Huge and tiny squares stay in range. */
 Test(gradient_norm, plain_answers_are_exact) {
   float *g = test_random(0, 65536 * 4, 0, 1);
   for (size_t i = 0; i < 65536 * 4; i++) g[i] = i % 2 ? 3 : -3;
@@ -130,6 +168,7 @@ typedef struct update_state {
   surge_context *context;
   test_buffer w, m, v;
   surge_fault fault;
+  size_t skip; /* elements before the group, which must stay as they are     */
 } update_state;
 
 static update_state state_create(size_t count, int threads) {
@@ -137,7 +176,7 @@ static update_state state_create(size_t count, int threads) {
   float *w = test_random(31, count, -1, 1);
   update_state s = {context, test_copied(context, w, count),
                     test_filled(context, count, 0),
-                    test_filled(context, count, 0), 0};
+                    test_filled(context, count, 0), 0, 0};
   free(w);
   return s;
 }
@@ -156,21 +195,22 @@ static float *gradient_of(int t, size_t count) {
 /* Step t = 1, 2, ... on the device. */
 static void run_update(const update_case *c, update_state *s, int t) {
   surge_context *context = s->context;
-  size_t count = s->w.count;
-  float *values = gradient_of(t, count);
+  size_t skip = s->skip, count = s->w.count - skip;
+  float *values = gradient_of(t, s->w.count);
   surge_step step = test_step(1, 0);
   step.learning_rate[GROUP] = LR;
   step.adam_scale1[GROUP] = (float)(1 / (1 - pow((double).9f, t)));
   step.adam_scale2[GROUP] = (float)(1 / (1 - pow((double).999f, t)));
-  test_buffer g = test_copied(context, values, count);
+  test_buffer g = test_copied(context, values, s->w.count);
   test_buffer clip = test_filled(context, 1, c->clip);
   test_buffer block = test_object(context, &step, sizeof step);
   test_buffer fault = test_object(context, &s->fault, sizeof s->fault);
-  surge_sgd sgd = {s->w.device, s->m.device, g.device,
+  surge_sgd sgd = {s->w.device + skip, s->m.device + skip, g.device + skip,
                    c->clip > 0 ? clip.device : NULL, TEST_AS(block, surge_step),
                    TEST_AS(fault, surge_fault), count, GROUP, c->momentum,
                    c->weight_decay, c->nesterov};
-  surge_adam adam = {s->w.device, s->m.device, s->v.device, g.device,
+  surge_adam adam = {s->w.device + skip, s->m.device + skip,
+                     s->v.device + skip, g.device + skip,
                      c->clip > 0 ? clip.device : NULL,
                      TEST_AS(block, surge_step), TEST_AS(fault, surge_fault),
                      count, GROUP, .9f, .999f, 1e-8f, c->weight_decay,
@@ -261,6 +301,31 @@ Test(update, has_the_same_bits_with_one_thread) {
   }
 }
 
+/* A group may begin anywhere in its arena: the same bits as aligned, and not
+ * one before it. Nor need there be one parameter in it. */
+Test(update, a_group_begins_and_ends_anywhere) {
+  enum { COUNT = 4099 };
+  for (size_t i = 0; i < UPDATES; i++)
+    for (size_t skip = 1; skip <= COUNT; skip += COUNT - 1) {
+      update_state all = state_create(COUNT, 2), part = state_create(COUNT, 2);
+      update_state none = state_create(COUNT, 2);
+      part.skip = skip;
+      run_update(&updates[i], &all, 1);
+      run_update(&updates[i], &part, 1);
+      float *x = test_download(&all.w, "w"), *y = test_download(&part.w, "w");
+      float *z = test_download(&none.w, "w");
+      cr_expect(!memcmp(y, z, skip * sizeof *y), "%s, %zu: written before",
+                updates[i].name, skip);
+      cr_expect(!memcmp(y + skip, x + skip, (COUNT - skip) * sizeof *y),
+                "%s, %zu: other bits", updates[i].name, skip);
+      float *lists[] = {x, y, z};
+      for (size_t k = 0; k < 3; k++) free(lists[k]);
+      state_free(&all);
+      state_free(&part);
+      state_free(&none);
+    }
+}
+
 Test(update, a_fault_leaves_everything_as_it_was) {
   for (size_t i = 0; i < UPDATES; i++) {
     update_state still = state_create(4099, 2), fresh = state_create(4099, 2);
@@ -302,27 +367,28 @@ Test(update, wrong_arguments_are_refused_by_name) {
 /* --- counting ------------------------------------------------------------------ */
 
 Test(count_nonzero, counts_each_element_once) {
-  for (size_t i = 0; i < SIZES; i++)
+  for (size_t i = 0; i < SIZES + SUMS; i++)
     for (int threads = 1; threads <= 2; threads++) {
+      size_t size = i < SIZES ? sizes[i] : sums[i - SIZES];
       surge_context *context = test_context(threads);
-      float *x = test_random(51, sizes[i], -1, 1);
+      float *x = test_random(51, size, -1, 1);
       uint64_t wanted = 1000, found = 1000;
-      for (size_t k = 0; k < sizes[i]; k++) {
+      for (size_t k = 0; k < size; k++) {
         if (x[k] < .5f) x[k] = k % 2 ? 0.0f : -0.0f;
         wanted += x[k] != 0.0f;
       }
-      if (sizes[i] > 1) { /* NaN and subnormal numbers are not 0 */
+      if (size > 1) { /* NaN and subnormal numbers are not 0 */
         wanted += (uint64_t)(x[0] == 0.0f) + (x[1] == 0.0f);
         x[0] = NAN;
         x[1] = 0x1p-149f;
       }
-      test_buffer values = test_copied(context, x, sizes[i]);
+      test_buffer values = test_copied(context, x, size);
       test_buffer count = test_object(context, &found, sizeof found);
       surge_count_nonzero a = {TEST_AS(count, uint64_t), values.device,
-                               sizes[i]};
+                               size};
       cr_assert_eq(test_backend()->count_nonzero(context, &a), SURGE_OK);
       test_object_back(&count, &found, "nonzero");
-      cr_expect_eq(found, wanted, "%zu: wanted %llu, found %llu", sizes[i],
+      cr_expect_eq(found, wanted, "%zu: wanted %llu, found %llu", size,
                    (unsigned long long)wanted, (unsigned long long)found);
       free(x);
       test_release(&values);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "tests/ref64/layers.h"
+#include "tests/support/support.h"
 #include "tests/support/refused.h"
 #include "tests/support/values.h"
 
@@ -50,8 +51,9 @@ static problem problem_create(const pool_case *c, bool integers) {
   int32_t h = (c->in.h - c->kernel) / c->stride + 1;
   int32_t w = (c->in.w - c->kernel) / c->stride + 1;
   problem p = {.c = c,
-               .pool = {.in = c->in,
-                        .out = {h, w, c->in.c, c->in.layout},
+               .pool = {.in = test_map(c->in),
+                        .out = test_map((surge_map){h, w, c->in.c,
+                                                    c->in.layout}),
                         .kernel = c->kernel,
                         .stride = c->stride,
                         .images = c->images}};

@@ -46,7 +46,7 @@ problem problem_create(const surge_neuron_spec *spec, surge_map map, int32_t T,
                        int32_t N, int inputs, int feed0, int feed1,
                        uint64_t seed) {
   problem p = {.spec = *spec,
-               .map = map,
+               .map = test_map(map),
                .T = T,
                .N = N,
                .inputs = inputs,

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 surge_recipe run_recipe(const char *yaml, const char *override) {
   surge_recipe recipe;
@@ -12,11 +13,21 @@ surge_recipe run_recipe(const char *yaml, const char *override) {
   surge_status status =
       surge_recipe_parse(&recipe, "test.yaml", yaml, strlen(yaml), overrides);
   cr_assert_eq(status, SURGE_OK, "%s", surge_last_error());
+  run_find_data(&recipe.data);
   return recipe;
+}
+
+void run_find_data(struct surge_data_recipe *data) {
+  const char *folder = getenv("SURGE_TEST_DATA");
+  char path[SURGE_PATH];
+  if (!folder) return;
+  snprintf(path, sizeof path, "%.900s/%s", folder, data->set);
+  if (access(path, R_OK) == 0) strcpy(data->path, path);
 }
 
 void run_needs_data(void) {
   struct surge_data_recipe data = {.set = "fashion_mnist"};
+  run_find_data(&data);
   if (surge_dataset_probe(&data) != SURGE_OK)
     cr_skip_test("skipped: %s", surge_last_error());
 }

@@ -1,6 +1,7 @@
 /* run.h - what tests of whole runs share: recipes from text, runs in temporary
- * folders, checkpoints compared to the bit. They train on Fashion-MNIST of the
- * Debian package; where it is missing the test is skipped by name. */
+ * folders, checkpoints compared to the bit. They train on Fashion-MNIST, in
+ * SURGE_TEST_DATA or of the Debian package; where it is missing the test is
+ * skipped by name. */
 #ifndef SURGE_TESTS_RUN_H
 #define SURGE_TESTS_RUN_H
 
@@ -8,6 +9,9 @@
 
 /* A recipe from YAML text, with up to one override or NULL. */
 surge_recipe run_recipe(const char *yaml, const char *override);
+
+/* Makes data->path the set's folder in SURGE_TEST_DATA, where that has one. */
+void run_find_data(struct surge_data_recipe *data);
 
 /* Skips the calling test unless Fashion-MNIST is there. */
 void run_needs_data(void);

@@ -11,12 +11,21 @@
 #define CANARY_BYTES 64
 static const uint8_t canary = 0xA5;
 
+#ifdef SURGE_TEST_CUDA
+const surge_backend *test_backend(void) { return &surge_cuda; }
+#else
 const surge_backend *test_backend(void) { return &surge_cpu; }
+#endif
+
+surge_map test_map(surge_map map) {
+  if (test_backend() != &surge_cpu) map.layout = SURGE_CHANNELS_LAST;
+  return map;
+}
 
 surge_context *test_context(int threads) {
   surge_context *context = NULL;
   surge_context_options options = {
-      .threads = threads, .deterministic = true, .workspace = (size_t)64 << 20};
+      .threads = threads, .deterministic = true, .workspace = (size_t)16 << 20};
   cr_assert_eq(test_backend()->open(&context, &options), SURGE_OK, "%s",
                surge_last_error());
   return context;

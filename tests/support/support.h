@@ -11,6 +11,10 @@
 const surge_backend *test_backend(void);
 surge_context *test_context(int threads);
 
+/* The map as the backend under test can have it: blocks of channels are the
+ * CPU's alone, a device takes the case channels last. */
+surge_map test_map(surge_map map);
+
 /* A float array on the device with canaries before and after. */
 typedef struct test_buffer {
   float *device;   /* hand this to the op */

@@ -1,0 +1,119 @@
+/* input.cu - images and rates become the network's input; who draws which
+ * number stands in kernels/shared/input.h.
+ *
+ * Bytes, for N maps of E elements:
+ *   augment   reads E N bytes of image, writes 4 E N
+ *   poisson   reads 4 E N (T times, from the cache), writes 4 T E N */
+#include <surge/data.h>
+
+#include "kernels/cuda/check.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/vector.h"
+#include "kernels/shared/input.h"
+
+/* --- augment --------------------------------------------------------------- */
+
+/* The host's arrays of a call, handed over by value. */
+typedef struct channel_scales {
+  float mean[SURGE_MAX_CHANNELS], std[SURGE_MAX_CHANNELS];
+} channel_scales;
+
+/* Selects, not an index: arguments that are indexed would go to memory. */
+static __device__ float scale_of(const float *scales, size_t c) {
+  float scale = scales[0];
+#pragma unroll
+  for (size_t k = 1; k < SURGE_MAX_CHANNELS; k++)
+    scale = c == k ? scales[k] : scale;
+  return scale;
+}
+
+/* V neighbouring elements of an image's map. */
+template <int V>
+__global__ void augment_kernel(surge_augment a, channel_scales scales,
+                               size_t items) {
+  size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
+  if (i >= items) return;
+  size_t per_image = surge_map_elements(&a.map) / V, n = i / per_image;
+  size_t C = (size_t)a.map.c, W = (size_t)a.map.w;
+  const uint8_t *image = surge_augment_image(&a, n);
+  surge_crop crop = {0, 0, false};
+  if (a.training)
+    crop = surge_crop_draw(a.step, a.sample[n], a.crop_pad, a.flip);
+  surge_values<V> x;
+#pragma unroll
+  for (int v = 0; v < V; v++) {
+    size_t element = V * (i % per_image) + (size_t)v, pixel = element / C;
+    size_t c = element % C;
+    x.v[v] = surge_crop_value(
+        image, &a.map, crop, (int32_t)(pixel / W), (int32_t)(pixel % W),
+        (int32_t)c, scale_of(scales.mean, c), scale_of(scales.std, c));
+  }
+  surge_store(a.x + V * i, x);
+}
+
+static surge_status check_channels(const surge_augment *a) {
+  if (a->map.c <= SURGE_MAX_CHANNELS) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_INTERNAL,
+                    "augment: map: wanted at most %d channels, found %d",
+                    SURGE_MAX_CHANNELS, a->map.c);
+}
+
+surge_status surge_cuda_augment(surge_context *context,
+                                const surge_augment *a) {
+  SURGE_TRY(surge_check_augment(a));
+  SURGE_TRY(surge_cuda_check_layout("augment", &a->map));
+  SURGE_TRY(check_channels(a));
+  channel_scales scales = {};
+  for (int32_t c = 0; c < a->map.c; c++) {
+    scales.mean[c] = a->mean[c];
+    scales.std[c] = a->std[c];
+  }
+  size_t elements = surge_map_elements(&a->map);
+  bool wide = elements % 4 == 0 && surge_aligned<4>(a->x);
+  size_t items = (size_t)a->N * (wide ? elements / 4 : elements);
+  SURGE_LAUNCH((wide ? augment_kernel<4> : augment_kernel<1>),
+               surge_cuda_blocks(items, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
+               context->stream, *a, scales, items);
+  return surge_cuda_launched(context, "augment");
+}
+
+/* --- poisson --------------------------------------------------------------- */
+
+/* A thread a quad, whose four elements share a draw; a map's last quad may be
+ * cut short unless V = 4. */
+template <int V>
+__global__ void poisson_kernel(surge_poisson a, size_t items) {
+  size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
+  if (i >= items) return;
+  size_t quads = surge_map_quads(&a.map), q = i % quads, map = i / quads;
+  size_t n = map % (size_t)a.N, t = map / (size_t)a.N;
+  size_t elements = surge_map_elements(&a.map);
+  const float *x = a.x + n * elements;
+  float *s = a.s + map * elements;
+  surge_philox4 draw =
+      surge_philox(a.step->seed, a.step->epoch, SURGE_RANDOM_POISSON,
+                   a.sample[n], (uint32_t)(t * quads + q));
+#pragma unroll
+  for (size_t k = 0; k < 4; k += V) {
+    if (4 * q + k >= elements) break;
+    surge_values<V> value = surge_load<V>(x + 4 * q + k);
+#pragma unroll
+    for (int v = 0; v < V; v++)
+      value.v[v] =
+          surge_uniform(draw.x[k + (size_t)v]) < value.v[v] ? 1.0f : 0.0f;
+    surge_store(s + 4 * q + k, value);
+  }
+}
+
+surge_status surge_cuda_poisson(surge_context *context,
+                                const surge_poisson *a) {
+  SURGE_TRY(surge_check_poisson(a));
+  SURGE_TRY(surge_cuda_check_layout("poisson", &a->map));
+  bool wide = surge_map_elements(&a->map) % 4 == 0 && surge_aligned<4>(a->x) &&
+              surge_aligned<4>(a->s);
+  size_t items = (size_t)a->T * (size_t)a->N * surge_map_quads(&a->map);
+  SURGE_LAUNCH((wide ? poisson_kernel<4> : poisson_kernel<1>),
+               surge_cuda_blocks(items, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
+               context->stream, *a, items);
+  return surge_cuda_launched(context, "poisson");
+}

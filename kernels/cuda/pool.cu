@@ -1,0 +1,213 @@
+/* pool.cu - average and maximum pooling; see backend.h.
+ *
+ * Forward: a thread a window, V channels. Backward: a thread a pixel of dx,
+ * which gathers from the windows that hold it in their order, so that each
+ * element is written once and the bits are those of the CPU's scatter. The
+ * maximum is found anew for each pixel of a window: kernel^2 reads of x, all
+ * but the first from the cache.
+ * Bytes, b those of an element, I and O elements of in and out:
+ *   average   forward reads b I, writes b O; backward reads b O, writes b I
+ *   maximum   the same, and backward reads x, b I
+ *   SURGE_ADD reads dx too, b I */
+#include "kernels/cuda/check.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/vector.h"
+
+/* Where a thread's V channels lie in maps of images. */
+typedef struct pool_place {
+  size_t image;
+  int32_t y, x;
+  size_t channel;
+} pool_place;
+
+static __device__ size_t thread_index(void) {
+  return blockIdx.x * (size_t)blockDim.x + threadIdx.x;
+}
+
+/* Place of item i, V channels an item. */
+template <int V>
+static __device__ pool_place place_of(const surge_map *map, size_t i) {
+  size_t columns = (size_t)map->c / V, w = (size_t)map->w, h = (size_t)map->h;
+  size_t pixel = i / columns, row = pixel / w;
+  pool_place p = {row / h, (int32_t)(row % h), (int32_t)(pixel % w),
+                  V * (i % columns)};
+  return p;
+}
+
+/* Index of pixel (y, x) of a place's image, at its channel. */
+static __device__ size_t index_of(const surge_map *map, const pool_place &p,
+                                  int32_t y, int32_t x) {
+  size_t row = p.image * (size_t)map->h + (size_t)y;
+  return (row * (size_t)map->w + (size_t)x) * (size_t)map->c + p.channel;
+}
+
+/* --- one window ----------------------------------------------------------- */
+
+/* Mean of window (y, x) of out, row by row, so that errors grow with 2*kernel,
+ * not with kernel^2. */
+template <int V>
+static __device__ surge_values<V> window_mean(const surge_pool &a,
+                                              const pool_place &p) {
+  surge_values<V> sum = {};
+  for (int32_t ky = 0; ky < a.kernel; ky++) {
+    surge_values<V> row = {};
+    for (int32_t kx = 0; kx < a.kernel; kx++) {
+      surge_values<V> x = surge_load<V>(
+          a.x + index_of(&a.in, p, p.y * a.stride + ky, p.x * a.stride + kx));
+#pragma unroll
+      for (int v = 0; v < V; v++) row.v[v] += x.v[v];
+    }
+#pragma unroll
+    for (int v = 0; v < V; v++) sum.v[v] += row.v[v];
+  }
+#pragma unroll
+  for (int v = 0; v < V; v++) sum.v[v] /= (float)(a.kernel * a.kernel);
+  return sum;
+}
+
+/* The maximum of V channels of a window, and which pixel (row-major) has it
+ * first. */
+template <int V>
+struct maxima {
+  surge_values<V> best;
+  int32_t where[V];
+};
+
+/* Of window (oy, ox). NaN beats every number, as in PyTorch: a fault must not
+ * vanish. */
+template <int V>
+static __device__ maxima<V> window_maximum(const surge_pool &a,
+                                           const pool_place &p, int32_t oy,
+                                           int32_t ox) {
+  maxima<V> m = {};
+  m.best =
+      surge_load<V>(a.x + index_of(&a.in, p, oy * a.stride, ox * a.stride));
+  for (int32_t ky = 0; ky < a.kernel; ky++)
+    for (int32_t kx = 0; kx < a.kernel; kx++) {
+      surge_values<V> x = surge_load<V>(
+          a.x + index_of(&a.in, p, oy * a.stride + ky, ox * a.stride + kx));
+#pragma unroll
+      for (int v = 0; v < V; v++) {
+        bool beats = x.v[v] > m.best.v[v] || isnan(x.v[v]);
+        m.best.v[v] = beats ? x.v[v] : m.best.v[v];
+        m.where[v] = beats ? ky * a.kernel + kx : m.where[v];
+      }
+    }
+  return m;
+}
+
+/* --- forward --------------------------------------------------------------- */
+
+template <int V, bool maximum>
+__global__ void forward_kernel(surge_pool a, size_t items) {
+  size_t i = thread_index();
+  if (i >= items) return;
+  pool_place p = place_of<V>(&a.out, i);
+  surge_values<V> y;
+  if (maximum)
+    y = window_maximum<V>(a, p, p.y, p.x).best;
+  else
+    y = window_mean<V>(a, p);
+  surge_store(a.y + V * i, y);
+}
+
+/* --- backward -------------------------------------------------------------- */
+
+/* First and last window along one side that hold pixel `at`, of `out`; none
+ * where the first is behind the last. */
+static __device__ int32_t first_window(const surge_pool &a, int32_t at) {
+  return at < a.kernel ? 0 : (at - a.kernel) / a.stride + 1;
+}
+
+static __device__ int32_t last_window(const surge_pool &a, int32_t at,
+                                      int32_t out) {
+  return at / a.stride < out ? at / a.stride : out - 1;
+}
+
+/* What window (oy, ox) gives to pixel p. */
+template <int V, bool maximum>
+static __device__ surge_values<V> share_of(const surge_pool &a,
+                                           const pool_place &p, int32_t oy,
+                                           int32_t ox) {
+  surge_values<V> dy = surge_load<V>(a.dy + index_of(&a.out, p, oy, ox));
+  if (maximum) {
+    maxima<V> m = window_maximum<V>(a, p, oy, ox);
+    int32_t own = (p.y - oy * a.stride) * a.kernel + p.x - ox * a.stride;
+#pragma unroll
+    for (int v = 0; v < V; v++) dy.v[v] = m.where[v] == own ? dy.v[v] : 0.0f;
+  } else {
+#pragma unroll
+    for (int v = 0; v < V; v++) dy.v[v] /= (float)(a.kernel * a.kernel);
+  }
+  return dy;
+}
+
+template <int V, bool maximum>
+__global__ void backward_kernel(surge_pool a, size_t items) {
+  size_t i = thread_index();
+  if (i >= items) return;
+  pool_place p = place_of<V>(&a.in, i);
+  surge_values<V> dx = {};
+  if (a.mode == SURGE_ADD) dx = surge_load<V>(a.dx + V * i);
+  int32_t last_y = last_window(a, p.y, a.out.h);
+  int32_t last_x = last_window(a, p.x, a.out.w);
+  for (int32_t oy = first_window(a, p.y); oy <= last_y; oy++)
+    for (int32_t ox = first_window(a, p.x); ox <= last_x; ox++) {
+      surge_values<V> share = share_of<V, maximum>(a, p, oy, ox);
+#pragma unroll
+      for (int v = 0; v < V; v++) dx.v[v] += share.v[v];
+    }
+  surge_store(a.dx + V * i, dx);
+}
+
+/* --- ops ------------------------------------------------------------------- */
+
+/* Queues `wide` or `narrow` over the elements of images of `map`. */
+typedef void pool_kernel(surge_pool, size_t);
+
+static surge_status queue(surge_context *context, const char *op,
+                          const surge_pool *a, const surge_map *map,
+                          pool_kernel *wide, pool_kernel *narrow) {
+  SURGE_TRY(surge_cuda_check_layout(op, &a->in));
+  size_t elements = a->images * surge_map_elements(map);
+  bool whole = map->c % 4 == 0 && surge_aligned<4>(a->x) &&
+               surge_aligned<4>(a->y) && surge_aligned<4>(a->dx) &&
+               surge_aligned<4>(a->dy);
+  size_t items = whole ? elements / 4 : elements;
+  SURGE_LAUNCH((whole ? wide : narrow),
+               surge_cuda_blocks(items, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
+               context->stream, *a, items);
+  return surge_cuda_launched(context, op);
+}
+
+surge_status surge_cuda_avgpool_forward(surge_context *context,
+                                        const surge_pool *a) {
+  const char *op = "avgpool_forward";
+  SURGE_TRY(surge_check_pool_forward(op, a));
+  return queue(context, op, a, &a->out, forward_kernel<4, false>,
+               forward_kernel<1, false>);
+}
+
+surge_status surge_cuda_avgpool_backward(surge_context *context,
+                                         const surge_pool *a) {
+  const char *op = "avgpool_backward";
+  SURGE_TRY(surge_check_pool_backward(op, a));
+  return queue(context, op, a, &a->in, backward_kernel<4, false>,
+               backward_kernel<1, false>);
+}
+
+surge_status surge_cuda_maxpool_forward(surge_context *context,
+                                        const surge_pool *a) {
+  const char *op = "maxpool_forward";
+  SURGE_TRY(surge_check_pool_forward(op, a));
+  return queue(context, op, a, &a->out, forward_kernel<4, true>,
+               forward_kernel<1, true>);
+}
+
+surge_status surge_cuda_maxpool_backward(surge_context *context,
+                                         const surge_pool *a) {
+  const char *op = "maxpool_backward";
+  SURGE_TRY(surge_check_pool_backward(op, a));
+  return queue(context, op, a, &a->in, backward_kernel<4, true>,
+               backward_kernel<1, true>);
+}
