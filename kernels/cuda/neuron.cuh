@@ -356,10 +356,8 @@ struct neuron_steps {
  * anything here, so that all are on their way at once. */
 template <class E, int V, int B>
 static __device__ __forceinline__ void load_steps(pack<V> (&steps)[B],
-                                                  const float *first,
-                                                  size_t stride,
+                                                  const E *from, size_t stride,
                                                   int32_t count) {
-  const E *from = reinterpret_cast<const E *>(first);
 #pragma unroll
   for (int k = 0; k < B; k++)
     if (k < count) steps[k] = load<V>(from + (size_t)k * stride);
@@ -375,8 +373,8 @@ static __device__ __forceinline__ void load_inputs(neuron_steps<V, B> &steps,
   for (int which = 0; which < neuron_inputs(level); which++) {
     if (!has_input(a, which)) continue;
     size_t stride = a.input[which].is_static ? 0 : M;
-    const float *z = a.input[which].z;
-    load_steps<E>(steps.z[which], z + (size_t)t * stride + at, stride, count);
+    const E *z = (const E *)a.input[which].z + (size_t)t * stride + at;
+    load_steps(steps.z[which], z, stride, count);
   }
 }
 

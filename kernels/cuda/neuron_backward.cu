@@ -200,7 +200,7 @@ static __device__ __forceinline__ void deliver(adjoint<V> &own,
     EACH_LANE own.da[which].v[l] += p * g.v[l];
     return;
   }
-  E *to = reinterpret_cast<E *>(a.da[which]) + (size_t)t * M + at;
+  E *to = (E *)a.da[which] + (size_t)t * M + at;
   if (a.mode[which] == SURGE_ADD) {
     pack<V> old = load<V>(to);
     EACH_LANE g.v[l] += old.v[l];
@@ -211,7 +211,7 @@ static __device__ __forceinline__ void deliver(adjoint<V> &own,
 /* --- after the steps --------------------------------------------------------- */
 
 /* dL/dv_in, and the gradients of static inputs, which are sums over steps. */
-template <int V, int level>
+template <class E, int V, int level>
 static __device__ __forceinline__ void deliver_row(
     const adjoint<V> &own, const surge_neuron_backward &a, size_t at) {
   if (a.dv_in) store(a.dv_in + at, own.gv);
@@ -221,11 +221,12 @@ static __device__ __forceinline__ void deliver_row(
         !a.common.input[which].is_static)
       continue;
     pack<V> da = own.da[which];
+    E *to = (E *)a.da[which] + at;
     if (a.mode[which] == SURGE_ADD) {
-      pack<V> old = load<V>(a.da[which] + at);
+      pack<V> old = load<V>(to);
       EACH_LANE da.v[l] = old.v[l] + da.v[l];
     }
-    store(a.da[which] + at, da);
+    store(to, da);
   }
 }
 
@@ -321,7 +322,7 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
       pack<V> gs[B] = {}, u[B] = {};
       int32_t t = chunk * B, count = n.T - t, owned = mine ? count : 0;
       load_inputs<E, V, B, level>(steps, n, cut.M, at, t, owned);
-      load_steps<E>(gs, a.gs + (size_t)t * cut.M + at, cut.M, owned);
+      load_steps(gs, (const E *)a.gs + (size_t)t * cut.M + at, cut.M, owned);
       pack<V> start = v_in;
       if (B == MAX_STEPS && chunk > 0 && mine)
         start = load<V>(work.start + (size_t)(chunk - 1) * cut.M + at);
@@ -359,7 +360,7 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
           share_step_sums(own, a, cut, work, t + k, r == 0);
       }
     }
-    if (mine) deliver_row<V, level>(own, a, at);
+    if (mine) deliver_row<E, V, level>(own, a, at);
   }
   share_all<V, level>(own, a, cut, work);
 }

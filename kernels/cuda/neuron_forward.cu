@@ -250,7 +250,7 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_MORE ? 6 : 1)
   const surge_neuron &n = a.common;
   const float d = n.scalars[SURGE_SCALAR_DECAY];
   const float gain = n.scalars[SURGE_SCALAR_GAIN];
-  E *const s_out = reinterpret_cast<E *>(a.s);
+  E *const s_out = (E *)a.s;
   int32_t channel = neuron_channel<V>();
   bool has_channels = channel < cut.channels;
   neuron_lanes<V> lanes = lanes_at<V, level>(n, has_channels ? channel : 0);
