@@ -9,6 +9,10 @@
  *               M = N*H*W*C neurons, P = 1 or C (granularity). An activation
  *               is [T,N] of a surge_map; a static one (the same image at every
  *               step) is [1,N] of it and is read with a step stride of 0.
+ *   types       maps are fp32 or bf16 (map.type), whole nets of one type; void *
+ *               points to such elements. An op reads them, computes in fp32 and
+ *               rounds once, to nearest even, when it writes. All else is fp32.
+ *               A backend without bf16 is never asked: planning refuses.
  *   pointers    into memory of the context's device, 64-byte aligned at the
  *               start of each tensor, except where "host" is said.
  *   outputs     are overwritten; parameter gradients, metrics and statistics
@@ -99,9 +103,9 @@ typedef struct surge_conv2d_plan surge_conv2d_plan; /* chosen algorithms */
 /* y = conv(x, w) + b over `images` images (T*N, or N for a static input).
  * w is [K, kernel, kernel, C/groups], logical order on every backend. */
 typedef struct surge_conv2d_forward {
-  float *y;             /* [images] of out, overwritten                      */
-  const float *x;       /* [images] of in                                    */
-  const float *w;
+  void *y;              /* [images] of out, overwritten                      */
+  const void *x;        /* [images] of in                                    */
+  const void *w;        /* of in's type                                      */
   const float *b;       /* [K], or NULL without bias                         */
   size_t images;
   void *workspace;
@@ -109,9 +113,9 @@ typedef struct surge_conv2d_forward {
 
 /* dx = transposed convolution of dy: dx = (mode add: dx +) conv^T(dy, w). */
 typedef struct surge_conv2d_backward_data {
-  float *dx;            /* [images] of in, by mode                           */
-  const float *dy;      /* [images] of out                                   */
-  const float *w;
+  void *dx;             /* [images] of in, by mode                           */
+  const void *dy;       /* [images] of out                                   */
+  const void *w;        /* of in's type                                      */
   surge_mode mode;
   size_t images;
   void *workspace;
@@ -121,7 +125,7 @@ typedef struct surge_conv2d_backward_data {
 typedef struct surge_conv2d_backward_weights {
   float *dw;            /* as w, accumulated                                 */
   float *db;            /* [K] accumulated, or NULL without bias             */
-  const float *dy, *x;
+  const void *dy, *x;
   size_t images;
   void *workspace;
 } surge_conv2d_backward_weights;
@@ -129,10 +133,11 @@ typedef struct surge_conv2d_backward_weights {
 /* y = x w^T + b. The features of x are a map, I = H*W*C, in x's own layout;
  * w is [O, H, W, C] in logical order. */
 typedef struct surge_linear {
-  float *y;             /* forward: [images, O] overwritten                  */
-  float *dx;            /* backward_data: [images] of in, by mode            */
+  void *y;              /* forward: [images, O] overwritten                  */
+  void *dx;             /* backward_data: [images] of in, by mode            */
   float *dw, *db;       /* backward_weights: accumulated; db may be NULL     */
-  const float *x, *dy, *w, *b; /* as the direction needs; b may be NULL      */
+  const void *x, *dy, *w; /* as the direction needs; all of in's type        */
+  const float *b;       /* [O], or NULL                                      */
   surge_map in;
   int32_t out;          /* O                                                 */
   surge_mode mode;
@@ -150,10 +155,10 @@ typedef struct surge_linear {
  *   maximum   y = max of the window;        dx = dy to the first maximum in
  *             row-major order (found again from x: nothing is stored)        */
 typedef struct surge_pool {
-  float *y;             /* forward: [images] of out, overwritten             */
-  float *dx;            /* backward: [images] of in, by mode                 */
-  const float *x;       /* forward; backward of maximum                      */
-  const float *dy;      /* backward                                          */
+  void *y;              /* forward: [images] of out, overwritten             */
+  void *dx;             /* backward: [images] of in, by mode                 */
+  const void *x;        /* forward; backward of maximum                      */
+  const void *dy;       /* backward                                          */
   surge_map in, out;    /* the same layout, the same C                       */
   int32_t kernel, stride;
   surge_mode mode;
@@ -179,7 +184,7 @@ typedef struct surge_norm_forward {
   float *scale, *shift; /* [Tk, C], Tk = T with step_scale else 1            */
   float *mean, *rstd;   /* [C], kept for backward                            */
   float *running_mean, *running_var; /* [C], updated when training           */
-  const float *z;       /* [T or 1, N] of map; not read in evaluation        */
+  const void *z;        /* [T or 1, N] of map; not read in evaluation        */
   const float *gamma, *beta; /* [C]                                          */
   const float *step_scale;   /* TEBN's p [T], or NULL                        */
   surge_fault *fault;
@@ -200,10 +205,10 @@ typedef struct surge_norm_forward {
  * For a static z, da already is the sum over t of p[t] da[t], [1, N] of map,
  * and the mean terms count T times. dz may be da. Training statistics only. */
 typedef struct surge_norm_backward {
-  float *dz;            /* as z, overwritten; may alias da                   */
+  void *dz;             /* as z, overwritten; may alias da                   */
   float *dgamma, *dbeta, *dstep_scale; /* accumulated; last NULL unless TEBN */
-  const float *da;      /* as z                                              */
-  const float *z, *mean, *rstd, *gamma, *beta, *step_scale;
+  const void *da, *z;   /* as z                                              */
+  const float *mean, *rstd, *gamma, *beta, *step_scale;
   const float *sums;    /* [Tk, 2, C] from neuron_backward                   */
   surge_map map;
   int32_t T, N;
@@ -240,7 +245,7 @@ typedef struct surge_neuron_scalars {
  * scale is NULL. A second input is added to the first, then the gain of
  * decay_input is applied: x = a0 + a1, current = gain*x. */
 typedef struct surge_neuron_input {
-  const float *z;       /* [T or 1, N] of map                                */
+  const void *z;        /* [T or 1, N] of map                                */
   const float *scale, *shift; /* [Tk, C] or NULL                             */
   const float *mean, *rstd;   /* [C]; backward only, NULL where plain        */
   const float *step_scale;    /* TEBN's p [T]; backward only                 */
@@ -277,7 +282,7 @@ typedef struct surge_neuron {
   int32_t inputs;       /* 1 or 2                                            */
   surge_neuron_input input[2];
   const float *scalars, *width; /* from neuron_scalars                       */
-  const float *v_in;    /* [N] of map, or NULL: 0                            */
+  const float *v_in;    /* [N] of map in fp32, or NULL: 0                    */
   uint32_t layer;       /* index that a fault reports                        */
   void *workspace;      /* neuron_workspace bytes                            */
 } surge_neuron;
@@ -290,9 +295,9 @@ typedef struct surge_neuron {
  * Bytes: reads z and writes s once. */
 typedef struct surge_neuron_forward {
   surge_neuron common;
-  float *s;             /* [T, N] of map, overwritten                        */
-  float *v_out;         /* [N] of map overwritten, or NULL                   */
-  float *current;       /* [T, N] of map overwritten, or NULL: gain*x        */
+  void *s;              /* [T, N] of map, overwritten                        */
+  float *v_out;         /* [N] of map in fp32, overwritten, or NULL          */
+  float *current;       /* [T, N] of map in fp32, overwritten, or NULL: gain*x */
   surge_pda_coefficients *pda; /* [P] overwritten; NULL where PDA is off     */
   float pda_scale;      /* lambda / spiking layers with PDA (/ accumulation) */
   surge_metrics *metrics;      /* NULL where PDA is off                      */
@@ -316,26 +321,27 @@ typedef struct surge_neuron_forward {
  * Bytes: reads z and gs, writes da. */
 typedef struct surge_neuron_backward {
   surge_neuron common;
-  float *da[2];         /* a gradient an input, or NULL where not wanted.    */
+  void *da[2];          /* a gradient an input, or NULL where not wanted.    */
                         /* Both inputs normalised and neither or both        */
                         /* static: da[1] may be NULL, da[0] serves both      */
   surge_mode mode[2];
   float *sums[2];       /* [Tk, 2, C] overwritten; NULL where input is plain */
-  float *dv_in;         /* [N] of map overwritten, or NULL                   */
+  float *dv_in;         /* [N] of map in fp32, overwritten, or NULL          */
   float *drho;          /* [P] accumulated; NULL unless the width is learned */
   float *ddecay_logit;  /* [1] accumulated; NULL unless the decay is         */
-  const float *gs;      /* [T, N] of map                                     */
-  const float *gv_out;  /* [N] of map, or NULL: 0                            */
-  const float *g_current;              /* [T, N] of map, or NULL             */
+  const void *gs;       /* [T, N] of map                                     */
+  const float *gv_out;  /* [N] of map in fp32, or NULL: 0                    */
+  const float *g_current;              /* [T, N] of map in fp32, or NULL     */
   const surge_pda_coefficients *pda;   /* [P]; NULL where PDA is off         */
 } surge_neuron_backward;
 
 /* Membrane readout: u[t] = d*u[t-1] + x[t] without firing or reset; backward
  * dx[t] = g[t] + d*dx[t+1]. The decay is the scalar of neuron_scalars. */
 typedef struct surge_integrator {
-  float *y;             /* forward [T, M], backward: dx [T, M]; overwritten  */
-  const float *x;       /* forward [T, M], backward: dy; may alias y         */
+  void *y;              /* forward [T, M], backward: dx [T, M]; overwritten  */
+  const void *x;        /* forward [T, M], backward: dy; may alias y         */
   const float *scalars;
+  surge_dtype type;     /* of x and y                                        */
   int32_t T;
   size_t M;
 } surge_integrator;
@@ -350,7 +356,7 @@ typedef struct surge_integrator {
  * crop: shift by up to crop_pad pixels each way; flip: mirrored with p = .5;
  * both drawn with Philox by (seed, epoch, sample). Only when `training`. */
 typedef struct surge_augment {
-  float *x;             /* [N] of map, overwritten                           */
+  void *x;              /* [N] of map, overwritten                           */
   const uint8_t *images;   /* [N, H, W, C] channels-last, or with `gather`   */
                            /* the whole set, whose image sample[n] is the    */
                            /* batch's n                                      */
@@ -366,8 +372,8 @@ typedef struct surge_augment {
 /* s[t] = 1 where a uniform number is below x (x in [0,1]), by (seed, epoch,
  * sample, t, element). */
 typedef struct surge_poisson {
-  float *s;             /* [T, N] of map, overwritten                        */
-  const float *x;       /* [N] of map                                        */
+  void *s;              /* [T, N] of map, overwritten                        */
+  const void *x;        /* [N] of map                                        */
   const uint32_t *sample;
   const surge_step *step;
   surge_map map;
@@ -377,8 +383,8 @@ typedef struct surge_poisson {
 /* y = x * mask/(1-p), one mask for all T; the same call with y = dx, x = dy is
  * the backward. Drawn by (seed, epoch, sample, layer); may be in place. */
 typedef struct surge_dropout {
-  float *y;
-  const float *x;       /* [T, N] of map                                     */
+  void *y;
+  const void *x;        /* [T, N] of map                                     */
   const uint32_t *sample;
   const surge_step *step;
   surge_map map;
@@ -399,11 +405,12 @@ typedef enum surge_loss_kind {
  * correct (first maximum wins), samples. dlogits is scaled by
  * gradient_scale/N. A loss that is not finite sets the fault. */
 typedef struct surge_loss {
-  float *dlogits;       /* [T, N, classes*vote] overwritten, NULL: evaluation */
+  void *dlogits;        /* [T, N, classes*vote] overwritten, NULL: evaluation */
   float *scores;        /* [N, classes] mean over T and votes, overwritten    */
   surge_metrics *metrics;
   surge_fault *fault;
-  const float *logits;
+  const void *logits;
+  surge_dtype type;        /* of logits and dlogits                           */
   const int32_t *labels;   /* [N] in 0..classes-1, or those of the whole set  */
   int32_t T, N, classes, vote;
   surge_loss_kind kind;
@@ -462,9 +469,18 @@ typedef struct surge_adam {
 /* *nonzero += elements of x that are not 0 (rates of a layer's inputs). */
 typedef struct surge_count_nonzero {
   uint64_t *nonzero;
-  const float *x;
+  const void *x;
+  surge_dtype type;
   size_t count;
 } surge_count_nonzero;
+
+/* to = from, rounded to bf16: the weights that convolutions and products of
+ * bf16 maps read. The fp32 ones stay the ones that are trained. */
+typedef struct surge_cast {
+  void *to;             /* bf16 [count], overwritten                          */
+  const float *from;
+  size_t count;
+} surge_cast;
 
 /* ======================================================================== *
  *  The table
@@ -476,6 +492,7 @@ typedef struct surge_context_options {
   bool deterministic;   /* device: libraries take only algorithms that give  */
                         /* the same bits each time, chosen without timing    */
   size_t workspace;     /* device: bytes under which they are chosen         */
+  bool tf32;            /* device: fp32 products may round inputs to tf32    */
   bool plan_only;       /* no device is opened: plans and sizes alone work   */
 } surge_context_options;
 
@@ -484,6 +501,7 @@ typedef struct surge_graph surge_graph; /* a recorded step */
 typedef struct surge_backend {
   const char *name; /* "cpu", "cuda" */
   bool queues;      /* ops run later: a download costs a wait, graphs pay    */
+  bool bf16;        /* maps may be of SURGE_BF16                             */
 
   surge_status (*open)(surge_context **context,
                        const surge_context_options *options);
@@ -574,6 +592,7 @@ typedef struct surge_backend {
   surge_status (*sgd)(surge_context *, const surge_sgd *);
   surge_status (*adam)(surge_context *, const surge_adam *);
   surge_status (*count_nonzero)(surge_context *, const surge_count_nonzero *);
+  surge_status (*cast)(surge_context *, const surge_cast *);
 } surge_backend;
 
 extern const surge_backend surge_cpu;

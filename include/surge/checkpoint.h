@@ -7,20 +7,11 @@
 #define SURGE_CHECKPOINT_H
 
 #include <surge/status.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <surge/tensor.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/*      type  safetensors' word  bytes */
-#define SURGE_DTYPE_LIST(X) X(F32, 4) X(F64, 8) X(I32, 4) X(I64, 8) X(U8, 1) X(U32, 4) X(U64, 8)
-typedef enum surge_dtype {
-#define SURGE_DTYPE_ENUM(NAME, bytes) SURGE_##NAME,
-  SURGE_DTYPE_LIST(SURGE_DTYPE_ENUM)
-#undef SURGE_DTYPE_ENUM
-} surge_dtype;
 
 #define SURGE_MAX_RANK 6
 

@@ -72,6 +72,11 @@ typedef enum surge_schedule_kind {
   SURGE_SCHEDULE_COSINE,
   SURGE_SCHEDULE_STEP
 } surge_schedule_kind;
+typedef enum surge_precision {
+  SURGE_PRECISION_FP32,
+  SURGE_PRECISION_TF32, /* products alone                                     */
+  SURGE_PRECISION_BF16  /* maps and products; neurons and the rest in fp32    */
+} surge_precision;
 typedef enum surge_device { SURGE_DEVICE_AUTO, SURGE_DEVICE_CPU, SURGE_DEVICE_CUDA } surge_device;
 
 typedef struct surge_recipe {
@@ -79,6 +84,7 @@ typedef struct surge_recipe {
   int64_t seed;
   surge_device device;
   int32_t threads;        /* 0: all cores                                      */
+  surge_precision precision;
   bool deterministic;
   int32_t workspace_mb;   /* cap under which library algorithms are chosen     */
   int32_t T;

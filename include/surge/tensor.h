@@ -19,6 +19,26 @@
 #define SURGE_INLINE static inline
 #endif
 
+/*      type  safetensors' word  bytes */
+#define SURGE_DTYPE_LIST(X) \
+  X(F32, 4) X(F64, 8) X(I32, 4) X(I64, 8) X(U8, 1) X(U32, 4) X(U64, 8) X(BF16, 2)
+typedef enum surge_dtype {
+#define SURGE_DTYPE_ENUM(NAME, bytes) SURGE_##NAME,
+  SURGE_DTYPE_LIST(SURGE_DTYPE_ENUM)
+#undef SURGE_DTYPE_ENUM
+} surge_dtype;
+
+/* Bytes of one element. */
+SURGE_INLINE size_t surge_dtype_bytes(surge_dtype type) {
+  switch (type) {
+#define SURGE_DTYPE_CASE(NAME, bytes) \
+  case SURGE_##NAME: return bytes;
+    SURGE_DTYPE_LIST(SURGE_DTYPE_CASE)
+#undef SURGE_DTYPE_CASE
+  }
+  return 0;
+}
+
 typedef enum surge_layout {
   SURGE_CHANNELS_LAST, /* offset = (y*W + x)*C + c                         */
   SURGE_BLOCKED8       /* offset = ((c/8*H + y)*W + x)*8 + c%8, C % 8 == 0 */
@@ -27,6 +47,7 @@ typedef enum surge_layout {
 typedef struct surge_map {
   int32_t h, w, c; /* height, width, channels; at least 1 each */
   surge_layout layout;
+  surge_dtype type; /* SURGE_F32 (0) or, where the backend has it, SURGE_BF16 */
 } surge_map;
 
 /* Elements of one map: H*W*C. */

@@ -293,8 +293,8 @@ static int run_group(const surge_conv2d_plan *plan,
   for (size_t i = 0, count = slice_count(images, top); i < count; i++) {
     slice s = slice_at(images, top, i);
     size_t image = first + s.first;
-    const float *x = a->x + image * surge_map_elements(&plan->shape.in);
-    const float *dy = a->dy + image * surge_map_elements(&plan->shape.out);
+    const float *x = surge_cpu_from(a->x, image * surge_map_elements(&plan->shape.in));
+    const float *dy = surge_cpu_from(a->dy, image * surge_map_elements(&plan->shape.out));
     char *result = i ? own + w->scratch : sum;
     surge_onednn_arrays arrays = {.x = (void *)(uintptr_t)x,
                                   .y = (void *)(uintptr_t)dy,

@@ -19,7 +19,8 @@ surge_status surge_cpu_count_nonzero(surge_context *context,
     reduction(+ : nonzero)
   for (size_t b = 0; b < blocks; b++) {
     size_t first = b * BLOCK, rest = a->count - first;
-    nonzero += count_block(a->x + first, rest < BLOCK ? rest : BLOCK);
+    nonzero += count_block(surge_cpu_from(a->x, first),
+                           rest < BLOCK ? rest : BLOCK);
   }
   *a->nonzero += nonzero;
   return SURGE_OK;

@@ -12,6 +12,14 @@ struct surge_context {
   int threads; /* OpenMP threads of every parallel region */
 };
 
+/* Element i of a map: to read, to write. The CPU's maps are fp32. */
+static inline const float *surge_cpu_from(const void *map, size_t i) {
+  return (const float *)map + i;
+}
+static inline float *surge_cpu_to(void *map, size_t i) {
+  return (float *)map + i;
+}
+
 #define SURGE_CPU_GROUPS 64
 
 /* First item of group g when `count` items are dealt to `groups` groups. */
@@ -63,6 +71,7 @@ SURGE_CPU_OP(gradient_norm, surge_gradient_norm);
 SURGE_CPU_OP(sgd, surge_sgd);
 SURGE_CPU_OP(adam, surge_adam);
 SURGE_CPU_OP(count_nonzero, surge_count_nonzero);
+SURGE_CPU_OP(cast, surge_cast);
 
 surge_status surge_cpu_conv2d_plan(surge_context *context,
                                    surge_conv2d_plan **plan,

@@ -33,7 +33,8 @@ surge_status surge_cpu_dropout(surge_context *context, const surge_dropout *a) {
     for (size_t t = 0; t < (size_t)a->T; t++) {
       size_t start = (t * N + n) * elements + first;
       for (size_t i = 0; i < length; i++)
-        a->y[start + i] = a->x[start + i] * factor[i];
+        *surge_cpu_to(a->y, start + i) =
+            *surge_cpu_from(a->x, start + i) * factor[i];
     }
   }
   return SURGE_OK;

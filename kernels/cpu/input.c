@@ -8,7 +8,7 @@
 static void augment_image(const surge_augment *a, size_t n) {
   const surge_map *map = &a->map;
   const uint8_t *image = surge_augment_image(a, n);
-  float *x = a->x + n * surge_map_elements(map);
+  float *x = surge_cpu_to(a->x, n * surge_map_elements(map));
   surge_crop crop = {0, 0, false};
   if (a->training)
     crop = surge_crop_draw(a->step, a->sample[n], a->crop_pad, a->flip);
@@ -32,8 +32,8 @@ surge_status surge_cpu_augment(surge_context *context, const surge_augment *a) {
 static void poisson_map(const surge_poisson *a, size_t t, size_t n) {
   size_t elements = surge_map_elements(&a->map);
   size_t quads = surge_map_quads(&a->map);
-  const float *x = a->x + n * elements;
-  float *s = a->s + (t * (size_t)a->N + n) * elements;
+  const float *x = surge_cpu_from(a->x, n * elements);
+  float *s = surge_cpu_to(a->s, (t * (size_t)a->N + n) * elements);
   for (size_t q = 0; q < quads; q++) {
     size_t place = t * quads + surge_logical_quad(&a->map, q);
     surge_philox4 draw =

@@ -11,8 +11,8 @@ static void integrate_chunk(const surge_integrator *a, size_t start,
   size_t rest = a->M - start, length = rest < CHUNK ? rest : CHUNK;
   for (size_t k = 0; k < (size_t)a->T; k++) {
     size_t t = backward ? (size_t)a->T - 1 - k : k;
-    const float *x = a->x + t * a->M + start;
-    float *y = a->y + t * a->M + start; /* may be x: element by element */
+    const float *x = surge_cpu_from(a->x, t * a->M + start);
+    float *y = surge_cpu_to(a->y, t * a->M + start); /* may be x: by element */
 #pragma omp simd
     for (size_t i = 0; i < length; i++)
       y[i] = sum[i] = surge_membrane(d, sum[i], x[i]);

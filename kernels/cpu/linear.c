@@ -65,7 +65,7 @@ static const float *weights_for(const surge_context *context,
 #pragma omp parallel for num_threads(context->threads) schedule(static)
   for (size_t o = 0; o < O; o++)
     for (size_t i = 0; i < I; i += 8) {
-      const float *from = a->w + o * I + logical_column(&a->in, i);
+      const float *from = surge_cpu_from(a->w, o * I + logical_column(&a->in, i));
       for (size_t lane = 0; lane < 8; lane++)
         packed[o * I + i + lane] = from[lane];
     }
@@ -92,11 +92,11 @@ static void forward_tile(const surge_linear *a, const float *w, const tiles *t,
   size_t I = inputs_of(a), O = (size_t)a->out;
   size_t height = min(t->height, t->rows - n);
   size_t width = min(t->width, t->columns - o);
-  float *y = a->y + n * O + o;
+  float *y = surge_cpu_to(a->y, n * O + o);
   for (size_t row = 0; a->b && row < height; row++)
     memcpy(y + row * O, a->b + o, width * sizeof *y);
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)height, (int)width,
-              (int)I, 1, a->x + n * I, (int)I, w + o * I, (int)I, a->b ? 1 : 0,
+              (int)I, 1, surge_cpu_from(a->x, n * I), (int)I, w + o * I, (int)I, a->b ? 1 : 0,
               y, (int)O);
 }
 
@@ -120,9 +120,9 @@ static void data_tile(const surge_linear *a, const float *w, const tiles *t,
   size_t I = inputs_of(a), O = (size_t)a->out;
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans,
               (int)min(t->height, t->rows - n),
-              (int)min(t->width, t->columns - i), (int)O, 1, a->dy + n * O,
+              (int)min(t->width, t->columns - i), (int)O, 1, surge_cpu_from(a->dy, n * O),
               (int)O, w + i, (int)I, a->mode == SURGE_ADD ? 1 : 0,
-              a->dx + n * I + i, (int)I);
+              surge_cpu_to(a->dx, n * I + i), (int)I);
 }
 
 surge_status surge_cpu_linear_backward_data(surge_context *context,
@@ -163,7 +163,7 @@ static void weights_tile(const surge_linear *a, const tiles *t, size_t o,
   bool packed = is_packed(&a->in);
   float *to = packed ? a->workspace : a->dw;
   cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)height, (int)width,
-              (int)a->images, 1, a->dy + o, (int)O, a->x + i, (int)I,
+              (int)a->images, 1, surge_cpu_from(a->dy, o), (int)O, surge_cpu_from(a->x, i), (int)I,
               packed ? 0 : 1, to + o * I + i, (int)I);
   if (packed) add_tile(a, o, height, i, width);
 }
@@ -173,7 +173,8 @@ static void bias_columns(const surge_linear *a, size_t o) {
   size_t O = (size_t)a->out, columns = min(BIAS_COLUMNS, O - o);
   double sum[BIAS_COLUMNS] = {0};
   for (size_t n = 0; n < a->images; n++)
-    for (size_t c = 0; c < columns; c++) sum[c] += (double)a->dy[n * O + o + c];
+    for (size_t c = 0; c < columns; c++)
+      sum[c] += (double)*surge_cpu_from(a->dy, n * O + o + c);
   for (size_t c = 0; c < columns; c++)
     a->db[o + c] = (float)((double)a->db[o + c] + sum[c]);
 }

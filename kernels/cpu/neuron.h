@@ -92,7 +92,8 @@ static inline const float *surge_cpu_input_at(const surge_cpu_neuron *call,
                                               int which, size_t t,
                                               size_t offset) {
   const surge_neuron_input *input = &call->a->input[which];
-  return input->z + (input->is_static ? 0 : t * call->M) + offset;
+  return surge_cpu_from(input->z,
+                        (input->is_static ? 0 : t * call->M) + offset);
 }
 
 /* x = sum of the inputs at step t, before the gain: in `row`, or a pointer to

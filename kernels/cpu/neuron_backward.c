@@ -366,7 +366,7 @@ static void deliver_piece(const backward_rows *rows, const backward_call *b,
   const surge_neuron_backward *a = b->a;
   const surge_neuron_input *input = &a->common.input[which];
   if (!a->da[which] || !input->is_static) return;
-  float *to = a->da[which] + piece->offset;
+  float *to = surge_cpu_to(a->da[which], piece->offset);
   const float *da = rows->da[which];
   if (a->mode[which] == SURGE_ADD)
     for (size_t i = 0; i < piece->length; i++) to[i] += da[i];
@@ -459,7 +459,7 @@ static void backward_steps(backward_rows *rows, const backward_call *b,
   float gain = a->common.scalars[SURGE_SCALAR_GAIN];
   for (size_t k = 0; a->pda && k < count; k++)
     pda_row(rows, b, length, t + k, k);
-  adjoint_steps(rows, b, rows->u + t * b->call.row, a->gs + at, length, t > 0,
+  adjoint_steps(rows, b, rows->u + t * b->call.row, surge_cpu_from(a->gs, at), length, t > 0,
                 count);
   if (a->ddecay_logit) decay_row(rows, b, piece, extra, t);
   for (size_t k = 0; k < count; k++)

@@ -168,7 +168,8 @@ static void reduce_group(const surge_norm_forward *a, const norm_work *work,
        i < surge_cpu_first(work->pieces, work->groups, g + 1); i++) {
     size_t t = i / work->cut.count;
     surge_cpu_piece piece = surge_cpu_piece_at(&work->cut, i % work->cut.count);
-    add_piece(total, a->z + t * work->step_elements + piece.offset, &piece);
+    add_piece(total, surge_cpu_from(a->z, t * work->step_elements + piece.offset),
+              &piece);
   }
 }
 
@@ -266,7 +267,8 @@ static void backward_group(const surge_norm_backward *a, const norm_work *work,
     size_t start = t * work->step_elements + piece.offset;
     if (lanes.channel != piece.channel || lanes.t != t)
       fill_lanes(&lanes, a, &piece, t);
-    backward_piece(a->dz + start, a->da + start, a->z + start, piece.length,
+    backward_piece(surge_cpu_to(a->dz, start), surge_cpu_from(a->da, start),
+                   surge_cpu_from(a->z, start), piece.length,
                    &lanes);
   }
 }

@@ -55,10 +55,10 @@ static plane plane_at(const surge_pool *a, size_t i) {
   size_t lanes = (size_t)a->in.c / planes_per_image(a);
   size_t in = (size_t)a->in.h * (size_t)a->in.w * lanes;
   size_t out = (size_t)a->out.h * (size_t)a->out.w * lanes;
-  return (plane){.y = a->y ? a->y + i * out : NULL,
-                 .dx = a->dx ? a->dx + i * in : NULL,
-                 .x = a->x ? a->x + i * in : NULL,
-                 .dy = a->dy ? a->dy + i * out : NULL,
+  return (plane){.y = a->y ? surge_cpu_to(a->y, i * out) : NULL,
+                 .dx = a->dx ? surge_cpu_to(a->dx, i * in) : NULL,
+                 .x = a->x ? surge_cpu_from(a->x, i * in) : NULL,
+                 .dy = a->dy ? surge_cpu_from(a->dy, i * out) : NULL,
                  .lanes = lanes,
                  .row = (size_t)a->in.w * lanes,
                  .kernel = (size_t)a->kernel,

@@ -9,13 +9,16 @@
 extern "C" {
 #endif
 
-/* y[r, c] += b[c]; nothing where b is NULL. Queued; the op ends the launch. */
-void surge_cuda_bias_add(surge_context *context, float *y, const float *b,
-                         size_t rows, size_t columns);
+/* y[r, c] += b[c], y of `type`; nothing where b is NULL. Queued; the op ends the
+ * launch. */
+void surge_cuda_bias_add(surge_context *context, void *y, surge_dtype type,
+                         const float *b, size_t rows, size_t columns);
 
-/* db[c] += sum over r of dy[r, c]; nothing where db is NULL. Likewise. */
-void surge_cuda_bias_sum(surge_context *context, float *db, const float *dy,
-                         size_t rows, size_t columns, void *workspace);
+/* db[c] += sum over r of dy[r, c], dy of `type`; nothing where db is NULL.
+ * Likewise. */
+void surge_cuda_bias_sum(surge_context *context, float *db, const void *dy,
+                         surge_dtype type, size_t rows, size_t columns,
+                         void *workspace);
 
 /* Bytes of workspace for up to `rows` rows. */
 size_t surge_cuda_bias_workspace(size_t rows, size_t columns);

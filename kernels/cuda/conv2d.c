@@ -1,4 +1,4 @@
-/* conv2d.c - convolution on the device: cuDNN, channels last, fp32.
+/* conv2d.c - convolution on the device: cuDNN, channels last.
  *
  * Which interface. cuDNN has two: calls with fixed descriptors, which its
  * headers mark deprecated but cuDNN 9 still has, and graphs of operations. A
@@ -8,9 +8,15 @@
  * several hundred lines of attributes. The fixed calls are enough for one
  * convolution, so they are taken, and confined to this file.
  *
- * Which arithmetic. CUDNN_FMA_MATH: the default would round fp32 inputs to tf32
- * on tensor cores. Transforms (FFT, Winograd) multiply fewer times but leave
- * the error bound of backend.h; only algorithms that sum products are taken.
+ * Which arithmetic. Of fp32 CUDNN_FMA_MATH: the default would round inputs to
+ * tf32 on tensor cores, which is done where the context allows it. Of bf16
+ * tensor cores, with sums in fp32. Transforms (FFT, Winograd) multiply fewer
+ * times but leave the error bound of backend.h; only algorithms that sum
+ * products are taken.
+ *
+ * Gradients of bf16 weights: cuDNN writes the gradient of a filter in the
+ * filter's type alone. Each call's is rounded to bf16 once, in the workspace,
+ * and then added to the fp32 gradient.
  *
  * Which algorithm. For each number of images the first that is usable: in the
  * order of cuDNN's heuristic with `deterministic`, and then only if it declares
@@ -23,6 +29,7 @@
  * Biases are bias.cu's: one kernel for all, and a sum of known order. */
 #include <stdlib.h>
 
+#include "kernels/cuda/cast.h"
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/libraries.h"
 
@@ -57,6 +64,7 @@ typedef struct choice {
   size_t images; /* 0: free */
   cudnnTensorDescriptor_t x, y;
   int algorithm[PASSES]; /* or UNKNOWN */
+  cudnnMathType_t math[PASSES];
 } choice;
 
 struct surge_conv2d_plan {
@@ -68,6 +76,10 @@ struct surge_conv2d_plan {
                     * are fewer */
 };
 
+static cudnnDataType_t type_of(const surge_map *map) {
+  return map->type == SURGE_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+}
+
 /* --- choosing an algorithm ------------------------------------------------ */
 
 /* One line of cuDNN's answer, whose type differs from pass to pass. */
@@ -76,13 +88,23 @@ typedef struct candidate {
   cudnnStatus_t status;
   size_t bytes;
   cudnnDeterminism_t determinism;
+  cudnnMathType_t math;
 } candidate;
+
+/* The most that a plan's products may do. */
+static cudnnMathType_t math_of(const surge_conv2d_plan *plan) {
+  bool cores =
+      plan->context->options.tf32 || plan->shape.in.type == SURGE_BF16;
+  return cores ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH;
+}
 
 /* Asks the heuristic, or the clock, for candidates of a pass, best first. */
 #define SEARCH(name, answer, ask, measure, first, second, third)               \
   static surge_status name(const surge_conv2d_plan *plan, const choice *c,     \
                            bool measured, candidate *list, int *count) {       \
     answer found[ANSWERS];                                                     \
+    SURGE_DNN("conv2d_plan", cudnnSetConvolutionMathType, plan->conv,          \
+              math_of(plan));                                                  \
     SURGE_TRY(surge_cuda_dnn_check(                                            \
         "conv2d_plan", measured ? #measure : #ask,                             \
         (measured ? measure : ask)(plan->context->dnn, first, second,          \
@@ -90,7 +112,8 @@ typedef struct candidate {
                                    found)));                                   \
     for (int i = 0; i < *count; i++)                                           \
       list[i] = (candidate){(int)found[i].algo, found[i].status,               \
-                            found[i].memory, found[i].determinism};            \
+                            found[i].memory, found[i].determinism,             \
+                            found[i].mathType};                                \
     return SURGE_OK;                                                           \
   }
 SEARCH(search_forward, cudnnConvolutionFwdAlgoPerf_t,
@@ -127,6 +150,8 @@ static surge_status choose(const surge_conv2d_plan *plan, choice *c,
   for (int i = 0; i < count; i++)
     if (is_usable(options, pass, &list[i])) {
       c->algorithm[pass] = list[i].algorithm;
+      c->math[pass] =
+          math_of(plan) == CUDNN_FMA_MATH ? CUDNN_FMA_MATH : list[i].math;
       return SURGE_OK;
     }
   return SURGE_FAIL(SURGE_ERROR_DEVICE,
@@ -142,7 +167,7 @@ static surge_status choose(const surge_conv2d_plan *plan, choice *c,
 static surge_status describe(cudnnTensorDescriptor_t tensor, size_t images,
                              const surge_map *map) {
   SURGE_DNN("conv2d_plan", cudnnSetTensor4dDescriptor, tensor,
-            CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, (int)images, map->c, map->h,
+            CUDNN_TENSOR_NHWC, type_of(map), (int)images, map->c, map->h,
             map->w);
   return SURGE_OK;
 }
@@ -164,12 +189,15 @@ static surge_status choice_of(const surge_conv2d_plan *plan, size_t images,
   return SURGE_OK;
 }
 
-/* The choice that serves a call, with its algorithm. */
+/* The choice that serves a call, with its algorithm; its math is set. */
 static surge_status choice_for(const surge_conv2d_plan *plan, size_t images,
                                direction pass, choice **c) {
   SURGE_TRY(choice_of(plan, images, c));
-  if ((*c)->algorithm[pass] != UNKNOWN) return SURGE_OK;
-  return choose(plan, *c, pass, false);
+  if ((*c)->algorithm[pass] == UNKNOWN)
+    SURGE_TRY(choose(plan, *c, pass, false));
+  SURGE_DNN(op_name[pass], cudnnSetConvolutionMathType, plan->conv,
+            (*c)->math[pass]);
+  return SURGE_OK;
 }
 
 /* --- plans ---------------------------------------------------------------- */
@@ -178,7 +206,7 @@ static surge_status create_descriptors(surge_conv2d_plan *plan) {
   const char *op = "conv2d_plan";
   const surge_conv2d_shape *s = &plan->shape;
   SURGE_DNN(op, cudnnCreateFilterDescriptor, &plan->w);
-  SURGE_DNN(op, cudnnSetFilter4dDescriptor, plan->w, CUDNN_DATA_FLOAT,
+  SURGE_DNN(op, cudnnSetFilter4dDescriptor, plan->w, type_of(&s->in),
             CUDNN_TENSOR_NHWC, s->out.c, s->in.c / s->groups, s->kernel,
             s->kernel);
   SURGE_DNN(op, cudnnCreateConvolutionDescriptor, &plan->conv);
@@ -186,7 +214,6 @@ static surge_status create_descriptors(surge_conv2d_plan *plan) {
             s->stride, s->stride, 1, 1, CUDNN_CROSS_CORRELATION,
             CUDNN_DATA_FLOAT);
   SURGE_DNN(op, cudnnSetConvolutionGroupCount, plan->conv, s->groups);
-  SURGE_DNN(op, cudnnSetConvolutionMathType, plan->conv, CUDNN_FMA_MATH);
   for (int i = 0; i < CHOICES; i++) {
     SURGE_DNN(op, cudnnCreateTensorDescriptor, &plan->choices[i].x);
     SURGE_DNN(op, cudnnCreateTensorDescriptor, &plan->choices[i].y);
@@ -236,6 +263,18 @@ static size_t pixels(const surge_conv2d_shape *s, size_t images) {
   return images * (size_t)s->out.h * (size_t)s->out.w;
 }
 
+static size_t weights(const surge_conv2d_shape *s) {
+  return (size_t)s->out.c * (size_t)(s->in.c / s->groups) *
+         (size_t)s->kernel * (size_t)s->kernel;
+}
+
+/* Bytes at the workspace's start for a rounded gradient of the weights, whole
+ * lines of 256: what follows is aligned as cuDNN likes. */
+static size_t rounded_gradient(const surge_conv2d_shape *s) {
+  if (s->in.type == SURGE_F32) return 0;
+  return (weights(s) * surge_dtype_bytes(s->in.type) + 255) / 256 * 256;
+}
+
 /* Books, and chooses for this number of images; where nothing can be chosen the
  * op that needs it says so. */
 size_t surge_cuda_conv2d_workspace(const surge_conv2d_plan *plan,
@@ -247,7 +286,8 @@ size_t surge_cuda_conv2d_workspace(const surge_conv2d_plan *plan,
       if (c->algorithm[pass] == UNKNOWN) (void)!choose(plan, c, pass, true);
   size_t bias = surge_cuda_bias_workspace(pixels(&plan->shape, images),
                                           (size_t)plan->shape.out.c);
-  return bias > options->workspace ? bias : options->workspace;
+  size_t dnn = rounded_gradient(&plan->shape) + options->workspace;
+  return bias > dnn ? bias : dnn;
 }
 
 /* --- the ops -------------------------------------------------------------- */
@@ -265,7 +305,8 @@ surge_status surge_cuda_conv2d_forward(surge_context *context,
             plan->w, a->w, plan->conv,
             (cudnnConvolutionFwdAlgo_t)c->algorithm[FORWARD], a->workspace,
             context->options.workspace, &zero, c->y, a->y);
-  surge_cuda_bias_add(context, a->y, a->b, pixels(&plan->shape, a->images),
+  surge_cuda_bias_add(context, a->y, plan->shape.out.type, a->b,
+                      pixels(&plan->shape, a->images),
                       (size_t)plan->shape.out.c);
   return surge_cuda_launched(context, op);
 }
@@ -289,14 +330,20 @@ surge_status surge_cuda_conv2d_backward_weights(
     surge_context *context, const surge_conv2d_plan *plan,
     const surge_conv2d_backward_weights *a) {
   const char *op = op_name[BACKWARD_WEIGHTS];
+  const surge_conv2d_shape *s = &plan->shape;
+  size_t rounded = rounded_gradient(s);
   choice *c;
-  SURGE_TRY(surge_check_conv2d_backward_weights(&plan->shape, a));
+  SURGE_TRY(surge_check_conv2d_backward_weights(s, a));
   SURGE_TRY(choice_for(plan, a->images, BACKWARD_WEIGHTS, &c));
   SURGE_DNN(op, cudnnConvolutionBackwardFilter, context->dnn, &one, c->x, a->x,
             c->y, a->dy, plan->conv,
             (cudnnConvolutionBwdFilterAlgo_t)c->algorithm[BACKWARD_WEIGHTS],
-            a->workspace, context->options.workspace, &one, plan->w, a->dw);
-  surge_cuda_bias_sum(context, a->db, a->dy, pixels(&plan->shape, a->images),
-                      (size_t)plan->shape.out.c, a->workspace);
+            (char *)a->workspace + rounded, context->options.workspace,
+            rounded ? &zero : &one, plan->w,
+            rounded ? a->workspace : (void *)a->dw);
+  if (rounded)
+    surge_cuda_add_rounded(context, a->dw, a->workspace, weights(s));
+  surge_cuda_bias_sum(context, a->db, a->dy, s->out.type, pixels(s, a->images),
+                      (size_t)s->out.c, a->workspace);
   return surge_cuda_launched(context, op);
 }

@@ -9,33 +9,39 @@
 #define SHARE 4096  /* elements that are worth a block of their own           */
 
 /* The last elements that fill no V go to the first threads, one each. */
-template <int V>
+template <typename E, int V>
 __global__ void count_kernel(surge_count_nonzero a) {
   size_t thread = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
   size_t threads = gridDim.x * (size_t)blockDim.x, whole = a.count / V;
   unsigned long long nonzero = 0;
+  const E *from = (const E *)a.x;
 #pragma unroll 4
   for (size_t i = thread; i < whole; i += threads) {
-    surge_values<V> x = surge_load<V>(a.x + V * i);
+    surge_values<V> x = surge_load<V>(from + V * i);
 #pragma unroll
     for (int v = 0; v < V; v++) nonzero += x.v[v] != 0.0f;
   }
   size_t rest = V * whole + thread;
-  if (rest < a.count) nonzero += a.x[rest] != 0.0f;
+  if (rest < a.count) nonzero += (float)from[rest] != 0.0f;
   for (int step = SURGE_WARP / 2; step > 0; step /= 2)
     nonzero += __shfl_down_sync(0xffffffffu, nonzero, step);
   if (threadIdx.x % SURGE_WARP == 0)
     atomicAdd((unsigned long long *)a.nonzero, nonzero);
 }
 
+template <typename E>
+static void queue(surge_context *context, const surge_count_nonzero *a) {
+  size_t blocks = (a->count + SHARE - 1) / SHARE;
+  SURGE_LAUNCH((surge_aligned(a->x) ? count_kernel<E, surge_wide<E>>
+                                    : count_kernel<E, 1>),
+               (unsigned)(blocks < BLOCKS ? blocks : BLOCKS), SURGE_CUDA_BLOCK,
+               0, context->stream, *a);
+}
+
 surge_status surge_cuda_count_nonzero(surge_context *context,
                                       const surge_count_nonzero *a) {
   SURGE_TRY(surge_check_count_nonzero(a));
   if (a->count == 0) return SURGE_OK;
-  size_t blocks = (a->count + SHARE - 1) / SHARE;
-  bool wide = surge_aligned<4>(a->x);
-  SURGE_LAUNCH((wide ? count_kernel<4> : count_kernel<1>),
-               (unsigned)(blocks < BLOCKS ? blocks : BLOCKS), SURGE_CUDA_BLOCK,
-               0, context->stream, *a);
+  SURGE_BY_TYPE(a->type, queue, context, a);
   return surge_cuda_launched(context, "count_nonzero");
 }

@@ -65,6 +65,7 @@ SURGE_CUDA_OP(gradient_norm, surge_gradient_norm);
 SURGE_CUDA_OP(sgd, surge_sgd);
 SURGE_CUDA_OP(adam, surge_adam);
 SURGE_CUDA_OP(count_nonzero, surge_count_nonzero);
+SURGE_CUDA_OP(cast, surge_cast);
 
 surge_status surge_cuda_conv2d_plan(surge_context *context,
                                     surge_conv2d_plan **plan,

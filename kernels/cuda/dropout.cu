@@ -23,7 +23,7 @@ static __device__ surge_values<4> draw_factors(const surge_dropout &a, size_t n,
 }
 
 /* A map's last quad may be cut short unless V = 4. */
-template <int V>
+template <typename E, int V>
 __global__ void dropout_kernel(surge_dropout a, size_t items) {
   size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
   if (i >= items) return;
@@ -35,22 +35,27 @@ __global__ void dropout_kernel(surge_dropout a, size_t items) {
     for (size_t k = 0; k < 4; k += V) {
       if (4 * q + k >= elements) break;
       size_t at = t * step + n * elements + 4 * q + k;
-      surge_values<V> x = surge_load<V>(a.x + at);
+      surge_values<V> x = surge_load<V>((const E *)a.x + at);
 #pragma unroll
       for (int v = 0; v < V; v++) x.v[v] *= factor.v[k + (size_t)v];
-      surge_store(a.y + at, x);
+      surge_store((E *)a.y + at, x);
     }
+}
+
+template <typename E>
+static void queue(surge_context *context, const surge_dropout *a) {
+  bool wide = surge_map_elements(&a->map) % 4 == 0 && surge_aligned(a->x) &&
+              surge_aligned(a->y);
+  size_t items = (size_t)a->N * surge_map_quads(&a->map);
+  SURGE_LAUNCH((wide ? dropout_kernel<E, 4> : dropout_kernel<E, 1>),
+               surge_cuda_blocks(items, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
+               context->stream, *a, items);
 }
 
 surge_status surge_cuda_dropout(surge_context *context,
                                 const surge_dropout *a) {
   SURGE_TRY(surge_check_dropout(a));
   SURGE_TRY(surge_cuda_check_layout("dropout", &a->map));
-  bool wide = surge_map_elements(&a->map) % 4 == 0 && surge_aligned<4>(a->x) &&
-              surge_aligned<4>(a->y);
-  size_t items = (size_t)a->N * surge_map_quads(&a->map);
-  SURGE_LAUNCH((wide ? dropout_kernel<4> : dropout_kernel<1>),
-               surge_cuda_blocks(items, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
-               context->stream, *a, items);
+  SURGE_BY_TYPE(a->map.type, queue, context, a);
   return surge_cuda_launched(context, "dropout");
 }

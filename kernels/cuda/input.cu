@@ -1,9 +1,9 @@
 /* input.cu - images and rates become the network's input; who draws which
  * number stands in kernels/shared/input.h.
  *
- * Bytes, for N maps of E elements:
- *   augment   reads E N bytes of image, writes 4 E N
- *   poisson   reads 4 E N (T times, from the cache), writes 4 T E N */
+ * Bytes, b those of an element, for N maps of E elements:
+ *   augment   reads E N bytes of image, writes b E N
+ *   poisson   reads b E N (T times, from the cache), writes b T E N */
 #include <surge/data.h>
 
 #include "kernels/cuda/check.h"
@@ -28,7 +28,7 @@ static __device__ float scale_of(const float *scales, size_t c) {
 }
 
 /* V neighbouring elements of an image's map. */
-template <int V>
+template <typename E, int V>
 __global__ void augment_kernel(surge_augment a, channel_scales scales,
                                size_t items) {
   size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
@@ -48,7 +48,19 @@ __global__ void augment_kernel(surge_augment a, channel_scales scales,
         image, &a.map, crop, (int32_t)(pixel / W), (int32_t)(pixel % W),
         (int32_t)c, scale_of(scales.mean, c), scale_of(scales.std, c));
   }
-  surge_store(a.x + V * i, x);
+  surge_store((E *)a.x + V * i, x);
+}
+
+template <typename E>
+static void queue_augment(surge_context *context, const surge_augment *a,
+                          const channel_scales &scales) {
+  const int V = surge_wide<E>;
+  size_t elements = surge_map_elements(&a->map);
+  bool wide = elements % V == 0 && surge_aligned(a->x);
+  size_t items = (size_t)a->N * (wide ? elements / V : elements);
+  SURGE_LAUNCH((wide ? augment_kernel<E, V> : augment_kernel<E, 1>),
+               surge_cuda_blocks(items, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
+               context->stream, *a, scales, items);
 }
 
 static surge_status check_channels(const surge_augment *a) {
@@ -68,12 +80,7 @@ surge_status surge_cuda_augment(surge_context *context,
     scales.mean[c] = a->mean[c];
     scales.std[c] = a->std[c];
   }
-  size_t elements = surge_map_elements(&a->map);
-  bool wide = elements % 4 == 0 && surge_aligned<4>(a->x);
-  size_t items = (size_t)a->N * (wide ? elements / 4 : elements);
-  SURGE_LAUNCH((wide ? augment_kernel<4> : augment_kernel<1>),
-               surge_cuda_blocks(items, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
-               context->stream, *a, scales, items);
+  SURGE_BY_TYPE(a->map.type, queue_augment, context, a, scales);
   return surge_cuda_launched(context, "augment");
 }
 
@@ -81,15 +88,15 @@ surge_status surge_cuda_augment(surge_context *context,
 
 /* A thread a quad, whose four elements share a draw; a map's last quad may be
  * cut short unless V = 4. */
-template <int V>
+template <typename E, int V>
 __global__ void poisson_kernel(surge_poisson a, size_t items) {
   size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
   if (i >= items) return;
   size_t quads = surge_map_quads(&a.map), q = i % quads, map = i / quads;
   size_t n = map % (size_t)a.N, t = map / (size_t)a.N;
   size_t elements = surge_map_elements(&a.map);
-  const float *x = a.x + n * elements;
-  float *s = a.s + map * elements;
+  const E *x = (const E *)a.x + n * elements;
+  E *s = (E *)a.s + map * elements;
   surge_philox4 draw =
       surge_philox(a.step->seed, a.step->epoch, SURGE_RANDOM_POISSON,
                    a.sample[n], (uint32_t)(t * quads + q));
@@ -105,15 +112,20 @@ __global__ void poisson_kernel(surge_poisson a, size_t items) {
   }
 }
 
+template <typename E>
+static void queue_poisson(surge_context *context, const surge_poisson *a) {
+  bool wide = surge_map_elements(&a->map) % 4 == 0 && surge_aligned(a->x) &&
+              surge_aligned(a->s);
+  size_t items = (size_t)a->T * (size_t)a->N * surge_map_quads(&a->map);
+  SURGE_LAUNCH((wide ? poisson_kernel<E, 4> : poisson_kernel<E, 1>),
+               surge_cuda_blocks(items, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
+               context->stream, *a, items);
+}
+
 surge_status surge_cuda_poisson(surge_context *context,
                                 const surge_poisson *a) {
   SURGE_TRY(surge_check_poisson(a));
   SURGE_TRY(surge_cuda_check_layout("poisson", &a->map));
-  bool wide = surge_map_elements(&a->map) % 4 == 0 && surge_aligned<4>(a->x) &&
-              surge_aligned<4>(a->s);
-  size_t items = (size_t)a->T * (size_t)a->N * surge_map_quads(&a->map);
-  SURGE_LAUNCH((wide ? poisson_kernel<4> : poisson_kernel<1>),
-               surge_cuda_blocks(items, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
-               context->stream, *a, items);
+  SURGE_BY_TYPE(a->map.type, queue_poisson, context, a);
   return surge_cuda_launched(context, "poisson");
 }

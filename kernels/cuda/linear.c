@@ -4,8 +4,11 @@
  * transpose. Maps are channels last, so that the features of x lie in the order
  * of w's columns and no matrix is packed.
  *
- * Bits: the handle is in pedantic math (cuda.c), plain fp32 without tf32 or
- * emulation, and its atomics are off, as they are by default. cuBLAS promises
+ * Arithmetic: fp32 is computed pedantically, without tf32 or emulation, unless
+ * the context allows tf32. bf16 is multiplied exactly and summed in fp32; a
+ * gradient of weights is fp32 and never rounded.
+ *
+ * Bits: the handle's atomics are off, as they are by default. cuBLAS promises
  * equal bits on every run of one version on devices of one architecture with
  * the same number of multiprocessors, as long as one stream uses the handle;
  * its workspace is a fixed one, so that a captured call needs no other. */
@@ -16,18 +19,32 @@
 typedef struct product {
   cublasOperation_t a_op, b_op;
   size_t rows, columns, depth;
-  const float *a, *b;
+  const void *a, *b;
   size_t a_stride, b_stride;
-  float *c; /* [rows, columns], packed */
+  void *c;             /* [rows, columns], packed */
+  surge_dtype in, out; /* types of a and b; of c */
   float beta;
 } product;
+
+static cudaDataType_t type_of(surge_dtype type) {
+  return type == SURGE_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+static cublasComputeType_t arithmetic(const surge_context *context,
+                                      surge_dtype in) {
+  if (in == SURGE_BF16) return CUBLAS_COMPUTE_32F;
+  return context->options.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                               : CUBLAS_COMPUTE_32F_PEDANTIC;
+}
 
 static surge_status multiply(surge_context *context, const char *op,
                              const product *p) {
   const float one = 1;
-  SURGE_BLAS(op, cublasSgemm, context->blas, p->a_op, p->b_op, (int)p->rows,
-             (int)p->columns, (int)p->depth, &one, p->a, (int)p->a_stride, p->b,
-             (int)p->b_stride, &p->beta, p->c, (int)p->rows);
+  SURGE_BLAS(op, cublasGemmEx, context->blas, p->a_op, p->b_op, (int)p->rows,
+             (int)p->columns, (int)p->depth, &one, p->a, type_of(p->in),
+             (int)p->a_stride, p->b, type_of(p->in), (int)p->b_stride, &p->beta,
+             p->c, type_of(p->out), (int)p->rows, arithmetic(context, p->in),
+             CUBLAS_GEMM_DEFAULT);
   return SURGE_OK;
 }
 
@@ -53,9 +70,11 @@ surge_status surge_cuda_linear_forward(surge_context *context,
                .rows = O,
                .columns = a->images,
                .depth = I,
-               .c = a->y};
+               .c = a->y,
+               .in = a->in.type,
+               .out = a->in.type};
   SURGE_TRY(multiply(context, op, &p));
-  surge_cuda_bias_add(context, a->y, a->b, a->images, O);
+  surge_cuda_bias_add(context, a->y, a->in.type, a->b, a->images, O);
   return surge_cuda_launched(context, op);
 }
 
@@ -76,6 +95,8 @@ surge_status surge_cuda_linear_backward_data(surge_context *context,
                .columns = a->images,
                .depth = O,
                .c = a->dx,
+               .in = a->in.type,
+               .out = a->in.type,
                .beta = a->mode == SURGE_ADD ? 1 : 0};
   SURGE_TRY(multiply(context, op, &p));
   return surge_cuda_launched(context, op);
@@ -99,8 +120,11 @@ surge_status surge_cuda_linear_backward_weights(surge_context *context,
                .columns = O,
                .depth = a->images,
                .c = a->dw,
+               .in = a->in.type,
+               .out = SURGE_F32,
                .beta = 1};
   SURGE_TRY(multiply(context, op, &p));
-  surge_cuda_bias_sum(context, a->db, a->dy, a->images, O, a->workspace);
+  surge_cuda_bias_sum(context, a->db, a->dy, a->in.type, a->images, O,
+                      a->workspace);
   return surge_cuda_launched(context, op);
 }

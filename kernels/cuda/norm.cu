@@ -65,7 +65,8 @@ static norm_cut statistics_cut(const surge_norm_forward *a) {
   size_t C = (size_t)a->map.c;
   size_t rows = (size_t)a->N * (size_t)a->map.h * (size_t)a->map.w *
                 (a->is_static ? 1 : (size_t)a->T);
-  size_t tiles = (C + 4 * TILE - 1) / (4 * TILE);
+  size_t tile = TILE * (16 / surge_dtype_bytes(a->map.type));
+  size_t tiles = (C + tile - 1) / tile;
   size_t most = tiles < STATISTICS ? STATISTICS / tiles : 1;
   size_t fewest = (SLAB + C - 1) / C, slab = (rows + most - 1) / most;
   slab = slab > fewest ? slab : fewest;
@@ -151,7 +152,7 @@ static __device__ deviations<V> sum_slab(const E *z, size_t C, size_t first,
 }
 
 /* A slab's moments of a tile's channels, into workspace [slabs, C]. */
-template <int V>
+template <typename E, int V>
 __global__ void statistics_kernel(surge_norm_forward a, norm_cut cut) {
   SURGE_DYNAMIC_SHARED(double, slab_sums); /* [2][rows][channels] */
   size_t C = (size_t)a.map.c, c = tile_channel<V>();
@@ -159,8 +160,9 @@ __global__ void statistics_kernel(surge_norm_forward a, norm_cut cut) {
   unsigned channels = V * blockDim.x, all = channels * blockDim.y;
   surge_values<V> centre = {};
   if (c < C) {
-    centre = centre_of<V>(a.z + c, C, first, end);
-    deviations<V> own = sum_slab<V>(a.z + c, C, first, end, centre);
+    const E *z = (const E *)a.z + c;
+    centre = centre_of<V>(z, C, first, end);
+    deviations<V> own = sum_slab<V>(z, C, first, end, centre);
 #pragma unroll
     for (int v = 0; v < V; v++) {
       unsigned at = threadIdx.y * channels + V * threadIdx.x + (unsigned)v;
@@ -209,13 +211,22 @@ __global__ void finish_kernel(surge_norm_forward a, unsigned slabs) {
     surge_cuda_fault(a.fault, a.layer);
 }
 
-template <int V>
+template <typename E, int V>
 static void queue_statistics(surge_context *context,
                              const surge_norm_forward *a, norm_cut cut) {
   cut_channels<V>(&cut, (size_t)a->map.c);
   size_t shared = (size_t)cut.block.x * cut.block.y * V * 2 * sizeof(double);
-  SURGE_LAUNCH((statistics_kernel<V>), dim3(cut.slabs, cut.tiles), cut.block,
+  SURGE_LAUNCH((statistics_kernel<E, V>), dim3(cut.slabs, cut.tiles), cut.block,
                shared, context->stream, *a, cut);
+}
+
+template <typename E>
+static void queue_statistics(surge_context *context,
+                             const surge_norm_forward *a, norm_cut cut) {
+  if (a->map.c % surge_wide<E> == 0 && surge_aligned(a->z))
+    queue_statistics<E, surge_wide<E>>(context, a, cut);
+  else
+    queue_statistics<E, 1>(context, a, cut);
 }
 
 surge_status surge_cuda_norm_forward(surge_context *context,
@@ -223,10 +234,8 @@ surge_status surge_cuda_norm_forward(surge_context *context,
   SURGE_TRY(surge_check_norm_forward(a));
   SURGE_TRY(surge_cuda_check_layout("norm_forward", &a->map));
   norm_cut cut = statistics_cut(a);
-  if (a->training && a->map.c % 4 == 0 && surge_aligned<4>(a->z))
-    queue_statistics<4>(context, a, cut);
-  else if (a->training)
-    queue_statistics<1>(context, a, cut);
+  if (a->training)
+    SURGE_BY_TYPE(a->map.type, queue_statistics, context, a, cut);
   SURGE_LAUNCH(finish_kernel,
                surge_cuda_blocks((size_t)a->map.c, FINISH_CHANNELS),
                dim3(FINISH_CHANNELS, FINISH_LANES), 0, context->stream, *a,
@@ -237,7 +246,7 @@ surge_status surge_cuda_norm_forward(surge_context *context,
 /* --- backward ------------------------------------------------------------ */
 
 /* blockIdx.z is the step where steps differ: rows are then those of one. */
-template <int V>
+template <typename E, int V>
 __global__ void backward_kernel(surge_norm_backward a, norm_cut cut) {
   SURGE_DYNAMIC_SHARED(surge_norm_line, lines); /* of the tile's channels */
   size_t C = (size_t)a.map.c, c = tile_channel<V>(), end = slab_end(cut);
@@ -254,11 +263,12 @@ __global__ void backward_kernel(surge_norm_backward a, norm_cut cut) {
   for (size_t row = blockIdx.x * cut.slab + threadIdx.y; row < end;
        row += blockDim.y) {
     size_t at = (t * cut.rows + row) * C + c;
-    surge_values<V> da = surge_load<V>(a.da + at), z = surge_load<V>(a.z + at);
+    surge_values<V> da = surge_load<V>((const E *)a.da + at);
+    surge_values<V> z = surge_load<V>((const E *)a.z + at);
 #pragma unroll
     for (int v = 0; v < V; v++)
       da.v[v] = surge_norm_gradient(line[v], da.v[v], z.v[v]);
-    surge_store(a.dz + at, da);
+    surge_store((E *)a.dz + at, da);
   }
 }
 
@@ -276,7 +286,7 @@ __global__ void add_step_kernel(surge_norm_backward a) {
   if (threadIdx.x == 0) a.dstep_scale[blockIdx.x] += (float)sum;
 }
 
-template <int V>
+template <typename E, int V>
 static void queue_backward(surge_context *context,
                            const surge_norm_backward *a) {
   bool by_step = a->step_scale && !a->is_static;
@@ -286,20 +296,26 @@ static void queue_backward(surge_context *context,
   norm_cut cut;
   cut_channels<V>(&cut, (size_t)a->map.c);
   cut_rows(&cut, rows, DEPTH * (size_t)cut.block.y);
-  SURGE_LAUNCH((backward_kernel<V>), dim3(cut.slabs, cut.tiles, steps),
+  SURGE_LAUNCH((backward_kernel<E, V>), dim3(cut.slabs, cut.tiles, steps),
                cut.block, V * cut.block.x * sizeof(surge_norm_line),
                context->stream, *a, cut);
+}
+
+template <typename E>
+static void queue_backward(surge_context *context,
+                           const surge_norm_backward *a) {
+  if (a->map.c % surge_wide<E> == 0 && surge_aligned(a->dz) &&
+      surge_aligned(a->da) && surge_aligned(a->z))
+    queue_backward<E, surge_wide<E>>(context, a);
+  else
+    queue_backward<E, 1>(context, a);
 }
 
 surge_status surge_cuda_norm_backward(surge_context *context,
                                       const surge_norm_backward *a) {
   SURGE_TRY(surge_check_norm_backward(a));
   SURGE_TRY(surge_cuda_check_layout("norm_backward", &a->map));
-  if (a->map.c % 4 == 0 && surge_aligned<4>(a->dz) && surge_aligned<4>(a->da) &&
-      surge_aligned<4>(a->z))
-    queue_backward<4>(context, a);
-  else
-    queue_backward<1>(context, a);
+  SURGE_BY_TYPE(a->map.type, queue_backward, context, a);
   SURGE_LAUNCH(add_channels_kernel,
                surge_cuda_blocks((size_t)a->map.c, SURGE_CUDA_BLOCK),
                SURGE_CUDA_BLOCK, 0, context->stream, *a);

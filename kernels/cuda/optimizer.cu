@@ -58,7 +58,7 @@ surge_status surge_cuda_gradient_norm(surge_context *context,
                                       const surge_gradient_norm *a) {
   SURGE_TRY(surge_check_gradient_norm(a));
   unsigned partials = partials_of(a->count);
-  bool wide = surge_aligned<4>(a->g);
+  bool wide = surge_aligned(a->g);
   if (partials > 0)
     SURGE_LAUNCH((wide ? squares_kernel<4> : squares_kernel<1>), partials,
                  SURGE_CUDA_BLOCK, 0, context->stream, *a);
@@ -122,8 +122,8 @@ static unsigned update_blocks(size_t count, size_t V) {
 surge_status surge_cuda_sgd(surge_context *context, const surge_sgd *a) {
   SURGE_TRY(surge_check_sgd(a));
   if (a->count == 0) return SURGE_OK;
-  bool wide = surge_aligned<4>(a->w) && surge_aligned<4>(a->m) &&
-              surge_aligned<4>(a->g);
+  bool wide = surge_aligned(a->w) && surge_aligned(a->m) &&
+              surge_aligned(a->g);
   SURGE_LAUNCH((wide ? sgd_kernel<4> : sgd_kernel<1>),
                update_blocks(a->count, wide ? 4 : 1), SURGE_CUDA_BLOCK, 0,
                context->stream, *a);
@@ -133,8 +133,8 @@ surge_status surge_cuda_sgd(surge_context *context, const surge_sgd *a) {
 surge_status surge_cuda_adam(surge_context *context, const surge_adam *a) {
   SURGE_TRY(surge_check_adam(a));
   if (a->count == 0) return SURGE_OK;
-  bool wide = surge_aligned<4>(a->w) && surge_aligned<4>(a->m) &&
-              surge_aligned<4>(a->v) && surge_aligned<4>(a->g);
+  bool wide = surge_aligned(a->w) && surge_aligned(a->m) &&
+              surge_aligned(a->v) && surge_aligned(a->g);
   SURGE_LAUNCH((wide ? adam_kernel<4> : adam_kernel<1>),
                update_blocks(a->count, wide ? 4 : 1), SURGE_CUDA_BLOCK, 0,
                context->stream, *a);

@@ -45,7 +45,7 @@ static __device__ size_t index_of(const surge_map *map, const pool_place &p,
 
 /* Mean of window (y, x) of out, row by row, so that errors grow with 2*kernel,
  * not with kernel^2. */
-template <int V>
+template <typename E, int V>
 static __device__ surge_values<V> window_mean(const surge_pool &a,
                                               const pool_place &p) {
   surge_values<V> sum = {};
@@ -53,7 +53,8 @@ static __device__ surge_values<V> window_mean(const surge_pool &a,
     surge_values<V> row = {};
     for (int32_t kx = 0; kx < a.kernel; kx++) {
       surge_values<V> x = surge_load<V>(
-          a.x + index_of(&a.in, p, p.y * a.stride + ky, p.x * a.stride + kx));
+          (const E *)a.x +
+          index_of(&a.in, p, p.y * a.stride + ky, p.x * a.stride + kx));
 #pragma unroll
       for (int v = 0; v < V; v++) row.v[v] += x.v[v];
     }
@@ -75,17 +76,17 @@ struct maxima {
 
 /* Of window (oy, ox). NaN beats every number, as in PyTorch: a fault must not
  * vanish. */
-template <int V>
+template <typename E, int V>
 static __device__ maxima<V> window_maximum(const surge_pool &a,
                                            const pool_place &p, int32_t oy,
                                            int32_t ox) {
   maxima<V> m = {};
-  m.best =
-      surge_load<V>(a.x + index_of(&a.in, p, oy * a.stride, ox * a.stride));
+  const E *in = (const E *)a.x;
+  m.best = surge_load<V>(in + index_of(&a.in, p, oy * a.stride, ox * a.stride));
   for (int32_t ky = 0; ky < a.kernel; ky++)
     for (int32_t kx = 0; kx < a.kernel; kx++) {
       surge_values<V> x = surge_load<V>(
-          a.x + index_of(&a.in, p, oy * a.stride + ky, ox * a.stride + kx));
+          in + index_of(&a.in, p, oy * a.stride + ky, ox * a.stride + kx));
 #pragma unroll
       for (int v = 0; v < V; v++) {
         bool beats = x.v[v] > m.best.v[v] || isnan(x.v[v]);
@@ -98,17 +99,17 @@ static __device__ maxima<V> window_maximum(const surge_pool &a,
 
 /* --- forward --------------------------------------------------------------- */
 
-template <int V, bool maximum>
+template <typename E, int V, bool maximum>
 __global__ void forward_kernel(surge_pool a, size_t items) {
   size_t i = thread_index();
   if (i >= items) return;
   pool_place p = place_of<V>(&a.out, i);
   surge_values<V> y;
   if (maximum)
-    y = window_maximum<V>(a, p, p.y, p.x).best;
+    y = window_maximum<E, V>(a, p, p.y, p.x).best;
   else
-    y = window_mean<V>(a, p);
-  surge_store(a.y + V * i, y);
+    y = window_mean<E, V>(a, p);
+  surge_store((E *)a.y + V * i, y);
 }
 
 /* --- backward -------------------------------------------------------------- */
@@ -125,13 +126,13 @@ static __device__ int32_t last_window(const surge_pool &a, int32_t at,
 }
 
 /* What window (oy, ox) gives to pixel p. */
-template <int V, bool maximum>
+template <typename E, int V, bool maximum>
 static __device__ surge_values<V> share_of(const surge_pool &a,
                                            const pool_place &p, int32_t oy,
                                            int32_t ox) {
-  surge_values<V> dy = surge_load<V>(a.dy + index_of(&a.out, p, oy, ox));
+  surge_values<V> dy = surge_load<V>((const E *)a.dy + index_of(&a.out, p, oy, ox));
   if (maximum) {
-    maxima<V> m = window_maximum<V>(a, p, oy, ox);
+    maxima<V> m = window_maximum<E, V>(a, p, oy, ox);
     int32_t own = (p.y - oy * a.stride) * a.kernel + p.x - ox * a.stride;
 #pragma unroll
     for (int v = 0; v < V; v++) dy.v[v] = m.where[v] == own ? dy.v[v] : 0.0f;
@@ -142,22 +143,22 @@ static __device__ surge_values<V> share_of(const surge_pool &a,
   return dy;
 }
 
-template <int V, bool maximum>
+template <typename E, int V, bool maximum>
 __global__ void backward_kernel(surge_pool a, size_t items) {
   size_t i = thread_index();
   if (i >= items) return;
   pool_place p = place_of<V>(&a.in, i);
   surge_values<V> dx = {};
-  if (a.mode == SURGE_ADD) dx = surge_load<V>(a.dx + V * i);
+  if (a.mode == SURGE_ADD) dx = surge_load<V>((const E *)a.dx + V * i);
   int32_t last_y = last_window(a, p.y, a.out.h);
   int32_t last_x = last_window(a, p.x, a.out.w);
   for (int32_t oy = first_window(a, p.y); oy <= last_y; oy++)
     for (int32_t ox = first_window(a, p.x); ox <= last_x; ox++) {
-      surge_values<V> share = share_of<V, maximum>(a, p, oy, ox);
+      surge_values<V> share = share_of<E, V, maximum>(a, p, oy, ox);
 #pragma unroll
       for (int v = 0; v < V; v++) dx.v[v] += share.v[v];
     }
-  surge_store(a.dx + V * i, dx);
+  surge_store((E *)a.dx + V * i, dx);
 }
 
 /* --- ops ------------------------------------------------------------------- */
@@ -165,49 +166,75 @@ __global__ void backward_kernel(surge_pool a, size_t items) {
 /* Queues `wide` or `narrow` over the elements of images of `map`. */
 typedef void pool_kernel(surge_pool, size_t);
 
-static surge_status queue(surge_context *context, const char *op,
-                          const surge_pool *a, const surge_map *map,
-                          pool_kernel *wide, pool_kernel *narrow) {
-  SURGE_TRY(surge_cuda_check_layout(op, &a->in));
+static void queue(surge_context *context, const surge_pool *a,
+                  const surge_map *map, size_t V, pool_kernel *wide,
+                  pool_kernel *narrow) {
   size_t elements = a->images * surge_map_elements(map);
-  bool whole = map->c % 4 == 0 && surge_aligned<4>(a->x) &&
-               surge_aligned<4>(a->y) && surge_aligned<4>(a->dx) &&
-               surge_aligned<4>(a->dy);
-  size_t items = whole ? elements / 4 : elements;
+  bool whole = (size_t)map->c % V == 0 && surge_aligned(a->x) &&
+               surge_aligned(a->y) && surge_aligned(a->dx) &&
+               surge_aligned(a->dy);
+  size_t items = whole ? elements / V : elements;
   SURGE_LAUNCH((whole ? wide : narrow),
                surge_cuda_blocks(items, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
                context->stream, *a, items);
+}
+
+template <typename E>
+static void queue_forward(surge_context *context, const surge_pool *a,
+                          bool maximum) {
+  const int V = surge_wide<E>;
+  if (maximum)
+    queue(context, a, &a->out, V, forward_kernel<E, V, true>,
+          forward_kernel<E, 1, true>);
+  else
+    queue(context, a, &a->out, V, forward_kernel<E, V, false>,
+          forward_kernel<E, 1, false>);
+}
+
+template <typename E>
+static void queue_backward(surge_context *context, const surge_pool *a,
+                           bool maximum) {
+  const int V = surge_wide<E>;
+  if (maximum)
+    queue(context, a, &a->in, V, backward_kernel<E, V, true>,
+          backward_kernel<E, 1, true>);
+  else
+    queue(context, a, &a->in, V, backward_kernel<E, V, false>,
+          backward_kernel<E, 1, false>);
+}
+
+static surge_status forward(surge_context *context, const char *op,
+                            const surge_pool *a, bool maximum) {
+  SURGE_TRY(surge_check_pool_forward(op, a));
+  SURGE_TRY(surge_cuda_check_layout(op, &a->in));
+  SURGE_BY_TYPE(a->in.type, queue_forward, context, a, maximum);
+  return surge_cuda_launched(context, op);
+}
+
+static surge_status backward(surge_context *context, const char *op,
+                             const surge_pool *a, bool maximum) {
+  SURGE_TRY(surge_check_pool_backward(op, a));
+  SURGE_TRY(surge_cuda_check_layout(op, &a->in));
+  SURGE_BY_TYPE(a->in.type, queue_backward, context, a, maximum);
   return surge_cuda_launched(context, op);
 }
 
 surge_status surge_cuda_avgpool_forward(surge_context *context,
                                         const surge_pool *a) {
-  const char *op = "avgpool_forward";
-  SURGE_TRY(surge_check_pool_forward(op, a));
-  return queue(context, op, a, &a->out, forward_kernel<4, false>,
-               forward_kernel<1, false>);
+  return forward(context, "avgpool_forward", a, false);
 }
 
 surge_status surge_cuda_avgpool_backward(surge_context *context,
                                          const surge_pool *a) {
-  const char *op = "avgpool_backward";
-  SURGE_TRY(surge_check_pool_backward(op, a));
-  return queue(context, op, a, &a->in, backward_kernel<4, false>,
-               backward_kernel<1, false>);
+  return backward(context, "avgpool_backward", a, false);
 }
 
 surge_status surge_cuda_maxpool_forward(surge_context *context,
                                         const surge_pool *a) {
-  const char *op = "maxpool_forward";
-  SURGE_TRY(surge_check_pool_forward(op, a));
-  return queue(context, op, a, &a->out, forward_kernel<4, true>,
-               forward_kernel<1, true>);
+  return forward(context, "maxpool_forward", a, true);
 }
 
 surge_status surge_cuda_maxpool_backward(surge_context *context,
                                          const surge_pool *a) {
-  const char *op = "maxpool_backward";
-  SURGE_TRY(surge_check_pool_backward(op, a));
-  return queue(context, op, a, &a->in, backward_kernel<4, true>,
-               backward_kernel<1, true>);
+  return backward(context, "maxpool_backward", a, true);
 }

@@ -1,13 +1,25 @@
 /* vector.h - V neighbouring elements in one access.
  *
- * Kernels that are bound by memory take V = 4 elements a thread, 16 bytes of
- * float, where the channels and the pointers allow it, and V = 1 elsewhere.
- * Arithmetic is in float whatever the element type E of memory is. */
+ * Kernels that are bound by memory take 16 bytes a thread, V = surge_wide<E>
+ * elements, where the channels and the pointers allow it, and V = 1 elsewhere.
+ * Arithmetic is in float whatever the element type E of memory is: float, or
+ * surge_bf16, rounded where it is stored. */
 #ifndef SURGE_KERNELS_CUDA_VECTOR_H
 #define SURGE_KERNELS_CUDA_VECTOR_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "kernels/shared/element.h"
+
+/* function<E>(...) with the element type E of maps of `type`. */
+#define SURGE_BY_TYPE(type, function, ...)                                     \
+  ((type) == SURGE_BF16 ? function<surge_bf16>(__VA_ARGS__)                    \
+                        : function<float>(__VA_ARGS__))
+
+/* Elements of 16 bytes. */
+template <typename E>
+constexpr int surge_wide = 16 / (int)sizeof(E);
 
 /* V values in registers. */
 template <int V>
@@ -39,10 +51,9 @@ static __device__ __forceinline__ void surge_store(E *to,
   *(surge_packed<E, V> *)(void *)to = memory;
 }
 
-/* Whether V elements at a time may be read at `pointer`; NULL never is. */
-template <int V, typename E>
-static inline bool surge_aligned(const E *pointer) {
-  return (uintptr_t)pointer % sizeof(surge_packed<E, V>) == 0;
+/* Whether 16 bytes at a time may be read at `pointer`; NULL is. */
+static inline bool surge_aligned(const void *pointer) {
+  return (uintptr_t)pointer % 16 == 0;
 }
 
 #endif

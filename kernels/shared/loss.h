@@ -14,6 +14,8 @@
 #include <math.h>
 #include <surge/backend.h>
 
+#include "kernels/shared/element.h"
+
 /* The logits' place of vote v of class c. */
 SURGE_INLINE size_t surge_loss_index(const surge_loss *a, int32_t t, int32_t n,
                                      int32_t c, int32_t v) {
@@ -32,7 +34,8 @@ SURGE_INLINE double surge_loss_output(const surge_loss *a, int32_t n, int32_t c,
   double sum = 0;
   for (int32_t t = first; t < first + steps; t++)
     for (int32_t v = 0; v < a->vote; v++)
-      sum += (double)a->logits[surge_loss_index(a, t, n, c, v)];
+      sum += (double)surge_load(a->logits, a->type,
+                                surge_loss_index(a, t, n, c, v));
   return sum / ((double)steps * a->vote);
 }
 
@@ -72,7 +75,8 @@ SURGE_INLINE double surge_loss_part(const surge_loss *a, int32_t n,
                       square * 2 * off / a->classes;
     for (int32_t t = first; t < first + steps; t++)
       for (int32_t v = 0; v < a->vote; v++)
-        a->dlogits[surge_loss_index(a, t, n, c, v)] = (float)(share * gradient);
+        surge_store(a->dlogits, a->type, surge_loss_index(a, t, n, c, v),
+                    (float)(share * gradient));
   }
   return loss;
 }

@@ -27,5 +27,9 @@ surge_status surge_check_map(const char *op, const surge_map *map) {
                       "%s: map: wanted c %% 8 == 0 in the blocked layout, "
                       "found %d channels",
                       op, map->c);
+  if (map->type != SURGE_F32 && map->type != SURGE_BF16)
+    return SURGE_FAIL(SURGE_ERROR_INTERNAL,
+                      "%s: map: wanted elements of fp32 or bf16, found type %d",
+                      op, (int)map->type);
   return SURGE_OK;
 }

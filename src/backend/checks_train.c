@@ -181,6 +181,13 @@ surge_status surge_check_adam(const surge_adam *a) {
   return SURGE_OK;
 }
 
+surge_status surge_check_cast(const surge_cast *a) {
+  const char *op = "cast";
+  WANT_ARRAY(to);
+  WANT_ARRAY(from);
+  return SURGE_OK;
+}
+
 surge_status surge_check_count_nonzero(const surge_count_nonzero *a) {
   const char *op = "count_nonzero";
   WANT_ARRAY(nonzero);

@@ -149,4 +149,5 @@ const surge_backend surge_cpu = {
     .sgd = surge_cpu_sgd,
     .adam = surge_cpu_adam,
     .count_nonzero = surge_cpu_count_nonzero,
+    .cast = surge_cpu_cast,
 };

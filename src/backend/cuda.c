@@ -129,15 +129,17 @@ static surge_status find_device(void) {
                     visible ? visible : "");
 }
 
-/* cuBLAS's math is pedantic: fp32, no tf32, no emulation, whatever the
- * environment says. Its workspace is set after the stream, which resets it. */
+/* What cuBLAS computes in is said by each call; where one is summed in parts,
+ * these are not rounded to the output's type. Its workspace is set after the
+ * stream, which resets it. */
 static surge_status open_libraries(surge_context *c) {
   const char *op = "cuda";
   SURGE_DNN(op, cudnnCreate, &c->dnn);
   SURGE_DNN(op, cudnnSetStream, c->dnn, c->stream);
   SURGE_BLAS(op, cublasCreate, &c->blas);
   SURGE_BLAS(op, cublasSetStream, c->blas, c->stream);
-  SURGE_BLAS(op, cublasSetMathMode, c->blas, CUBLAS_PEDANTIC_MATH);
+  SURGE_BLAS(op, cublasSetMathMode, c->blas,
+             CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION);
   CUDA(cudaMalloc, &c->blas_workspace, BLAS_WORKSPACE);
   SURGE_BLAS(op, cublasSetWorkspace, c->blas, c->blas_workspace,
              BLAS_WORKSPACE);
@@ -350,6 +352,7 @@ static surge_layout cuda_layout(int32_t c) {
 const surge_backend surge_cuda = {
     .name = "cuda",
     .queues = true,
+    .bf16 = true,
     .open = cuda_open,
     .close = cuda_close,
     .describe = cuda_describe,
@@ -400,4 +403,5 @@ const surge_backend surge_cuda = {
     .sgd = surge_cuda_sgd,
     .adam = surge_cuda_adam,
     .count_nonzero = surge_cuda_count_nonzero,
+    .cast = surge_cuda_cast,
 };

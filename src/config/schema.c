@@ -16,6 +16,11 @@ static const surge_word device_words[] = {{"auto", SURGE_DEVICE_AUTO},
                                           {"cpu", SURGE_DEVICE_CPU},
                                           {"cuda", SURGE_DEVICE_CUDA},
                                           {NULL, 0}};
+static const surge_word precision_words[] = {
+    {"fp32", SURGE_PRECISION_FP32},
+    {"tf32", SURGE_PRECISION_TF32},
+    {"bf16", SURGE_PRECISION_BF16},
+    {NULL, 0}};
 static const surge_word arch_words[] = {{"convnet", SURGE_ARCH_CONVNET},
                                         {"mlp", SURGE_ARCH_MLP},
                                         {"cifarnet", SURGE_ARCH_CIFARNET},
@@ -144,6 +149,10 @@ const surge_key surge_keys[] = {
      .text = "Where the network runs; auto takes cuda where there is one."},
     {"threads", INT(recipe.threads), BETWEEN(0, 4096), .standard = "0",
      .text = "CPU threads, 0: one a core; results do not depend on it."},
+    {"precision", WORD(recipe.precision, precision_words), .standard = "fp32",
+     .text = "Device: type of maps and products. tf32: fp32 whose products round "
+             "their inputs; bf16: maps and weights of products in bf16, membranes, "
+             "statistics and trained weights in fp32."},
     {"deterministic", BOOL(recipe.deterministic), .standard = "true",
      .text = "Same bits on every run of one device; the CPU always gives them."},
     {"workspace_mb", INT(recipe.workspace_mb), BETWEEN(0, 1 << 20),

@@ -22,7 +22,7 @@ static surge_status backward_conv(surge_net *net, int32_t i) {
   if (ids->grad_in < 0) return SURGE_OK;
   surge_conv2d_backward_data data = {.dx = surge_at(net, ids->grad_in),
                                      .dy = surge_at(net, ids->grad_out),
-                                     .w = surge_at(net, ids->weight),
+                                     .w = surge_weight_at(net, ids->weight),
                                      .mode = SURGE_WRITE,
                                      .images = images,
                                      .workspace = workspace};

@@ -9,7 +9,7 @@ surge_conv2d_forward surge_net_conv(const surge_net *net, int32_t i) {
   return (surge_conv2d_forward){
       .y = surge_at(net, ids->out),
       .x = surge_layer_input(net, i),
-      .w = surge_at(net, ids->weight),
+      .w = surge_weight_at(net, ids->weight),
       .b = surge_at(net, ids->bias),
       .images = surge_images(net, net->model.layers[i].static_in),
       .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
@@ -33,6 +33,7 @@ surge_integrator surge_net_integrator(const surge_net *net, int32_t i) {
       .y = surge_at(net, net->ids[i].out),
       .x = surge_layer_input(net, i),
       .scalars = surge_at(net, net->ids[i].scalars),
+      .type = surge_net_type(net),
       .T = net->options.T,
       .M = surge_layer_in(&net->model.layers[i]) * (size_t)net->n};
 }
@@ -42,7 +43,7 @@ surge_linear surge_net_linear(const surge_net *net, int32_t i) {
   const surge_layer_ids *ids = &net->ids[i];
   return (surge_linear){.x = surge_layer_input(net, i),
                         .y = surge_at(net, ids->out),
-                        .w = surge_at(net, ids->weight),
+                        .w = surge_weight_at(net, ids->weight),
                         .b = surge_at(net, ids->bias),
                         .in = layer->in,
                         .out = layer->out.c,
@@ -180,6 +181,7 @@ static surge_status count_inputs(surge_net *net, int32_t i) {
   surge_count_nonzero count = {
       .nonzero = surge_at(net, net->ids[i].nonzero),
       .x = surge_layer_input(net, i),
+      .type = surge_net_type(net),
       .count = surge_layer_in(layer) * surge_images(net, layer->static_in)};
   return net->backend->count_nonzero(net->context, &count);
 }
@@ -268,6 +270,14 @@ static surge_status encode_input(surge_net *net, surge_pass pass) {
   return net->backend->poisson(net->context, &poisson);
 }
 
+static surge_status cast_weights(surge_net *net) {
+  surge_cast cast = {.to = net->arena[SURGE_ROLE_CAST],
+                     .from = (const float *)net->arena[SURGE_ROLE_PARAMETER] +
+                             net->table.group_first[SURGE_GROUP_WEIGHT],
+                     .count = net->table.group_count[SURGE_GROUP_WEIGHT]};
+  return cast.to ? net->backend->cast(net->context, &cast) : SURGE_OK;
+}
+
 static surge_status compute_loss(surge_net *net, surge_pass pass) {
   const surge_model *model = &net->model;
   const struct surge_loss_recipe *r = &net->recipe->loss;
@@ -280,6 +290,7 @@ static surge_status compute_loss(surge_net *net, surge_pass pass) {
       .metrics = surge_at(net, net->metrics),
       .fault = surge_at(net, net->fault),
       .logits = surge_at(net, net->ids[last].out),
+      .type = surge_net_type(net),
       .labels = net->mirrored ? net->mirrored->mirror_labels
                               : surge_at(net, net->labels),
       .sample = net->mirrored ? surge_at(net, net->sample) : NULL,
@@ -299,6 +310,7 @@ static surge_status compute_loss(surge_net *net, surge_pass pass) {
 surge_status surge_net_forward(surge_net *net, surge_pass pass,
                                bool statistics) {
   SURGE_TRY(encode_input(net, pass));
+  SURGE_TRY(cast_weights(net));
   for (int32_t i = 0; i < net->model.count; i++) {
     double start = surge_profile_start(net, i);
     SURGE_TRY(forward_layer(net, i, pass, statistics));

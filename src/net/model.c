@@ -17,6 +17,14 @@ typedef struct walk {
   const surge_layer_spec *norm; /* waits for its neuron */
 } walk;
 
+/* A map as this backend and this precision store it. */
+static surge_map map_of(const walk *w, int32_t height, int32_t width,
+                        int32_t c) {
+  bool bf16 = w->recipe->precision == SURGE_PRECISION_BF16;
+  return (surge_map){height, width, c, w->layout(c),
+                     bf16 ? SURGE_BF16 : SURGE_F32};
+}
+
 /* "name (recipe line 12): " or "name: " for a layer of the zoo. */
 #define LAYER_FAIL(spec, ...) layer_fail(__LINE__, (spec), __VA_ARGS__)
 
@@ -52,8 +60,7 @@ static surge_status shape_conv(walk *w, surge_layer *layer) {
                       "%d with padding %d, found %d x %d",
                       s->kernel - 2 * s->pad, s->kernel - 2 * s->pad, s->kernel,
                       s->pad, in.h, in.w);
-  layer->out = (surge_map){h / s->stride + 1, x / s->stride + 1, s->out,
-                           w->layout(s->out)};
+  layer->out = map_of(w, h / s->stride + 1, x / s->stride + 1, s->out);
   w->binary = false;
   return SURGE_OK;
 }
@@ -61,8 +68,7 @@ static surge_status shape_conv(walk *w, surge_layer *layer) {
 static surge_status shape_linear(walk *w, surge_layer *layer) {
   if (layer->spec.out == 0)
     layer->spec.out = w->model->classes * w->model->vote;
-  int32_t out = layer->spec.out;
-  layer->out = (surge_map){1, 1, out, w->layout(out)};
+  layer->out = map_of(w, 1, 1, layer->spec.out);
   w->binary = false;
   return SURGE_OK;
 }
@@ -205,7 +211,6 @@ surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
                                const surge_dataset_info *data,
                                surge_layout (*layout)(int32_t c)) {
   *model = (surge_model){
-      .input = {data->h, data->w, data->c, layout(data->c)},
       .classes = data->classes,
       .vote = recipe->model.vote,
       .poisson = recipe->model.coding == SURGE_CODING_POISSON,
@@ -213,9 +218,9 @@ surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
   walk w = {.model = model,
             .recipe = recipe,
             .layout = layout,
-            .map = model->input,
             .is_static = !model->poisson,
             .binary = model->poisson};
+  w.map = model->input = map_of(&w, data->h, data->w, data->c);
   surge_layer_spec *specs;
   int32_t count;
   SURGE_TRY(surge_zoo_expand(recipe, &specs, &count));

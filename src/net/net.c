@@ -25,6 +25,7 @@ static int32_t activation(surge_net *net, const char *layer, const char *what,
                           int64_t steps, surge_map map, int32_t first,
                           int32_t last) {
   surge_tensor t = {.role = SURGE_ROLE_ACTIVATION,
+                    .dtype = map.type,
                     .rank = 5,
                     .shape = {steps, net->options.N, map.h, map.w, map.c},
                     .is_map = true,
@@ -155,8 +156,10 @@ static void declare_neuron(surge_net *net, int32_t i) {
                             .resumed = true};
   ids->statistics = declare(net, statistics, name, "statistics");
   ids->histogram = declare(net, histogram, name, "histogram");
+  surge_map current = layer->in;
+  current.type = SURGE_F32;
   if (net->options.keep_currents)
-    ids->current = activation(net, name, "current", T, layer->in, -1,
+    ids->current = activation(net, name, "current", T, current, -1,
                               2 * net->model.count + 1);
 }
 
@@ -312,6 +315,10 @@ static void size_roles(surge_net *net) {
   table->bytes[SURGE_ROLE_GRADIENT] = training ? parameters : 0;
   table->bytes[SURGE_ROLE_OPTIMIZER] =
       training ? 2 * parameters - net->v_first * sizeof(float) : 0;
+  table->bytes[SURGE_ROLE_CAST] =
+      surge_net_type(net) == SURGE_BF16
+          ? 2 * table->group_count[SURGE_GROUP_WEIGHT]
+          : 0;
   size_t workspace =
       net->backend->gradient_norm_workspace(parameters / sizeof(float));
   for (int32_t i = 0; i < net->model.count; i++) {
@@ -328,6 +335,10 @@ static void size_roles(surge_net *net) {
 
 static surge_status plan(surge_net *net) {
   surge_model *model = &net->model;
+  if (net->recipe->precision == SURGE_PRECISION_BF16 && !net->backend->bf16)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "precision: wanted fp32 on the backend %s, found bf16",
+                      net->backend->name);
   SURGE_TRY(
       surge_model_build(model, net->recipe, net->data, net->backend->layout));
   size_t count = (size_t)model->count;

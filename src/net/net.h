@@ -71,6 +71,20 @@ static inline void *surge_at(const surge_net *net, int32_t id) {
   return (char *)net->arena[t->role] + t->offset;
 }
 
+/* Type of all maps. */
+static inline surge_dtype surge_net_type(const surge_net *net) {
+  return net->model.input.type;
+}
+
+/* Address of a weight as convolutions and products read it: rounded to the
+ * maps' type (surge_cast) where that is bf16. */
+static inline const void *surge_weight_at(const surge_net *net, int32_t id) {
+  if (surge_net_type(net) == SURGE_F32) return surge_at(net, id);
+  size_t place = net->table.tensors[id].offset / sizeof(float) -
+                 net->table.group_first[SURGE_GROUP_WEIGHT];
+  return (const uint16_t *)net->arena[SURGE_ROLE_CAST] + place;
+}
+
 /* Address of a parameter's gradient; NULL for SURGE_NONE. */
 static inline float *surge_gradient_at(const surge_net *net, int32_t id) {
   if (id < 0) return NULL;

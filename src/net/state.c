@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/shared/element.h"
 #include "src/net/net.h"
 
 /* --- lists ---------------------------------------------------------------- */
@@ -126,15 +127,16 @@ surge_status surge_net_restore(surge_net *net, const surge_safetensors *file,
 
 /* --- the one-step dump ---------------------------------------------------- */
 
-/* From the physical layout of `images` maps to logical order. */
-static void to_logical(float *logical, const float *physical,
+/* From the layout and type of `images` maps to logical order and fp32. */
+static void to_logical(float *logical, const void *physical,
                        const surge_map *map, size_t images) {
   size_t elements = surge_map_elements(map);
-  for (size_t n = 0; n < images; n++, physical += elements)
+  for (size_t n = 0; n < images; n++)
     for (int32_t y = 0; y < map->h; y++)
       for (int32_t x = 0; x < map->w; x++)
         for (int32_t c = 0; c < map->c; c++)
-          *logical++ = physical[surge_offset_of(map, y, x, c)];
+          *logical++ = surge_load(physical, map->type,
+                                  n * elements + surge_offset_of(map, y, x, c));
 }
 
 /* Saves the loaded batch's part of an activation [steps, N] of a map. */
@@ -144,15 +146,17 @@ static surge_status dump_activation(surge_net *net, surge_tensor_list *list,
   snprintf(t.name, sizeof t.name, "%s", name);
   t.shape[1] = net->n;
   size_t images = (size_t)(t.shape[0] * t.shape[1]);
-  t.bytes = images * surge_map_elements(&t.map) * sizeof(float);
-  float *physical = malloc(t.bytes + 1);
+  size_t elements = images * surge_map_elements(&t.map);
+  t.dtype = SURGE_F32;
+  t.bytes = elements * sizeof(float);
+  void *physical = malloc(t.bytes + 1);
   if (!physical)
     return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to dump %s", name);
   void *logical;
   surge_status status = list_add(list, "", &t, &logical);
   if (status == SURGE_OK)
     status = net->backend->download(net->context, physical, surge_at(net, id),
-                                    t.bytes);
+                                    elements * surge_dtype_bytes(t.map.type));
   if (status == SURGE_OK) to_logical(logical, physical, &t.map, images);
   free(physical);
   return status;

@@ -12,6 +12,7 @@
 #define SURGE_ROLE_LIST(X)                                                     \
   X(PARAMETER, "parameters")                                                   \
   X(GRADIENT, "gradients")                                                     \
+  X(CAST, "weights in bf16")                                                   \
   X(OPTIMIZER, "optimizer")                                                    \
   X(BUFFER, "running statistics")                                              \
   X(SCALAR, "scalars and statistics")                                          \

@@ -328,7 +328,7 @@ static surge_status read_dtype(const reading *r, const cJSON *entry,
     }
   return DAMAGED(r,
                  "tensor '%s': dtype: wanted one of F32 F64 I32 I64 U8 U32 "
-                 "U64, found '%.32s'",
+                 "U64 BF16, found '%.32s'",
                  tensor->name, item->valuestring);
 }
 

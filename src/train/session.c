@@ -19,6 +19,7 @@ surge_status surge_session_device(surge_session *session, bool plan_only) {
       .threads = recipe->threads,
       .deterministic = recipe->deterministic,
       .workspace = (size_t)recipe->workspace_mb << 20,
+      .tf32 = recipe->precision == SURGE_PRECISION_TF32,
       .plan_only = plan_only};
   return surge_backend_open(&session->backend, &session->context,
                             recipe->device, &options, session->note);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "tests/emulator/element.h"
 #include "tests/emulator/internal.h"
 
 using namespace surge_emulator;
@@ -43,6 +44,7 @@ cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream) {
   return CUBLAS_STATUS_SUCCESS;
 }
 
+/* Each call says what it computes in. */
 cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t mode) {
   if (mode == CUBLAS_TF32_TENSOR_OP_MATH) fail("cublasSetMathMode: tf32");
   return CUBLAS_STATUS_SUCCESS;
@@ -57,55 +59,91 @@ cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void *workspace,
 }
 
 /* A column-major matrix of `rows` x `columns`, as stored. */
-static void check_matrix(const char *what, const float *at, int rows,
-                         int columns, int stride) {
-  size_t last = (size_t)(columns - 1) * (size_t)stride + (size_t)rows;
-  check_device(what, at, last * sizeof(float), sizeof(float));
+struct matrix {
+  const char *name;
+  char *at;
+  element type;
+  int rows, columns, stride;
+};
+
+static void check_matrix(const matrix &m) {
+  size_t last = (size_t)(m.columns - 1) * (size_t)m.stride + (size_t)m.rows;
+  std::string what = std::string("cublasGemmEx ") + m.name;
+  check_device(what.c_str(), m.at, last * bytes_of(m.type), bytes_of(m.type));
+}
+
+static bool is_wrong(const matrix &m) {
+  return m.rows < 0 || m.columns < 0 || m.stride < std::max(1, m.rows);
+}
+
+/* Element (row, column) of op(m). */
+static double at(const matrix &m, bool transposed, int row, int column) {
+  if (transposed) std::swap(row, column);
+  return (double)read(m.at, m.type,
+                      (size_t)column * (size_t)m.stride + (size_t)row);
 }
 
 struct product {
+  matrix A, B, C;
   bool ta, tb;
-  int m, n, k, lda, ldb, ldc;
+  int depth;
   float alpha, beta;
-  const float *A, *B;
-  float *C;
 };
 
 static void multiply(const product &p) {
-  auto at = [](const float *x, bool transposed, int ld, int row, int column) {
-    return (double)(transposed ? x[(size_t)row * (size_t)ld + (size_t)column]
-                               : x[(size_t)column * (size_t)ld + (size_t)row]);
-  };
-  for (int j = 0; j < p.n; j++)
-    for (int i = 0; i < p.m; i++) {
+  for (int j = 0; j < p.C.columns; j++)
+    for (int i = 0; i < p.C.rows; i++) {
       double sum = 0;
-      for (int l = 0; l < p.k; l++)
-        sum += at(p.A, p.ta, p.lda, i, l) * at(p.B, p.tb, p.ldb, l, j);
-      float *c = &p.C[(size_t)j * (size_t)p.ldc + (size_t)i];
-      float scaled = p.alpha * (float)sum;
-      *c = p.beta == 0.0f ? scaled : scaled + p.beta * *c;
+      for (int l = 0; l < p.depth; l++)
+        sum += at(p.A, p.ta, i, l) * at(p.B, p.tb, l, j);
+      write(p.C.at, p.C.type, (size_t)j * (size_t)p.C.stride + (size_t)i, sum,
+            p.alpha, p.beta);
     }
 }
 
-cublasStatus_t cublasSgemm(cublasHandle_t handle, cublasOperation_t transa,
-                           cublasOperation_t transb, int m, int n, int k,
-                           const float *alpha, const float *A, int lda,
-                           const float *B, int ldb, const float *beta, float *C,
-                           int ldc) {
+static element element_of(cudaDataType_t type, cublasComputeType_t compute) {
+  if (type == CUDA_R_16BF) return element::bf16;
+  return compute == CUBLAS_COMPUTE_32F_FAST_TF32 ? element::tf32
+                                                 : element::fp32;
+}
+
+/* What cuBLAS takes: a and b of one type, c of it or fp32. */
+static void check_types(cudaDataType_t a, cudaDataType_t b, cudaDataType_t c,
+                        cublasComputeType_t compute) {
+  if (a != b || (c != a && c != CUDA_R_32F))
+    fail("cublasGemmEx: types %d, %d and %d do not go together", a, b, c);
+  if (a == CUDA_R_16BF && compute != CUBLAS_COMPUTE_32F)
+    fail("cublasGemmEx: bf16 wants CUBLAS_COMPUTE_32F, found %d", compute);
+  if (a == CUDA_R_32F && compute == CUBLAS_COMPUTE_32F)
+    fail("cublasGemmEx: of fp32 the environment may make tf32: say which");
+}
+
+cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transa,
+                            cublasOperation_t transb, int m, int n, int k,
+                            const void *alpha, const void *A,
+                            cudaDataType_t a_type, int lda, const void *B,
+                            cudaDataType_t b_type, int ldb, const void *beta,
+                            void *C, cudaDataType_t c_type, int ldc,
+                            cublasComputeType_t compute, cublasGemmAlgo_t) {
   bool ta = transa == CUBLAS_OP_T, tb = transb == CUBLAS_OP_T;
-  if (m < 0 || n < 0 || k < 0 || lda < std::max(1, ta ? k : m) ||
-      ldb < std::max(1, tb ? n : k) || ldc < std::max(1, m))
+  check_types(a_type, b_type, c_type, compute);
+  matrix a = {"A", (char *)A, element_of(a_type, compute), ta ? k : m,
+              ta ? m : k, lda};
+  matrix b = {"B", (char *)B, element_of(b_type, compute), tb ? n : k,
+              tb ? k : n, ldb};
+  matrix c = {"C", (char *)C, element_of(c_type, compute), m, n, ldc};
+  if (is_wrong(a) || is_wrong(b) || is_wrong(c))
     return CUBLAS_STATUS_INVALID_VALUE;
   if (m == 0 || n == 0) return CUBLAS_STATUS_SUCCESS;
   if (captures(handle->stream) && handle->workspace == nullptr)
-    fail("cublasSgemm captured without cublasSetWorkspace: it would allocate");
-  if (k > 0) check_matrix("cublasSgemm A", A, ta ? k : m, ta ? m : k, lda);
-  if (k > 0) check_matrix("cublasSgemm B", B, tb ? n : k, tb ? k : n, ldb);
-  check_matrix("cublasSgemm C", C, m, n, ldc);
-  product p = {ta, tb, m, n, k, lda, ldb, ldc, *alpha, *beta, A, B, C};
+    fail("cublasGemmEx captured without cublasSetWorkspace: it would allocate");
+  if (k > 0) check_matrix(a);
+  if (k > 0) check_matrix(b);
+  check_matrix(c);
+  product p = {a, b, c, ta, tb, k, *(const float *)alpha, *(const float *)beta};
   void *workspace = handle->workspace;
   size_t used = std::min(handle->bytes, (size_t)4096);
-  queue(handle->stream, {"cublasSgemm", access::kernel, [=] {
+  queue(handle->stream, {"cublasGemmEx", access::kernel, [=] {
                            if (used > 0) memset(workspace, 0xff, used);
                            multiply(p);
                          }});

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "tests/emulator/element.h"
 #include "tests/emulator/internal.h"
 
 using namespace surge_emulator;
@@ -18,12 +19,15 @@ struct cudnnContext {
 };
 struct cudnnTensorStruct {
   int n, c, h, w; /* n = 0: not set */
+  cudnnDataType_t type;
 };
 struct cudnnFilterStruct {
   int k, c, h, w; /* k = 0: not set; c: channels of one group */
+  cudnnDataType_t type;
 };
 struct cudnnConvolutionStruct {
   int pad_h, pad_w, stride_h, stride_w, groups; /* stride 0: not set */
+  cudnnMathType_t math;
 };
 
 size_t cudnnGetVersion(void) { return CUDNN_VERSION; }
@@ -88,8 +92,9 @@ cudnnStatus_t cudnnDestroyConvolutionDescriptor(
 
 static void check_kind(const char *call, cudnnTensorFormat_t format,
                        cudnnDataType_t type) {
-  if (format != CUDNN_TENSOR_NHWC || type != CUDNN_DATA_FLOAT)
-    fail("%s: only floats in NHWC are emulated", call);
+  if (format != CUDNN_TENSOR_NHWC ||
+      (type != CUDNN_DATA_FLOAT && type != CUDNN_DATA_BFLOAT16))
+    fail("%s: only float and bf16 in NHWC are emulated", call);
 }
 
 cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t tensor,
@@ -98,7 +103,7 @@ cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t tensor,
                                          int h, int w) {
   check_kind("cudnnSetTensor4dDescriptor", format, type);
   if (n < 1 || c < 1 || h < 1 || w < 1) return CUDNN_STATUS_BAD_PARAM;
-  *tensor = {n, c, h, w};
+  *tensor = {n, c, h, w, type};
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -108,7 +113,7 @@ cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t filter,
                                          int c, int h, int w) {
   check_kind("cudnnSetFilter4dDescriptor", format, type);
   if (k < 1 || c < 1 || h < 1 || w < 1) return CUDNN_STATUS_BAD_PARAM;
-  *filter = {k, c, h, w};
+  *filter = {k, c, h, w, type};
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -122,7 +127,7 @@ cudnnStatus_t cudnnSetConvolution2dDescriptor(
          "without dilation is emulated");
   if (pad_h < 0 || pad_w < 0 || stride_h < 1 || stride_w < 1)
     return CUDNN_STATUS_BAD_PARAM;
-  *conv = {pad_h, pad_w, stride_h, stride_w, 1};
+  *conv = {pad_h, pad_w, stride_h, stride_w, 1, CUDNN_DEFAULT_MATH};
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -133,10 +138,9 @@ cudnnStatus_t cudnnSetConvolutionGroupCount(cudnnConvolutionDescriptor_t conv,
   return CUDNN_STATUS_SUCCESS;
 }
 
-cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t,
+cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t conv,
                                           cudnnMathType_t math) {
-  if (math != CUDNN_FMA_MATH)
-    fail("cudnnSetConvolutionMathType: would round inputs to tf32");
+  conv->math = math;
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -164,11 +168,20 @@ cudnnStatus_t cudnnGetConvolution2dForwardOutputDim(
 
 static bool fits(const convolution &s) {
   const cudnnConvolutionStruct &c = s.conv;
-  return s.x.n > 0 && s.y.n == s.x.n && s.w.k > 0 && c.stride_h > 0 &&
+  return s.x.type == s.y.type && s.w.type == s.x.type && s.x.n > 0 && s.y.n == s.x.n && s.w.k > 0 && c.stride_h > 0 &&
          s.x.c == s.w.c * c.groups && s.w.k % c.groups == 0 && s.y.c == s.w.k &&
          s.x.h + 2 * c.pad_h >= s.w.h && s.x.w + 2 * c.pad_w >= s.w.w &&
          s.y.h == out_size(s.x.h, c.pad_h, s.w.h, c.stride_h) &&
          s.y.w == out_size(s.x.w, c.pad_w, s.w.w, c.stride_w);
+}
+
+/* What enters products: floats are rounded unless that is forbidden, and bf16
+ * is multiplied on tensor cores alone. */
+static element element_of(const convolution &s) {
+  bool cores = s.conv.math != CUDNN_FMA_MATH;
+  if (s.x.type == CUDNN_DATA_FLOAT) return cores ? element::tf32 : element::fp32;
+  if (!cores) fail("a convolution of bf16 with CUDNN_FMA_MATH");
+  return element::bf16;
 }
 
 static size_t count(const cudnnTensorStruct &t) {
@@ -260,7 +273,7 @@ static cudnnStatus_t list_algorithms(pass p, const convolution &s, bool timed,
     list[i].time = a.supported ? (float)(i + 1) : -1.0f;
     list[i].memory = workspace_of(s, a);
     list[i].determinism = a.determinism;
-    list[i].mathType = CUDNN_FMA_MATH;
+    list[i].mathType = s.conv.math;
   }
   return CUDNN_STATUS_SUCCESS;
 }
@@ -346,23 +359,35 @@ static cudnnStatus_t convolve(const char *call, pass p, cudnnHandle_t handle,
                  r.bytes > 0 ? operand_alignment : 1);
   for (const region &r : {in1, in2, scratch}) check_apart(call, r, out);
   for (const region &r : {in1, in2}) check_apart(call, r, scratch);
-  float *result = (float *)(void *)out.at;
-  size_t elements = out.bytes / sizeof(float);
+  element e = element_of(s);
+  void *result = (void *)out.at;
+  size_t elements = out.bytes / bytes_of(e);
   queue(handle->stream, {call, access::kernel, [=] {
           if (needed > 0) memset(workspace, 0xff, needed);
           std::vector<double> sums(elements, 0.0);
           sum(sums.data());
-          for (size_t i = 0; i < elements; i++) {
-            float scaled = alpha * (float)sums[i];
-            result[i] =
-                beta == 0.0f ? scaled : scaled + beta * result[i];
-          }
+          for (size_t i = 0; i < elements; i++)
+            write(result, e, i, sums[i], alpha, beta);
         }});
   return CUDNN_STATUS_SUCCESS;
 }
 
-static region region_of(const char *what, const void *at, size_t floats) {
-  return {what, at, floats * sizeof(float)};
+static region region_of(const char *what, const void *at, size_t elements,
+                        cudnnDataType_t type) {
+  return {what, at, elements * (type == CUDNN_DATA_BFLOAT16 ? 2 : 4)};
+}
+
+template <class Shape>
+static region region_of(const char *what, const void *at, const Shape &shape) {
+  return region_of(what, at, count(shape), shape.type);
+}
+
+/* An operand's elements as they enter products. */
+static std::vector<double> widened(const void *from, size_t elements,
+                                   element e) {
+  std::vector<double> values(elements);
+  for (size_t i = 0; i < elements; i++) values[i] = (double)read(from, e, i);
+  return values;
 }
 
 static float value_of(const void *scalar) { return *(const float *)scalar; }
@@ -374,15 +399,16 @@ cudnnStatus_t cudnnConvolutionForward(
     void *workspace, size_t bytes, const void *beta,
     cudnnTensorDescriptor_t y_desc, void *y) {
   convolution s = {*x_desc, *y_desc, *w_desc, *conv};
-  const float *xs = (const float *)x, *ws = (const float *)w;
+  element e = element_of(s);
   return convolve(
       "cudnnConvolutionForward", forward, handle, s, algo, value_of(alpha),
-      value_of(beta), workspace, bytes, region_of("x", x, count(s.x)),
-      region_of("w", w, count(s.w)), region_of("y", y, count(s.y)),
-      [=](double *sums) {
+      value_of(beta), workspace, bytes, region_of("x", x, s.x),
+      region_of("w", w, s.w), region_of("y", y, s.y), [=](double *sums) {
+        std::vector<double> xs = widened(x, count(s.x), e);
+        std::vector<double> ws = widened(w, count(s.w), e);
         for_each_tap(s, [&](size_t y_at, size_t w_at, size_t x_at) {
           for (size_t c = 0; c < (size_t)s.w.c; c++)
-            sums[y_at] += (double)xs[x_at + c] * (double)ws[w_at + c];
+            sums[y_at] += xs[x_at + c] * ws[w_at + c];
         });
       });
 }
@@ -394,15 +420,17 @@ cudnnStatus_t cudnnConvolutionBackwardData(
     void *workspace, size_t bytes, const void *beta,
     cudnnTensorDescriptor_t dx_desc, void *dx) {
   convolution s = {*dx_desc, *dy_desc, *w_desc, *conv};
-  const float *dys = (const float *)dy, *ws = (const float *)w;
+  element e = element_of(s);
   return convolve(
       "cudnnConvolutionBackwardData", backward_data, handle, s, algo,
       value_of(alpha), value_of(beta), workspace, bytes,
-      region_of("w", w, count(s.w)), region_of("dy", dy, count(s.y)),
-      region_of("dx", dx, count(s.x)), [=](double *sums) {
+      region_of("w", w, s.w), region_of("dy", dy, s.y),
+      region_of("dx", dx, s.x), [=](double *sums) {
+        std::vector<double> dys = widened(dy, count(s.y), e);
+        std::vector<double> ws = widened(w, count(s.w), e);
         for_each_tap(s, [&](size_t y_at, size_t w_at, size_t x_at) {
           for (size_t c = 0; c < (size_t)s.w.c; c++)
-            sums[x_at + c] += (double)dys[y_at] * (double)ws[w_at + c];
+            sums[x_at + c] += dys[y_at] * ws[w_at + c];
         });
       });
 }
@@ -414,15 +442,17 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(
     void *workspace, size_t bytes, const void *beta,
     cudnnFilterDescriptor_t dw_desc, void *dw) {
   convolution s = {*x_desc, *dy_desc, *dw_desc, *conv};
-  const float *xs = (const float *)x, *dys = (const float *)dy;
+  element e = element_of(s);
   return convolve(
       "cudnnConvolutionBackwardFilter", backward_filter, handle, s, algo,
       value_of(alpha), value_of(beta), workspace, bytes,
-      region_of("x", x, count(s.x)), region_of("dy", dy, count(s.y)),
-      region_of("dw", dw, count(s.w)), [=](double *sums) {
+      region_of("x", x, s.x), region_of("dy", dy, s.y),
+      region_of("dw", dw, s.w), [=](double *sums) {
+        std::vector<double> xs = widened(x, count(s.x), e);
+        std::vector<double> dys = widened(dy, count(s.y), e);
         for_each_tap(s, [&](size_t y_at, size_t w_at, size_t x_at) {
           for (size_t c = 0; c < (size_t)s.w.c; c++)
-            sums[w_at + c] += (double)dys[y_at] * (double)xs[x_at + c];
+            sums[w_at + c] += dys[y_at] * xs[x_at + c];
         });
       });
 }

@@ -38,7 +38,7 @@
  * without a barrier show only as far as order shows them), memory ordering, a
  * kernel that reads pageable host memory (on a device a fault, here it works),
  * the last bits of library calls (sums are in double), more than one device,
- * more than one host thread, tf32, bf16, textures, streams' priorities. */
+ * more than one host thread, textures, streams' priorities. */
 #ifndef SURGE_TESTS_EMULATOR_H
 #define SURGE_TESTS_EMULATOR_H
 

@@ -368,23 +368,29 @@ Test(emulator, what_a_capture_forbids_invalidates_it) {
 
 /* --- libraries ------------------------------------------------------------------------------ */
 
+/* C = A B + C of 2 x 2, all of C's memory. */
+static cublasStatus_t multiply_2x2(cublasHandle_t handle, const float *a,
+                                   int lda, float *b) {
+  const float one = 1;
+  return cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, 2, 2, 2, &one, a,
+                      CUDA_R_32F, lda, b, CUDA_R_32F, 2, &one, b, CUDA_R_32F, 2,
+                      CUBLAS_COMPUTE_32F_PEDANTIC, CUBLAS_GEMM_DEFAULT);
+}
+
 static void product_of_host_memory(void) {
   cublasHandle_t handle;
-  const float one = 1, host[4] = {};
+  const float host[4] = {};
   float *device = device_array<float>(4);
   cublasCreate(&handle);
   cublasSetStream(handle, new_stream());
-  cublasSgemm(handle, CUBLAS_OP_N, CUBLAS_OP_N, 2, 2, 2, &one, host, 2, device,
-              2, &one, device, 2);
+  multiply_2x2(handle, host, 2, device);
 }
 
 Test(emulator, products_check_what_they_are_given) {
   cublasHandle_t handle;
-  const float one = 1;
   float *device = device_array<float>(4);
   cublasCreate(&handle);
-  cr_expect_eq(cublasSgemm(handle, CUBLAS_OP_N, CUBLAS_OP_N, 2, 2, 2, &one,
-                           device, 1, device, 2, &one, device, 2),
+  cr_expect_eq(multiply_2x2(handle, device, 1, device),
                CUBLAS_STATUS_INVALID_VALUE);
   EXPECT_DEATH(product_of_host_memory, "is no address of the device");
 }

@@ -170,7 +170,7 @@ Test(safetensors, refuses_wrong_headers) {
       {"{\"t\":{}}", 0, "tensor 't': dtype: wanted a text"},
       {T("3", "[2]", "[0,8]"), 8, "tensor 't': dtype: wanted a text"},
       {T("\"F16\"", "[4]", "[0,8]"), 8,
-       "dtype: wanted one of F32 F64 I32 I64 U8 U32 U64, found 'F16'"},
+       "dtype: wanted one of F32 F64 I32 I64 U8 U32 U64 BF16, found 'F16'"},
       {T("\"f32\"", "[2]", "[0,8]"), 8, "found 'f32'"},
       {T("\"F32\"", "2", "[0,8]"), 8, "shape: wanted a list of at most 6"},
       {T("\"F32\"", "[1,1,1,1,1,1,2]", "[0,8]"), 8, "list of at most 6"},
@@ -415,7 +415,7 @@ Test(safetensors, refuses_what_no_reader_takes) {
       {{"a", SURGE_F32, 1, {2}, floats_6}, {"b", SURGE_U8, 1, {-3}, bytes_3}},
       {{"a", SURGE_F32, 1, {2}, floats_6}, {"b", SURGE_U8, 7, {1}, bytes_3}},
       {{"a", SURGE_F32, 1, {2}, floats_6},
-       {"b", (surge_dtype)7, 1, {1}, bytes_3}},
+       {"b", (surge_dtype)8, 1, {1}, bytes_3}},
   };
   const char *path = test_path("x");
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {

@@ -4,7 +4,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "kernels/shared/math.h"
+#include "kernels/shared/element.h"
 
 static float apply_exp(float x) { return surge_expf(x); }
 static float apply_log(float x) { return surge_logf(x); }
@@ -125,5 +125,24 @@ Test(math, exp_below_the_normal_range) {
   for (float x = -103.9f; x < -87.3f; x += 0.013f) {
     double error = error_in_ulp(surge_expf(x), exp((double)x));
     cr_expect_leq(error, 1.1, "exp of %g: %g ulp", (double)x, error);
+  }
+}
+
+/* bf16: every one of its numbers survives the way there and back, and floats in
+ * between go to the nearest, ties to the even one. */
+Test(element, bf16_rounds_to_nearest_even) {
+  for (uint32_t bits = 0; bits < 0x10000; bits++) {
+    float x = surge_bf16_to_float((uint16_t)bits);
+    if (isnan(x))
+      cr_expect(isnan(surge_bf16_to_float(surge_float_to_bf16(x))));
+    else
+      cr_expect_eq(surge_float_to_bf16(x), bits, "%08x", bits << 16);
+    if (!isfinite(x) || !isfinite(surge_bf16_to_float((uint16_t)(bits + 1))))
+      continue;
+    uint32_t lower = bits << 16;
+    uint32_t even = bits & 1 ? bits + 1 : bits;
+    cr_expect_eq(surge_float_to_bf16(surge_float_of(lower | 0x7FFF)), bits);
+    cr_expect_eq(surge_float_to_bf16(surge_float_of(lower | 0x8000)), even);
+    cr_expect_eq(surge_float_to_bf16(surge_float_of(lower | 0x8001)), bits + 1);
   }
 }

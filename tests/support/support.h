@@ -15,21 +15,42 @@ surge_context *test_context(int threads);
  * CPU's alone, a device takes the case channels last. */
 surge_map test_map(surge_map map);
 
-/* A float array on the device with canaries before and after. */
+/* The types of map that the backend under test has: test_type[0] to
+ * test_type[test_types() - 1], fp32 first. */
+int test_types(void);
+extern const surge_dtype test_type[2];
+
+/* An array of elements on the device with canaries before and after. */
 typedef struct test_buffer {
-  float *device;   /* hand this to the op */
-  size_t count;
+  float *device;   /* hand this to the op, whatever the type */
+  size_t count;    /* elements */
+  surge_dtype type;
   void *block;     /* the allocation */
   surge_context *context;
 } test_buffer;
 
-/* Filled with NaN (outputs), with a value (accumulators), or from host. */
+/* Filled with NaN (outputs), with a value (accumulators), or from host, of fp32
+ * or of a type that the values are rounded to. */
 test_buffer test_poisoned(surge_context *context, size_t count);
 test_buffer test_filled(surge_context *context, size_t count, float value);
 test_buffer test_copied(surge_context *context, const float *host, size_t count);
+test_buffer test_poisoned_as(surge_context *context, size_t count,
+                             surge_dtype type);
+test_buffer test_filled_as(surge_context *context, size_t count, float value,
+                           surge_dtype type);
+test_buffer test_copied_as(surge_context *context, const float *host,
+                           size_t count, surge_dtype type);
 
-/* Downloads into a malloc'ed array after checking both canaries; the test
- * fails, naming `what`, where one was overwritten. */
+/* Rounds values to what a map of `type` holds: what a reference computes from. */
+void test_round(float *values, size_t count, surge_dtype type);
+
+/* x rounded once to bf16, to nearest even, and half the distance of the bf16
+ * numbers around x. */
+double test_to_bf16(double x);
+double test_half_ulp(double x);
+
+/* Downloads into a malloc'ed array of floats after checking both canaries; the
+ * test fails, naming `what`, where one was overwritten. */
 float *test_download(const test_buffer *buffer, const char *what);
 void test_release(test_buffer *buffer);
 

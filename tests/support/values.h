@@ -23,7 +23,8 @@ surge_step test_step(uint64_t seed, uint32_t epoch);
 double *test_widened(const float *values, size_t count);
 
 /* Fails, naming case and array, at the element that is furthest outside its
- * bound; NaN is outside every bound. Checks the canaries. */
+ * bound; NaN is outside every bound. A buffer of bf16 may hold what a value
+ * within the bound is rounded to. Checks the canaries. */
 void test_expect_near(const char *name, const char *what,
                       const test_buffer *got, const double *wanted,
                       const double *bound);
