@@ -10,6 +10,7 @@
 #include "kernels/cpu/neuron.h"
 #include "kernels/shared/fault.h"
 #include "kernels/shared/pda.h"
+#include "kernels/shared/statistics.h"
 #include "src/backend/checks.h"
 
 /* --- workspace ----------------------------------------------------------- */
@@ -151,19 +152,6 @@ static double folded(float *x, size_t length) {
   return (double)x[0];
 }
 
-static void add_statistics(surge_neuron_statistics *total,
-                           const surge_neuron_statistics *part) {
-  surge_moments both =
-      surge_moments_merge((surge_moments){total->count, total->mean, total->m2},
-                          (surge_moments){part->count, part->mean, part->m2});
-  total->count = both.n;
-  total->mean = both.mean;
-  total->m2 = both.m2;
-  total->window += part->window;
-  total->spikes += part->spikes;
-  total->quantization += part->quantization;
-}
-
 /* One step of a piece. */
 static surge_neuron_statistics statistics_of(const float *u, const float *s,
                                              const float *width,
@@ -189,19 +177,10 @@ static surge_neuron_statistics statistics_of(const float *u, const float *s,
   };
 }
 
-/* Bins of [-4 theta, 4 theta), then below, then above (NaN too). */
 static void add_histogram(uint64_t *bins, const float *u, size_t length,
                           float theta) {
-  for (size_t i = 0; i < length; i++) {
-    double place =
-        ((double)u[i] / (double)theta + 4) / 8 * SURGE_HISTOGRAM_BINS;
-    if (place < 0)
-      bins[SURGE_HISTOGRAM_BINS]++;
-    else if (place < SURGE_HISTOGRAM_BINS)
-      bins[(size_t)place]++;
-    else
-      bins[SURGE_HISTOGRAM_BINS + 1]++;
-  }
+  for (size_t i = 0; i < length; i++)
+    bins[surge_histogram_place(u[i], theta)]++;
 }
 
 /* --- pieces and groups --------------------------------------------------- */
@@ -233,7 +212,8 @@ static void reduce_step(const forward_call *f, size_t g, const float *u,
     surge_neuron_statistics part =
         statistics_of(u, surge_cpu_from(a->s, t * f->call.M + piece->offset),
                       rows->width[t > 0], piece, spec);
-    add_statistics(&f->work.statistics[g * (size_t)a->common.T + t], &part);
+    surge_statistics_add(&f->work.statistics[g * (size_t)a->common.T + t],
+                         &part);
   }
   if (a->histogram)
     add_histogram(f->work.histogram[g], u, piece->length, spec->v_threshold);
@@ -345,7 +325,7 @@ static void finish_statistics(const forward_call *f) {
   size_t T = (size_t)a->common.T;
   for (size_t g = 0; g < f->call.groups; g++) {
     for (size_t t = 0; a->statistics && t < T; t++)
-      add_statistics(&a->statistics[t], &f->work.statistics[g * T + t]);
+      surge_statistics_add(&a->statistics[t], &f->work.statistics[g * T + t]);
     for (size_t b = 0; a->histogram && b < SURGE_HISTOGRAM_BINS + 2; b++)
       (*a->histogram)[b] += f->work.histogram[g][b];
   }

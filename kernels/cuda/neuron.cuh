@@ -8,23 +8,26 @@
  * From there on everything is double: a tree over the block, a partial result
  * a block in the workspace, and one block a column that combines those.
  *
- * Bytes of fp32 that an instance moves, an element and a step:
- *     forward    z 4 + s 4 = 8; a second input 4, `current` 4
- *     backward   z 4 + gs 4 + da 4 = 12; a second input 4, its own da 4, mode
- *                add 4 an input, g_current 4
- *     either     4/T instead of 4 for z and da of a static input; 4/T for each
+ * Bytes that an instance moves, an element and a step; E is 4 for maps of fp32
+ * and 2 for those of bf16 (all arithmetic is in fp32, see backend.h):
+ *     forward    z E + s E; a second input E, `current` 4
+ *     backward   z E + gs E + da E; a second input E, its own da E, mode add E
+ *                an input, g_current 4
+ *     either     E/T instead of E for z and da of a static input; 4/T for each
  *                of v_in, v_out, gv_out, dv_in; per_step scales come from cache
- *     backward   with T > 16: z 4 once more and 8/16 for v where chunks start
+ *     backward   with T > 16: z E once more and 8/16 for v where chunks start
  * PDA and statistics move nothing more. Partial results are written and read:
  * 32 a channel and block, whatever the steps, or with a scale a step (TEBN) 32 a
  * channel, block and step: divide by the block's rows, deep*each below. */
 #ifndef SURGE_KERNELS_CUDA_NEURON_CUH
 #define SURGE_KERNELS_CUDA_NEURON_CUH
 
+#include "kernels/cuda/bf16.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/shared/moments.h"
 #include "kernels/shared/neuron.h"
 #include "kernels/shared/pda.h"
+#include "kernels/shared/statistics.h"
 
 /* What an instance can do; each does what stands above it as well. */
 enum neuron_level {
@@ -54,15 +57,21 @@ struct pack {
 
 #define EACH_LANE _Pragma("unroll") for (int l = 0; l < V; l++)
 
-/* V elements of type E, as one access. */
+/* V elements of type E as they lie in memory: one access, and no more registers
+ * than bytes. */
 template <int V, class E>
 struct alignas(V * sizeof(E)) stored {
   E v[V];
 };
 
 template <int V, class E>
+static __device__ __forceinline__ stored<V, E> fetch(const E *from) {
+  return *reinterpret_cast<const stored<V, E> *>(from);
+}
+
+template <int V, class E>
 static __device__ __forceinline__ pack<V> load(const E *from) {
-  stored<V, E> raw = *reinterpret_cast<const stored<V, E> *>(from);
+  stored<V, E> raw = fetch<V>(from);
   pack<V> p;
   EACH_LANE p.v[l] = (float)raw.v[l];
   return p;
@@ -137,14 +146,7 @@ static __device__ __forceinline__ void merge(surge_moments &a,
 
 static __device__ __forceinline__ void merge(surge_neuron_statistics &a,
                                              const surge_neuron_statistics &b) {
-  surge_moments both = {a.count, a.mean, a.m2};
-  merge(both, surge_moments{b.count, b.mean, b.m2});
-  a.count = both.n;
-  a.mean = both.mean;
-  a.m2 = both.m2;
-  a.window += b.window;
-  a.spikes += b.spikes;
-  a.quantization += b.quantization;
+  surge_statistics_add(&a, &b);
 }
 
 /* Threads of a block stand in `rows` rows of `columns`: the merger of each
@@ -347,25 +349,25 @@ static __device__ __forceinline__ neuron_lanes<V> lanes_at(
 }
 
 /* Elements of B steps of both inputs. */
-template <int V, int B>
+template <class E, int V, int B>
 struct neuron_steps {
-  pack<V> z[2][B];
+  stored<V, E> z[2][B];
 };
 
 /* Loads steps 0 .. count-1 of at most B, `stride` apart: nothing waits for
  * anything here, so that all are on their way at once. */
 template <class E, int V, int B>
-static __device__ __forceinline__ void load_steps(pack<V> (&steps)[B],
+static __device__ __forceinline__ void load_steps(stored<V, E> (&steps)[B],
                                                   const E *from, size_t stride,
                                                   int32_t count) {
 #pragma unroll
   for (int k = 0; k < B; k++)
-    if (k < count) steps[k] = load<V>(from + (size_t)k * stride);
+    if (k < count) steps[k] = fetch<V>(from + (size_t)k * stride);
 }
 
 /* Loads the inputs of steps t .. t+count-1 at element `at`. */
-template <class E, int V, int B, int level>
-static __device__ __forceinline__ void load_inputs(neuron_steps<V, B> &steps,
+template <int level, class E, int V, int B>
+static __device__ __forceinline__ void load_inputs(neuron_steps<E, V, B> &steps,
                                                    const surge_neuron &a,
                                                    size_t M, size_t at,
                                                    int32_t t, int32_t count) {
@@ -381,9 +383,9 @@ static __device__ __forceinline__ void load_inputs(neuron_steps<V, B> &steps,
 /* --- one step ------------------------------------------------------------- */
 
 /* The sum of the inputs, before the gain: k-th of the loaded steps, step t. */
-template <int V, int B, int level>
+template <int level, class E, int V, int B>
 static __device__ __forceinline__ pack<V> input_sum(
-    const neuron_steps<V, B> &steps, int k, neuron_lanes<V> &lanes,
+    const neuron_steps<E, V, B> &steps, int k, neuron_lanes<V> &lanes,
     const surge_neuron &a, int32_t t) {
   pack<V> x;
 #pragma unroll
@@ -394,8 +396,8 @@ static __device__ __forceinline__ pack<V> input_sum(
     if (level >= NEURON_MORE && input.per_step)
       map = affine_at<V>(input, a.map.c, lanes.channel, t);
     EACH_LANE {
-      float own =
-          surge_affine(map.scale.v[l], steps.z[which][k].v[l], map.shift.v[l]);
+      float z = (float)steps.z[which][k].v[l];
+      float own = surge_affine(map.scale.v[l], z, map.shift.v[l]);
       x.v[l] = which == 0 ? own : x.v[l] + own;
     }
   }

@@ -86,18 +86,16 @@ static __device__ __forceinline__ adjoint<V> adjoint_at(
 /* --- rebuilding u ---------------------------------------------------------- */
 
 /* u of steps t .. t+count-1 from their inputs; v is handed on. */
-template <int V, int B, int level>
-static __device__ __forceinline__ void rebuild(pack<V> (&u)[B], pack<V> &v,
-                                               const neuron_steps<V, B> &steps,
-                                               neuron_lanes<V> &lanes,
-                                               const surge_neuron &n, int32_t t,
-                                               int32_t count) {
+template <int level, class E, int V, int B>
+static __device__ __forceinline__ void rebuild(
+    pack<V> (&u)[B], pack<V> &v, const neuron_steps<E, V, B> &steps,
+    neuron_lanes<V> &lanes, const surge_neuron &n, int32_t t, int32_t count) {
   const float d = n.scalars[SURGE_SCALAR_DECAY];
   const float gain = n.scalars[SURGE_SCALAR_GAIN];
 #pragma unroll
   for (int k = 0; k < B; k++)
     if (k < count) {
-      pack<V> x = input_sum<V, B, level>(steps, k, lanes, n, t + k);
+      pack<V> x = input_sum<level>(steps, k, lanes, n, t + k);
       EACH_LANE u[k].v[l] = surge_membrane(d, v.v[l], gain * x.v[l]);
       pack<V> s = spikes_at<V, level>(n, lanes, u[k], t + k);
       v = after_spikes<V, level>(n.spec, u[k], s);
@@ -113,10 +111,10 @@ static __device__ __forceinline__ void leave_starts(const backward_work &work,
                                                     pack<V> v) {
   float *to = work.start + at;
   for (int32_t t = 0; t + B < n.T; t += B, to += M) {
-    neuron_steps<V, B> steps;
+    neuron_steps<E, V, B> steps;
     pack<V> u[B];
-    load_inputs<E, V, B, level>(steps, n, M, at, t, B);
-    rebuild<V, B, level>(u, v, steps, lanes, n, t, B);
+    load_inputs<level>(steps, n, M, at, t, B);
+    rebuild<level>(u, v, steps, lanes, n, t, B);
     store(to, v);
   }
 }
@@ -142,10 +140,10 @@ static __device__ __forceinline__ pack<V> pda_gradient(
 }
 
 /* gu = dL/du of step t from dL/ds; gv becomes dL/dv of step t-1. */
-template <int V, int level>
+template <int level, class E, int V>
 static __device__ __forceinline__ pack<V> step_back(
     adjoint<V> &own, const surge_neuron_backward &a,
-    const neuron_lanes<V> &lanes, const pack<V> &u, const pack<V> &gs,
+    const neuron_lanes<V> &lanes, const pack<V> &u, const stored<V, E> &gs,
     int32_t t, surge_pda_clip clip) {
   const surge_neuron_spec &spec = a.common.spec;
   const float d = a.common.scalars[SURGE_SCALAR_DECAY];
@@ -158,7 +156,7 @@ static __device__ __forceinline__ pack<V> step_back(
   if (level >= NEURON_MORE && a.pda)
     q = pda_gradient(own, spec, u, h, width.inverse, clip);
   EACH_LANE {
-    float gv = own.gv.v[l], delta = gs.v[l];
+    float gv = own.gv.v[l], delta = (float)gs.v[l];
     if (!spec.detach_reset)
       delta += gv * surge_reset_slope(spec.reset, u.v[l], theta, v_reset);
     float carried = soft ? surge_carry_soft_spike(spec.reset, gv, s.v[l])
@@ -187,12 +185,12 @@ template <class E, int V>
 static __device__ __forceinline__ void deliver(adjoint<V> &own,
                                                const surge_neuron_backward &a,
                                                int which, pack<V> g,
-                                               const pack<V> &z, int32_t t,
+                                               const stored<V, E> &z, int32_t t,
                                                size_t M, size_t at) {
   const surge_neuron_input &input = a.common.input[which];
   EACH_LANE {
     own.sum0[which].v[l] += g.v[l];
-    own.sum1[which].v[l] += g.v[l] * (z.v[l] - own.mean[which].v[l]);
+    own.sum1[which].v[l] += g.v[l] * ((float)z.v[l] - own.mean[which].v[l]);
   }
   if (!a.da[which]) return;
   if (input.is_static) {
@@ -318,23 +316,23 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
 
     for (int32_t chunk = B < MAX_STEPS ? 0 : (n.T - 1) / B; chunk >= 0;
          chunk--) {
-      neuron_steps<V, B> steps = {};
-      pack<V> gs[B] = {}, u[B] = {};
+      neuron_steps<E, V, B> steps = {};
+      stored<V, E> gs[B] = {};
+      pack<V> u[B] = {};
       int32_t t = chunk * B, count = n.T - t, owned = mine ? count : 0;
-      load_inputs<E, V, B, level>(steps, n, cut.M, at, t, owned);
+      load_inputs<level>(steps, n, cut.M, at, t, owned);
       load_steps(gs, (const E *)a.gs + (size_t)t * cut.M + at, cut.M, owned);
       pack<V> start = v_in;
       if (B == MAX_STEPS && chunk > 0 && mine)
         start = load<V>(work.start + (size_t)(chunk - 1) * cut.M + at);
       pack<V> v = start;
-      rebuild<V, B, level>(u, v, steps, lanes, n, t, owned);
+      rebuild<level>(u, v, steps, lanes, n, t, owned);
 
 #pragma unroll
       for (int k = B - 1; k >= 0; k--) {
         if (k >= count) continue;
         if (mine) {
-          pack<V> g =
-              step_back<V, level>(own, a, lanes, u[k], gs[k], t + k, clip);
+          pack<V> g = step_back<level>(own, a, lanes, u[k], gs[k], t + k, clip);
           pack<V> total = g;
           if (level >= NEURON_MORE && a.g_current) {
             pack<V> extra = load<V>(a.g_current + (size_t)(t + k) * cut.M + at);
@@ -347,14 +345,14 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
                   n.spec, u[k - 1],
                   spikes_at<V, level>(n, lanes, u[k - 1], t + k - 1));
             step_decay(own, n.spec, before, g, total,
-                       input_sum<V, B, level>(steps, k, lanes, n, t + k));
+                       input_sum<level>(steps, k, lanes, n, t + k));
           }
           EACH_LANE total.v[l] = gain * total.v[l];
 #pragma unroll
           for (int which = 0; which < neuron_inputs(level); which++)
             if (has_input(n, which))
-              deliver<E>(own, a, which, total, steps.z[which][k], t + k, cut.M,
-                         at);
+              deliver(own, a, which, total, steps.z[which][k], t + k, cut.M,
+                      at);
         }
         if (level >= NEURON_MORE)
           share_step_sums(own, a, cut, work, t + k, r == 0);
@@ -414,30 +412,30 @@ static void finish(surge_context *context, const surge_neuron_backward *a,
 
 /* --- launches ---------------------------------------------------------------- */
 
-template <int V, int B, int level>
+template <class E, int V, int B, int level>
 static void launch(surge_context *context, const surge_neuron_backward *a,
                    const neuron_cut &cut, const backward_work &work) {
-  SURGE_LAUNCH((neuron_backward_kernel<float, V, B, level>),
+  SURGE_LAUNCH((neuron_backward_kernel<E, V, B, level>),
                dim3(cut.blocks, cut.tiles), dim3(cut.columns, cut.deep), 0,
                context->stream, *a, cut, work, neuron_clip(&a->common.spec));
 }
 
-template <int level>
+template <class E, int level>
 static void launch_by_steps(surge_context *context,
                             const surge_neuron_backward *a,
                             const neuron_cut &cut, const backward_work &work) {
   int32_t T = a->common.T;
   int V = backward_vector(&a->common);
   if (V == 4 && T == 1)
-    launch<4, 1, level>(context, a, cut, work);
+    launch<E, 4, 1, level>(context, a, cut, work);
   else if (V == 4 && T == 2)
-    launch<4, 2, level>(context, a, cut, work);
+    launch<E, 4, 2, level>(context, a, cut, work);
   else if (V == 4)
-    launch<4, 4, level>(context, a, cut, work);
+    launch<E, 4, 4, level>(context, a, cut, work);
   else if (V == 2)
-    launch<2, 8, level>(context, a, cut, work);
+    launch<E, 2, 8, level>(context, a, cut, work);
   else
-    launch<1, MAX_STEPS, level>(context, a, cut, work);
+    launch<E, 1, MAX_STEPS, level>(context, a, cut, work);
 }
 
 static neuron_level level_of(const surge_neuron_backward *a) {
@@ -449,6 +447,26 @@ static neuron_level level_of(const surge_neuron_backward *a) {
   return n->inputs == 2 ? NEURON_TWO : NEURON_ONE;
 }
 
+/* The instance for maps of E. */
+template <class E>
+static void launch_for(surge_context *context, const surge_neuron_backward *a,
+                       const neuron_cut &cut, const backward_work &work) {
+  switch (level_of(a)) {
+    case NEURON_ONE:
+      launch_by_steps<E, NEURON_ONE>(context, a, cut, work);
+      break;
+    case NEURON_TWO:
+      launch_by_steps<E, NEURON_TWO>(context, a, cut, work);
+      break;
+    case NEURON_MORE:
+      launch_by_steps<E, NEURON_MORE>(context, a, cut, work);
+      break;
+    case NEURON_ALL:
+      launch<E, 1, MAX_STEPS, NEURON_ALL>(context, a, cut, work);
+      break;
+  }
+}
+
 surge_status surge_cuda_neuron_backward(surge_context *context,
                                         const surge_neuron_backward *a) {
   SURGE_TRY(surge_check_neuron_backward(a));
@@ -456,16 +474,10 @@ surge_status surge_cuda_neuron_backward(surge_context *context,
   neuron_cut cut = neuron_cut_of(&a->common, backward_vector(&a->common));
   backward_work work;
   bind(&work, a->common.workspace, &a->common, cut);
-  switch (level_of(a)) {
-    case NEURON_ONE: launch_by_steps<NEURON_ONE>(context, a, cut, work); break;
-    case NEURON_TWO: launch_by_steps<NEURON_TWO>(context, a, cut, work); break;
-    case NEURON_MORE:
-      launch_by_steps<NEURON_MORE>(context, a, cut, work);
-      break;
-    case NEURON_ALL:
-      launch<1, MAX_STEPS, NEURON_ALL>(context, a, cut, work);
-      break;
-  }
+  if (a->common.map.type == SURGE_BF16)
+    launch_for<surge_bf16>(context, a, cut, work);
+  else
+    launch_for<float>(context, a, cut, work);
   finish(context, a, cut, work);
   return surge_cuda_launched(context, "neuron_backward");
 }

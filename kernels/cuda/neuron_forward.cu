@@ -16,8 +16,12 @@ struct forward_work {
   surge_neuron_statistics *statistics; /* [blocks, T]                         */
 };
 
+/* Channels of a thread: 16 bytes of a map, where they divide. */
+#define ACCESS_BYTES 16
+
 static int forward_vector(const surge_neuron *a) {
-  return a->map.c % 4 == 0 ? 4 : 1;
+  int V = ACCESS_BYTES / (int)surge_dtype_bytes(a->map.type);
+  return a->map.c % V == 0 ? V : 1;
 }
 
 static size_t bind(forward_work *work, void *base, const surge_neuron *a,
@@ -190,15 +194,6 @@ static __device__ __forceinline__ void share_bins(surge_histogram *histogram) {
               (unsigned long long)block_bins()[at]);
 }
 
-/* Bins of [-4 theta, 4 theta), then below, then above (NaN too). */
-static __device__ __forceinline__ void count_in_bin(float u, float theta) {
-  double place = ((double)u / (double)theta + 4) / 8 * SURGE_HISTOGRAM_BINS;
-  int bin = SURGE_HISTOGRAM_BINS + 1;
-  if (place < SURGE_HISTOGRAM_BINS) bin = (int)place;
-  if (place < 0) bin = SURGE_HISTOGRAM_BINS;
-  atomicAdd(&block_bins()[bin], 1u);
-}
-
 /* Of a thread's elements at step t. */
 template <int V>
 static __device__ __forceinline__ surge_neuron_statistics
@@ -226,7 +221,9 @@ static __device__ __forceinline__ void log_step(
     const surge_neuron_forward &a, const forward_work &work, const pack<V> &u,
     const pack<V> &s, int32_t channel, int32_t t, bool mine, bool first) {
   if (a.histogram && mine)
-    EACH_LANE count_in_bin(u.v[l], a.common.spec.v_threshold);
+    EACH_LANE atomicAdd(
+        &block_bins()[surge_histogram_place(u.v[l], a.common.spec.v_threshold)],
+        1u);
   if (!a.statistics) return;
   surge_neuron_statistics own = {};
   if (mine) own = statistics_of(u, s, a.common, channel, t);
@@ -243,8 +240,18 @@ struct finish_statistics {
 
 /* --- the kernel ------------------------------------------------------------ */
 
+/* Steps taken together: V of them hold z and u of V*B elements at once. */
+static constexpr int most_steps(int V, int level) {
+  return level == NEURON_ONE || V < 8 ? 4 : 2;
+}
+
+/* Blocks that have to fit a multiprocessor; no instance spills for it. */
+static constexpr int blocks_wanted(int V, int level) {
+  return level < NEURON_TWO ? 6 : level < NEURON_MORE ? (V < 8 ? 6 : 5) : 1;
+}
+
 template <class E, int V, int B, int level>
-__global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_MORE ? 6 : 1)
+__global__ void __launch_bounds__(NEURON_THREADS, blocks_wanted(V, level))
     neuron_forward_kernel(const surge_neuron_forward a, const neuron_cut cut,
                           const forward_work work, const surge_pda_clip clip) {
   const surge_neuron &n = a.common;
@@ -268,14 +275,14 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_MORE ? 6 : 1)
     if (n.v_in && mine) v = load<V>(n.v_in + at);
 
     for (int32_t t = 0; t < n.T; t += B) {
-      neuron_steps<V, B> steps = {};
+      neuron_steps<E, V, B> steps = {};
       pack<V> u[B];
       int32_t count = mine ? n.T - t : 0;
-      load_inputs<E, V, B, level>(steps, n, cut.M, at, t, count);
+      load_inputs<level>(steps, n, cut.M, at, t, count);
 #pragma unroll
       for (int k = 0; k < B; k++) {
         if (t + k >= n.T) break;
-        pack<V> x = input_sum<V, B, level>(steps, k, lanes, n, t + k);
+        pack<V> x = input_sum<level>(steps, k, lanes, n, t + k);
         EACH_LANE {
           x.v[l] = gain * x.v[l];
           u[k].v[l] = surge_membrane(d, v.v[l], x.v[l]);
@@ -306,24 +313,25 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_MORE ? 6 : 1)
 
 /* --- launches ------------------------------------------------------------- */
 
-template <int V, int B, int level>
+template <class E, int V, int B, int level>
 static void launch(surge_context *context, const surge_neuron_forward *a,
                    const neuron_cut &cut, const forward_work &work) {
-  SURGE_LAUNCH((neuron_forward_kernel<float, V, B, level>),
+  SURGE_LAUNCH((neuron_forward_kernel<E, V, B, level>),
                dim3(cut.blocks, cut.tiles), dim3(cut.columns, cut.deep), 0,
                context->stream, *a, cut, work, neuron_clip(&a->common.spec));
 }
 
-template <int level>
+template <class E, int V, int level>
 static void launch_by_steps(surge_context *context,
                             const surge_neuron_forward *a,
                             const neuron_cut &cut, const forward_work &work) {
+  constexpr int most = most_steps(V, level);
   if (a->common.T == 1)
-    launch<4, 1, level>(context, a, cut, work);
+    launch<E, V, 1, level>(context, a, cut, work);
   else if (a->common.T == 2)
-    launch<4, 2, level>(context, a, cut, work);
+    launch<E, V, 2, level>(context, a, cut, work);
   else
-    launch<4, 4, level>(context, a, cut, work);
+    launch<E, V, most, level>(context, a, cut, work);
 }
 
 static neuron_level level_of(const surge_neuron_forward *a) {
@@ -335,25 +343,35 @@ static neuron_level level_of(const surge_neuron_forward *a) {
   return n->inputs == 2 ? NEURON_TWO : NEURON_ONE;
 }
 
+/* The instance for maps of E; odd numbers of channels have one for all. */
+template <class E>
+static void launch_for(surge_context *context, const surge_neuron_forward *a,
+                       const neuron_cut &cut, const forward_work &work) {
+  constexpr int V = ACCESS_BYTES / sizeof(E);
+  neuron_level level = level_of(a);
+  if (forward_vector(&a->common) == 1)
+    launch<E, 1, 4, NEURON_ALL>(context, a, cut, work);
+  else if (level == NEURON_ONE)
+    launch_by_steps<E, V, NEURON_ONE>(context, a, cut, work);
+  else if (level == NEURON_TWO)
+    launch_by_steps<E, V, NEURON_TWO>(context, a, cut, work);
+  else if (level == NEURON_MORE)
+    launch_by_steps<E, V, NEURON_MORE>(context, a, cut, work);
+  else
+    launch<E, V, most_steps(V, NEURON_ALL), NEURON_ALL>(context, a, cut, work);
+}
+
 surge_status surge_cuda_neuron_forward(surge_context *context,
                                        const surge_neuron_forward *a) {
   SURGE_TRY(surge_check_neuron_forward(a));
   SURGE_TRY(neuron_check_layout("neuron_forward", &a->common));
-  int V = forward_vector(&a->common);
-  neuron_level level = level_of(a);
-  neuron_cut cut = neuron_cut_of(&a->common, V);
+  neuron_cut cut = neuron_cut_of(&a->common, forward_vector(&a->common));
   forward_work work;
   bind(&work, a->common.workspace, &a->common, cut);
-  if (V == 1)
-    launch<1, 4, NEURON_ALL>(context, a, cut, work);
-  else if (level == NEURON_ONE)
-    launch_by_steps<NEURON_ONE>(context, a, cut, work);
-  else if (level == NEURON_TWO)
-    launch_by_steps<NEURON_TWO>(context, a, cut, work);
-  else if (level == NEURON_MORE)
-    launch_by_steps<NEURON_MORE>(context, a, cut, work);
+  if (a->common.map.type == SURGE_BF16)
+    launch_for<surge_bf16>(context, a, cut, work);
   else
-    launch<4, 4, NEURON_ALL>(context, a, cut, work);
+    launch_for<float>(context, a, cut, work);
   if (a->pda) finish_pda(context, a, cut, work);
   if (a->statistics)
     launch_finish(context, work.statistics,
