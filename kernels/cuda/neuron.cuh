@@ -22,8 +22,8 @@
 #ifndef SURGE_KERNELS_CUDA_NEURON_CUH
 #define SURGE_KERNELS_CUDA_NEURON_CUH
 
-#include "kernels/cuda/bf16.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/vector.h"
 #include "kernels/shared/moments.h"
 #include "kernels/shared/neuron.h"
 #include "kernels/shared/pda.h"

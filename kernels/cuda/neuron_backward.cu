@@ -474,10 +474,7 @@ surge_status surge_cuda_neuron_backward(surge_context *context,
   neuron_cut cut = neuron_cut_of(&a->common, backward_vector(&a->common));
   backward_work work;
   bind(&work, a->common.workspace, &a->common, cut);
-  if (a->common.map.type == SURGE_BF16)
-    launch_for<surge_bf16>(context, a, cut, work);
-  else
-    launch_for<float>(context, a, cut, work);
+  SURGE_BY_TYPE(a->common.map.type, launch_for, context, a, cut, work);
   finish(context, a, cut, work);
   return surge_cuda_launched(context, "neuron_backward");
 }

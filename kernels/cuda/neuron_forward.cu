@@ -17,10 +17,9 @@ struct forward_work {
 };
 
 /* Channels of a thread: 16 bytes of a map, where they divide. */
-#define ACCESS_BYTES 16
-
 static int forward_vector(const surge_neuron *a) {
-  int V = ACCESS_BYTES / (int)surge_dtype_bytes(a->map.type);
+  int V =
+      a->map.type == SURGE_BF16 ? surge_wide<surge_bf16> : surge_wide<float>;
   return a->map.c % V == 0 ? V : 1;
 }
 
@@ -347,7 +346,7 @@ static neuron_level level_of(const surge_neuron_forward *a) {
 template <class E>
 static void launch_for(surge_context *context, const surge_neuron_forward *a,
                        const neuron_cut &cut, const forward_work &work) {
-  constexpr int V = ACCESS_BYTES / sizeof(E);
+  constexpr int V = surge_wide<E>;
   neuron_level level = level_of(a);
   if (forward_vector(&a->common) == 1)
     launch<E, 1, 4, NEURON_ALL>(context, a, cut, work);
@@ -368,10 +367,7 @@ surge_status surge_cuda_neuron_forward(surge_context *context,
   neuron_cut cut = neuron_cut_of(&a->common, forward_vector(&a->common));
   forward_work work;
   bind(&work, a->common.workspace, &a->common, cut);
-  if (a->common.map.type == SURGE_BF16)
-    launch_for<surge_bf16>(context, a, cut, work);
-  else
-    launch_for<float>(context, a, cut, work);
+  SURGE_BY_TYPE(a->common.map.type, launch_for, context, a, cut, work);
   if (a->pda) finish_pda(context, a, cut, work);
   if (a->statistics)
     launch_finish(context, work.statistics,
