@@ -301,13 +301,15 @@ Test(conv2d, plan_serves_fewer_images) {
   conv_case c = {"fewer", {5, 5, 16, BLOCK}, 8, BLOCK, 3, 1, 1, 1, true, 70};
   const surge_backend *b = test_backend();
   surge_context *context = test_context(2);
+  surge_dtype type = test_type[test_types() - 1];
   surge_conv2d_shape shape = shape_of(&c);
+  shape.in.type = shape.out.type = type;
   surge_conv2d_plan *plan;
   cr_assert_eq(b->conv2d_plan(context, &plan, &shape), SURGE_OK, "%s",
                surge_last_error());
   size_t bytes = b->conv2d_workspace(plan, c.images);
   for (; c.images > 0; c.images -= c.images > 20 ? 7 : 1) {
-    problem p = problem_create(&c, true, test_type[test_types() - 1]);
+    problem p = problem_create(&c, true, type);
     cr_expect(b->conv2d_workspace(plan, c.images) <= bytes,
               "%zu images: wanted no more workspace than for more", c.images);
     test_buffer in[INPUTS];
@@ -469,7 +471,9 @@ Test(conv2d, refuses_arguments) {
   const surge_backend *b = test_backend();
   surge_context *context = test_context(1);
   conv_case c = {"", {2, 2, 8, BLOCK}, 8, BLOCK, 1, 1, 0, 1, true, 1};
+  surge_dtype type = test_type[test_types() - 1];
   surge_conv2d_shape shape = shape_of(&c);
+  shape.in.type = shape.out.type = type;
   surge_conv2d_plan *plan;
   cr_assert_eq(b->conv2d_plan(context, &plan, &shape), SURGE_OK);
   float v[1] = {0};
