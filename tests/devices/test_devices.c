@@ -1,7 +1,8 @@
 /* Do the CPU and the device train the same network? Losses on the smooth twin
- * step by step; then what only a device has: a recorded step gives the bits of
- * one queued op by op, and a set that was mirrored those of one that is uploaded
- * batch by batch. Built where there is a device, or an emulated one. */
+ * step by step; then what only a device has: maps of bf16, a recorded step that
+ * gives the bits of one queued op by op, and a set that was mirrored those of
+ * one that is uploaded batch by batch. Built where there is a device, or an
+ * emulated one. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -31,6 +32,10 @@ static const char everything[] =
     "optim: {clip_norm: 1}\n"
     "loss: {kind: tet, label_smoothing: 0.1}\n"
     "train: {epochs: 5, batch: 16, log_every: 3}\n";
+
+/* All that differs between precisions is how maps, and weights in products, are
+ * stored; the recipe's text goes before the others'. */
+static const char bf16[] = "precision: bf16\n";
 
 /* --- sessions ---------------------------------------------------------------- */
 
@@ -124,7 +129,67 @@ Test(devices, losses_agree_on_the_smooth_twin) {
   surge_tensor_list_free(&b);
 }
 
-Test(devices, ways_of_running_give_the_same_bits) {
+/* A sanity bound, not a derived one: 5 % of the loss. One rounding to bf16 is
+ * 2^-8 = 0.4 % of an element at most, and errors of elements average out. */
+Test(devices, bf16_trains_like_fp32) {
+  const device_options cuda = {.device = "device=cuda", .soft = true};
+  double wide[64], narrow[64];
+  char recipe[1024];
+  surge_tensor_list a, b;
+  run_needs_data();
+  int32_t steps = train(twin, &cuda, wide, &a);
+  snprintf(recipe, sizeof recipe, "%s%s", bf16, twin);
+  cr_assert_eq(train(recipe, &cuda, narrow, &b), steps);
+  bool differs = false;
+  for (int32_t i = 0; i < steps; i++) {
+    cr_expect_leq(fabs(wide[i] - narrow[i]), .05 * wide[i],
+                  "step %d: %.8g in fp32, %.8g in bf16", i, wide[i], narrow[i]);
+    differs |= wide[i] != narrow[i];
+  }
+  cr_expect(differs, "nothing was rounded");
+  cr_expect_lt(narrow[steps - 1], narrow[0], "nothing was learned");
+  surge_tensor_list_free(&a);
+  surge_tensor_list_free(&b);
+}
+
+Test(devices, bf16_on_the_cpu_is_refused) {
+  char text[1024];
+  surge_session s;
+  surge_net_options options = {.training = true};
+  run_needs_data();
+  snprintf(text, sizeof text, "%s%s", bf16, twin);
+  surge_recipe recipe = run_recipe(text, "device=cpu");
+  cr_expect_eq(surge_session_open(&s, &recipe, &options), SURGE_ERROR_RECIPE);
+  cr_expect_str_eq(surge_last_error(),
+                   "precision: wanted fp32 on the backend cpu, found bf16");
+  surge_session_close(&s);
+  surge_recipe_free(&recipe);
+}
+
+/* What is trained and saved is fp32, whatever the maps are. */
+Test(devices, bf16_saves_what_fp32_saves) {
+  const device_options cuda = {.device = "device=cuda"};
+  double loss[64];
+  char recipe[1024];
+  surge_tensor_list a, b;
+  run_needs_data();
+  train(everything, &cuda, loss, &a);
+  snprintf(recipe, sizeof recipe, "%s%s", bf16, everything);
+  train(recipe, &cuda, loss, &b);
+  cr_assert_eq(a.count, b.count);
+  for (size_t i = 0; i < a.count; i++) {
+    const surge_named_tensor *x = &a.tensors[i], *y = &b.tensors[i];
+    cr_expect_str_eq(x->name, y->name);
+    cr_expect_eq(x->dtype, y->dtype, "%s", x->name);
+    cr_expect_neq(y->dtype, SURGE_BF16, "%s", y->name);
+    cr_expect_eq(surge_named_tensor_bytes(x), surge_named_tensor_bytes(y), "%s",
+                 x->name);
+  }
+  surge_tensor_list_free(&a);
+  surge_tensor_list_free(&b);
+}
+
+static void expect_ways_agree(const char *yaml) {
   static const struct {
     const char *name;
     device_options options;
@@ -137,10 +202,10 @@ Test(devices, ways_of_running_give_the_same_bits) {
   double loss[64], other[64];
   surge_tensor_list a, b;
   run_needs_data();
-  int32_t steps = train(everything, &plain, loss, &a);
+  int32_t steps = train(yaml, &plain, loss, &a);
   cr_assert_eq(steps, 20);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    cr_assert_eq(train(everything, &cases[i].options, other, &b), steps);
+    cr_assert_eq(train(yaml, &cases[i].options, other, &b), steps);
     for (int32_t k = 0; k < steps; k++)
       cr_expect_eq(loss[k], other[k], "%s: step %d: %.17g and %.17g",
                    cases[i].name, k, loss[k], other[k]);
@@ -148,6 +213,16 @@ Test(devices, ways_of_running_give_the_same_bits) {
     surge_tensor_list_free(&b);
   }
   surge_tensor_list_free(&a);
+}
+
+Test(devices, ways_of_running_give_the_same_bits) {
+  expect_ways_agree(everything);
+}
+
+Test(devices, ways_of_running_give_the_same_bits_in_bf16) {
+  char recipe[1024];
+  snprintf(recipe, sizeof recipe, "%s%s", bf16, everything);
+  expect_ways_agree(recipe);
 }
 
 /* The same checkpoint evaluates alike: a peer's users saw 58 % and 97 %. */

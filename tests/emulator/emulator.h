@@ -17,10 +17,11 @@
  *            bounded by events alone. A copy reads pinned memory when it runs,
  *            pageable memory when it is queued. Arguments are stored at the
  *            launch; a graph stores them at the capture.
- *   memory   fresh device and shared memory is NaN. Device memory is closed to
- *            the host, pinned memory to kernels; freed memory to everybody, and
- *            its addresses do not come back. Guards behind each allocation are
- *            checked after each operation, and at once with ASan.
+ *   memory   fresh device and shared memory is NaN (of more than 4 MiB the two
+ *            ends are). Device memory is closed to the host, pinned memory to
+ *            kernels; freed memory to everybody, and its addresses do not come
+ *            back. Guards behind each allocation are checked after each
+ *            operation, and at once with ASan.
  *   checks   directions and ranges of copies, limits of a launch, lanes of a
  *            warp operation, threads at a barrier, calls forbidden during a
  *            capture, descriptors and pointers of library calls, the workspace

@@ -3,7 +3,10 @@
  *
  * Addresses are never given out twice and freed memory is closed for good, so
  * that a pointer used too late shows. Each allocation begins on a page and has
- * guard bytes up to the end of its last page. New memory is filled with NaN. */
+ * guard bytes up to the end of its last page. New memory is filled with NaN; of
+ * what is larger than tests' own arrays, library workspaces above all, both ends
+ * are, and the pages between exist only once they are used: opening and closing
+ * costs time by the page that exists. */
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -21,6 +24,7 @@ static const unsigned char guard_byte = 0xA5;
 struct arena {
   const char *name;
   size_t capacity; /* bytes that may be allocated at a time */
+  size_t filled;   /* bytes of an allocation that NaN fills */
   char *base;
   size_t used;      /* of the addresses */
   size_t allocated; /* bytes alive */
@@ -28,10 +32,10 @@ struct arena {
   std::map<char *, size_t> alive; /* begin -> bytes asked for */
 };
 
-static arena device_memory = {"device memory", (size_t)8 << 30, nullptr, 0, 0,
-                              false, {}};
-static arena pinned_memory = {"pinned memory", (size_t)4 << 30, nullptr, 0, 0,
-                              true, {}};
+static arena device_memory = {"device memory", (size_t)8 << 30,
+                              (size_t)4 << 20, nullptr, 0, 0, false, {}};
+static arena pinned_memory = {"pinned memory", (size_t)4 << 30,
+                              (size_t)64 << 10, nullptr, 0, 0, true, {}};
 
 static size_t footprint(size_t bytes) {
   return (bytes + guard_least + page - 1) / page * page;
@@ -156,7 +160,10 @@ static void *allocate(arena &a, size_t bytes) {
   a.allocated += bytes;
   a.alive[at] = bytes;
   protect(at, pages, true);
-  memset(at, 0xff, bytes);
+  size_t first = bytes < a.filled ? bytes : a.filled / 2;
+  size_t last = bytes < a.filled ? 0 : a.filled / 2;
+  memset(at, 0xff, first);
+  memset(at + bytes - last, 0xff, last);
   memset(at + bytes, guard_byte, pages - bytes);
   ASAN_POISON_MEMORY_REGION(at + bytes, pages - bytes);
   if (!a.open) protect(at, pages, false);

@@ -68,10 +68,11 @@ static void check_event(const char *call, cudaEvent_t e) {
 /* --- running -------------------------------------------------------------------- */
 
 static void execute(const operation &o) {
-  allow(o.who);
+  bool touches = o.who != access::host; /* an event touches no memory */
+  if (touches) allow(o.who);
   running = o.name;
   o.run();
-  if (o.who != access::host) check_guards(); /* an event: memory is closed */
+  if (touches) check_guards();
   running.clear();
 }
 

@@ -39,8 +39,8 @@ static float *run_dropout(const dropout_call *c, const float *x) {
   uint32_t *sample = malloc((size_t)c->N * sizeof *sample);
   for (int32_t n = 0; n < c->N; n++) sample[n] = c->first + (uint32_t)n;
   surge_step step = test_step(79, c->epoch);
-  test_buffer in = test_copied(context, x, count);
-  test_buffer out = test_poisoned(context, count);
+  test_buffer in = test_copied_as(context, x, count, c->map.type);
+  test_buffer out = test_poisoned_as(context, count, c->map.type);
   test_buffer samples = test_object(context, sample, (size_t)c->N * 4);
   test_buffer block = test_object(context, &step, sizeof step);
   surge_dropout a = {c->in_place ? in.device : out.device, in.device,
@@ -66,22 +66,27 @@ static float *ones(size_t count) {
 
 /* The mask is read off ones; the same call with a gradient is the backward. */
 Test(dropout, one_mask_serves_all_steps_and_the_gradient) {
-  for (size_t i = 0; i < CASES; i++) {
-    const dropout_case *c = &cases[i];
+  for (size_t i = 0; i < CASES * (size_t)test_types(); i++) {
+    const dropout_case *c = &cases[i % CASES];
     size_t M = (size_t)c->N * surge_map_elements(&c->map);
     size_t count = (size_t)c->T * M;
     dropout_call call = {test_map(c->map), c->T, c->N, 2, c->p, 40, 0, 1, false};
+    call.map.type = test_type[i / CASES];
     float *all = ones(count), *dy = test_random(91, count, -2, 2);
+    test_round(dy, count, call.map.type);
     float *mask = run_dropout(&call, all), *dx = run_dropout(&call, dy);
     call.in_place = true;
     call.threads = 1;
     float *again = run_dropout(&call, dy);
-    float kept = 1.0f / (1.0f - c->p);
+    float kept = 1.0f / (1.0f - c->p), factor = kept; /* as 1 times it reads */
+    test_round(&factor, 1, call.map.type);
     for (size_t k = 0; k < count; k++) {
-      cr_assert(mask[k] == 0 || mask[k] == kept, "%s: [%zu] = %g", c->name, k,
+      float wanted = mask[k] == 0 ? 0 * dy[k] : kept * dy[k];
+      test_round(&wanted, 1, call.map.type);
+      cr_assert(mask[k] == 0 || mask[k] == factor, "%s: [%zu] = %g", c->name, k,
                 (double)mask[k]);
       cr_assert(mask[k] == mask[k % M], "%s: other mask at [%zu]", c->name, k);
-      cr_assert(dx[k] == dy[k] * mask[k], "%s: dx[%zu]", c->name, k);
+      cr_assert(dx[k] == wanted, "%s: dx[%zu]", c->name, k);
     }
     cr_expect(!memcmp(dx, again, count * sizeof *dx),
               "%s: in place, one thread: other bits", c->name);

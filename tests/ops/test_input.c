@@ -81,7 +81,8 @@ static test_buffer run_source(surge_context *context, const augment_case *c,
   size_t elements = surge_map_elements(&c->map);
   size_t bytes = from->count * elements;
   surge_step step = test_step(77, epoch);
-  test_buffer x = test_poisoned(context, (size_t)c->N * elements);
+  test_buffer x =
+      test_poisoned_as(context, (size_t)c->N * elements, c->map.type);
   test_buffer image = test_object(context, from->images, (bytes + 3) / 4 * 4);
   test_buffer samples = test_object(context, from->sample, (size_t)c->N * 4);
   test_buffer block = test_object(context, &step, sizeof step);
@@ -129,6 +130,7 @@ static bool shows(const augment_case *c, const float *x, const uint8_t *image,
         if (y >= 0 && y < map->h && xx >= 0 && xx < map->w)
           value = image[(y * map->w + xx) * map->c + k];
         float wanted = ((float)value / 255.0f - mean[k]) / std[k];
+        test_round(&wanted, 1, map->type);
         if (x[surge_offset_of(map, row, column, k)] != wanted) return false;
       }
   return true;
@@ -136,9 +138,11 @@ static bool shows(const augment_case *c, const float *x, const uint8_t *image,
 
 /* Every image is one of the allowed crops, to the bit. */
 Test(augment, each_image_is_a_crop_of_its_own) {
-  for (size_t i = 0; i < AUGMENTS; i++) {
-    const augment_case *c = &augments[i];
+  for (size_t i = 0; i < AUGMENTS * (size_t)test_types(); i++) {
+    augment_case typed = augments[i % AUGMENTS];
+    const augment_case *c = &typed;
     if (too_wide(&c->map)) continue;
+    typed.map.type = test_type[i / AUGMENTS];
     surge_context *context = test_context(2);
     size_t elements = surge_map_elements(&c->map);
     uint8_t *images = random_images((size_t)c->N * elements);
@@ -262,8 +266,8 @@ static test_buffer run_poisson(surge_context *context, surge_map map, int32_t T,
   uint32_t *sample = malloc((size_t)N * sizeof *sample);
   for (int32_t n = 0; n < N; n++) sample[n] = first + (uint32_t)n;
   surge_step step = test_step(78, epoch);
-  test_buffer s = test_poisoned(context, (size_t)T * M);
-  test_buffer rates = test_copied(context, x, M);
+  test_buffer s = test_poisoned_as(context, (size_t)T * M, map.type);
+  test_buffer rates = test_copied_as(context, x, M, map.type);
   test_buffer samples = test_object(context, sample, (size_t)N * 4);
   test_buffer block = test_object(context, &step, sizeof step);
   surge_poisson a = {s.device, rates.device, TEST_AS(samples, uint32_t),
@@ -283,13 +287,16 @@ Test(poisson, fires_at_the_rate) {
   static const float rates[] = {0, .05f, .5f, .9f, 1};
   enum { T = 8, N = 16, SIDE = 10, C = 3, ALL = T * N * SIDE * SIDE * C };
   surge_map map = {SIDE, SIDE, C, SURGE_CHANNELS_LAST};
-  for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+  enum { RATES = sizeof rates / sizeof *rates };
+  for (size_t i = 0; i < RATES * (size_t)test_types(); i++) {
     surge_context *context = test_context(2);
-    float *x = malloc(ALL / T * sizeof *x);
-    for (size_t k = 0; k < ALL / T; k++) x[k] = rates[i];
+    float *x = malloc(ALL / T * sizeof *x), rate = rates[i % RATES];
+    map.type = test_type[i / RATES];
+    test_round(&rate, 1, map.type);
+    for (size_t k = 0; k < ALL / T; k++) x[k] = rate;
     test_buffer out = run_poisson(context, map, T, N, x, 100, 0);
     float *s = test_download(&out, "s");
-    double step[T] = {0}, sample[N] = {0}, lane[4] = {0}, p = (double)rates[i];
+    double step[T] = {0}, sample[N] = {0}, lane[4] = {0}, p = (double)rate;
     for (size_t k = 0; k < ALL; k++) {
       cr_assert(s[k] == 0 || s[k] == 1);
       step[k / (ALL / T)] += (double)s[k];

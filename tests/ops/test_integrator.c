@@ -11,18 +11,19 @@
 typedef surge_status (*integrator)(surge_context *, const surge_integrator *);
 
 /* One call on poisoned outputs, or in place. */
-static float *run(integrator op, const float *x, float d, int32_t T, size_t M,
-                  int threads, bool in_place) {
+static float *run_as(integrator op, const float *x, float d, int32_t T,
+                     size_t M, int threads, bool in_place, surge_dtype type) {
   surge_context *context = test_context(threads);
   size_t count = (size_t)T * M;
   float scalars[SURGE_SCALAR_COUNT] = {d, 7, 7,
                                        7}; /* the decay alone is read */
   test_buffer s = test_copied(context, scalars, SURGE_SCALAR_COUNT);
-  test_buffer in = test_copied(context, x, count);
-  test_buffer out = test_poisoned(context, count);
+  test_buffer in = test_copied_as(context, x, count, type);
+  test_buffer out = test_poisoned_as(context, count, type);
   surge_integrator a = {.y = in_place ? in.device : out.device,
                         .x = in.device,
                         .scalars = s.device,
+                        .type = type,
                         .T = T,
                         .M = M};
   cr_assert_eq(op(context, &a), SURGE_OK, "%s", surge_last_error());
@@ -33,6 +34,11 @@ static float *run(integrator op, const float *x, float d, int32_t T, size_t M,
   test_release(&out);
   test_backend()->close(context);
   return done;
+}
+
+static float *run(integrator op, const float *x, float d, int32_t T, size_t M,
+                  int threads, bool in_place) {
+  return run_as(op, x, d, T, M, threads, in_place, SURGE_F32);
 }
 
 static void expect_bits(const float *got, const double *wanted, size_t count,
@@ -77,6 +83,27 @@ Test(integrator, equals_the_reference_to_the_bit) {
   for (size_t t = 0; t < 6; t++)
     for (size_t m = 0; m < 8; m++)
       check(steps[t], neurons[m], decays[(t + m) % 4]);
+}
+
+/* The membrane is fp32: each output is the fp32 one's rounded, and what is lost
+ * there does not reach the next step. */
+Test(integrator, bf16_rounds_what_fp32_gives) {
+  enum { T = 17, M = 513, ALL = T * M };
+  if (!test_backend()->bf16) return;
+  integrator ops[] = {test_backend()->integrator_forward,
+                      test_backend()->integrator_backward};
+  float *x = test_random(5, ALL, -1, 1);
+  test_round(x, ALL, SURGE_BF16);
+  for (int k = 0; k < 4; k++) { /* two directions, apart or in place */
+    float *wanted = run(ops[k % 2], x, .9f, T, M, 1, false);
+    float *found =
+        run_as(ops[k % 2], x, .9f, T, M, 1, k / 2, SURGE_BF16);
+    test_round(wanted, ALL, SURGE_BF16);
+    cr_expect(!memcmp(found, wanted, ALL * sizeof *found), "run %d", k);
+    free(wanted);
+    free(found);
+  }
+  free(x);
 }
 
 Test(integrator, a_million_elements) { check(4, 1 << 18, 0.8f); }

@@ -32,21 +32,29 @@ static const loss_case cases[] = {
 
 typedef struct problem {
   const loss_case *c;
+  surge_dtype type;
   ref_loss ref;
   size_t count;   /* logits */
   float *logits;
   int32_t *labels;
 } problem;
 
-static problem problem_create(const loss_case *c) {
-  problem p = {.c = c, .count = (size_t)(c->T * c->N * c->classes * c->vote)};
+static problem problem_create_as(const loss_case *c, surge_dtype type) {
+  problem p = {.c = c,
+               .type = type,
+               .count = (size_t)(c->T * c->N * c->classes * c->vote)};
   p.logits = test_random(11, p.count, -c->spread, c->spread);
+  test_round(p.logits, p.count, type);
   p.labels = malloc((size_t)c->N * sizeof *p.labels);
   for (int32_t n = 0; n < c->N; n++)
     p.labels[n] = (int32_t)test_uniform(12, (size_t)n, 0, (float)c->classes);
   p.ref = (ref_loss){c->T, c->N, c->classes, c->vote, c->kind,
                      (double)c->smoothing, (double).05f, 1, .5, p.labels};
   return p;
+}
+
+static problem problem_create(const loss_case *c) {
+  return problem_create_as(c, SURGE_F32);
 }
 
 static void problem_free(problem *p) {
@@ -67,11 +75,12 @@ static outcome run_labels(const problem *p, int threads, bool training,
                           surge_fault fault, bool gather) {
   surge_context *context = test_context(threads);
   const loss_case *c = p->c;
-  outcome o = {context, test_poisoned(context, p->count),
+  outcome o = {context, test_poisoned_as(context, p->count, p->type),
                test_poisoned(context, (size_t)(c->N * c->classes)),
                test_object(context, &before, sizeof before),
                test_object(context, &fault, sizeof fault)};
-  test_buffer logits = test_copied(context, p->logits, p->count);
+  test_buffer logits =
+      test_copied_as(context, p->logits, p->count, p->type);
   size_t N = (size_t)c->N, set = 3 * N + 2;
   uint32_t *sample = malloc(N * sizeof *sample);
   int32_t *all = malloc(set * sizeof *all);
@@ -87,7 +96,7 @@ static outcome run_labels(const problem *p, int threads, bool training,
                   .scores = o.scores.device,
                   .metrics = TEST_AS(o.metrics, surge_metrics),
                   .fault = TEST_AS(o.fault, surge_fault),
-                  .logits = logits.device, .labels = TEST_AS(labels, int32_t),
+                  .logits = logits.device, .type = p->type, .labels = TEST_AS(labels, int32_t),
                   .T = c->T, .N = c->N, .classes = c->classes, .vote = c->vote,
                   .kind = c->kind, .label_smoothing = c->smoothing,
                   .tet_lambda = .05f, .tet_target = 1, .gradient_scale = .5f,
@@ -154,8 +163,8 @@ static void expect_outcome(const problem *p, const outcome *o, bool training) {
 }
 
 Test(loss, gives_the_reference) {
-  for (size_t i = 0; i < CASES; i++) {
-    problem p = problem_create(&cases[i]);
+  for (size_t i = 0; i < CASES * (size_t)test_types(); i++) {
+    problem p = problem_create_as(&cases[i % CASES], test_type[i / CASES]);
     for (int training = 0; training < 2; training++) {
       outcome o = run_loss(&p, 2, training, 0);
       expect_outcome(&p, &o, training);
@@ -166,8 +175,8 @@ Test(loss, gives_the_reference) {
 }
 
 Test(loss, has_the_same_bits_with_one_thread_and_again) {
-  for (size_t i = 0; i < CASES; i++) {
-    problem p = problem_create(&cases[i]);
+  for (size_t i = 0; i < CASES * (size_t)test_types(); i++) {
+    problem p = problem_create_as(&cases[i % CASES], test_type[i / CASES]);
     outcome one = run_loss(&p, 1, true, 0), two = run_loss(&p, 2, true, 0);
     outcome again = run_loss(&p, 2, true, 0);
     const outcome *pairs[][2] = {{&one, &two}, {&two, &again}};

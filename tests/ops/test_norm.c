@@ -58,14 +58,16 @@ typedef struct problem {
   double *wide_z, *wide_mean, *wide_var; /* z and the running estimates */
 } problem;
 
-static problem problem_create(const norm_case *c) {
+static problem problem_create_as(const norm_case *c, surge_dtype type) {
   size_t C = (size_t)c->map.c;
   problem p = {.c = c, .C = C};
   p.ref = (ref_norm){.map = test_map(c->map), .T = c->T, .N = c->N,
                      .is_static = c->is_static, .alpha_theta = (double)0.7f,
                      .eps = (double)1e-5f, .momentum = (double)0.1f};
+  p.ref.map.type = type;
   p.elements = ref_norm_elements(&p.ref);
   p.z = test_random(1, p.elements, c->centre - 1, c->centre + 1);
+  test_round(p.z, p.elements, type);
   p.gamma = test_random(2, C, .5f, 1.5f);
   p.beta = test_random(3, C, -1, 1);
   p.step_scale = test_random(4, (size_t)c->T, .5f, 1.5f);
@@ -79,6 +81,15 @@ static problem problem_create(const norm_case *c) {
   if (c->tebn) p.ref.step_scale = test_widened(p.step_scale, (size_t)c->T);
   p.Tk = ref_norm_steps(&p.ref);
   return p;
+}
+
+static problem problem_create(const norm_case *c) {
+  return problem_create_as(c, SURGE_F32);
+}
+
+/* Case i of CASES a type. */
+static problem problem_at(size_t i) {
+  return problem_create_as(&cases[i % CASES], test_type[i / CASES]);
 }
 
 static void problem_free(problem *p) {
@@ -110,7 +121,8 @@ static forward run_forward(const problem *p, int threads, bool training,
   const surge_backend *backend = test_backend();
   surge_context *context = test_context(threads);
   size_t C = p->C;
-  test_buffer z = test_copied(context, p->z, p->elements);
+  test_buffer z =
+      test_copied_as(context, p->z, p->elements, p->ref.map.type);
   test_buffer gamma = test_copied(context, p->gamma, C);
   test_buffer beta = test_copied(context, p->beta, C);
   test_buffer k = test_copied(context, p->step_scale, (size_t)p->c->T);
@@ -189,8 +201,8 @@ static void expect_forward(const problem *p, const forward *f,
 }
 
 Test(norm, forward_gives_the_reference) {
-  for (size_t i = 0; i < CASES; i++) {
-    problem p = problem_create(&cases[i]);
+  for (size_t i = 0; i < CASES * (size_t)test_types(); i++) {
+    problem p = problem_at(i);
     for (int training = 0; training < 2; training++) {
       forward f = run_forward(&p, 2, training, 0);
       ref_norm_result r = ref_norm_forward(
@@ -204,8 +216,8 @@ Test(norm, forward_gives_the_reference) {
 }
 
 Test(norm, forward_has_the_same_bits_with_one_thread_and_again) {
-  for (size_t i = 0; i < CASES; i++) {
-    problem p = problem_create(&cases[i]);
+  for (size_t i = 0; i < CASES * (size_t)test_types(); i++) {
+    problem p = problem_at(i);
     forward one = run_forward(&p, 1, true, 0), two = run_forward(&p, 2, true, 0);
     forward again = run_forward(&p, 2, true, 0);
     for (size_t k = 0; k < OUTPUTS; k++) {
@@ -397,6 +409,7 @@ static upstream upstream_create(const problem *p) {
   upstream up = {.mean = narrowed(r.mean, p->C), .rstd = narrowed(r.rstd, p->C),
                  .sums = narrowed(exact_sums, sums),
                  .da = narrowed(exact_da, p->elements)};
+  test_round(up.da, p->elements, p->ref.map.type);
   up.wide_mean = test_widened(up.mean, p->C);
   up.wide_rstd = test_widened(up.rstd, p->C);
   up.wide_sums = test_widened(up.sums, sums);
@@ -425,15 +438,17 @@ static backward run_backward(const problem *p, const upstream *up, int threads,
                              bool in_place) {
   surge_context *context = test_context(threads);
   size_t C = p->C, T = (size_t)p->c->T;
+  surge_dtype type = p->ref.map.type;
   test_buffer in[] = {
-      test_copied(context, up->da, p->elements),
-      test_copied(context, p->z, p->elements), test_copied(context, up->mean, C),
+      test_copied_as(context, up->da, p->elements, type),
+      test_copied_as(context, p->z, p->elements, type),
+      test_copied(context, up->mean, C),
       test_copied(context, up->rstd, C), test_copied(context, p->gamma, C),
       test_copied(context, p->beta, C), test_copied(context, p->step_scale, T),
       test_copied(context, up->sums, p->Tk * 2 * C)};
   backward b = {context,
-                {in_place ? test_copied(context, up->da, p->elements)
-                          : test_poisoned(context, p->elements),
+                {in_place ? test_copied_as(context, up->da, p->elements, type)
+                          : test_poisoned_as(context, p->elements, type),
                  test_filled(context, C, BEFORE),
                  test_filled(context, C, BEFORE),
                  test_filled(context, p->c->tebn ? T : 0, BEFORE)}};
@@ -471,8 +486,8 @@ static void expect_accumulated(const problem *p, const char *what,
 }
 
 Test(norm, backward_gives_the_reference) {
-  for (size_t i = 0; i < CASES; i++) {
-    problem p = problem_create(&cases[i]);
+  for (size_t i = 0; i < CASES * (size_t)test_types(); i++) {
+    problem p = problem_at(i);
     upstream up = upstream_create(&p);
     ref_norm_gradient g =
         ref_norm_backward(&p.ref, p.wide_z, up.wide_mean, up.wide_rstd,
@@ -541,8 +556,8 @@ Test(norm, gradients_of_integers_are_exact) {
 }
 
 Test(norm, backward_has_the_same_bits_with_one_thread_and_again) {
-  for (size_t i = 0; i < CASES; i++) {
-    problem p = problem_create(&cases[i]);
+  for (size_t i = 0; i < CASES * (size_t)test_types(); i++) {
+    problem p = problem_at(i);
     upstream up = upstream_create(&p);
     backward one = run_backward(&p, &up, 1, false);
     backward two = run_backward(&p, &up, 2, true);

@@ -367,24 +367,26 @@ Test(update, wrong_arguments_are_refused_by_name) {
 /* --- counting ------------------------------------------------------------------ */
 
 Test(count_nonzero, counts_each_element_once) {
-  for (size_t i = 0; i < SIZES + SUMS; i++)
+  for (size_t k = 0; k < (SIZES + SUMS) * (size_t)test_types(); k++)
     for (int threads = 1; threads <= 2; threads++) {
+      size_t i = k % (SIZES + SUMS);
       size_t size = i < SIZES ? sizes[i] : sums[i - SIZES];
+      surge_dtype type = test_type[k / (SIZES + SUMS)];
       surge_context *context = test_context(threads);
       float *x = test_random(51, size, -1, 1);
       uint64_t wanted = 1000, found = 1000;
-      for (size_t k = 0; k < size; k++) {
-        if (x[k] < .5f) x[k] = k % 2 ? 0.0f : -0.0f;
-        wanted += x[k] != 0.0f;
+      for (size_t e = 0; e < size; e++) {
+        if (x[e] < .5f) x[e] = e % 2 ? 0.0f : -0.0f;
+        wanted += x[e] != 0.0f;
       }
       if (size > 1) { /* NaN and subnormal numbers are not 0 */
         wanted += (uint64_t)(x[0] == 0.0f) + (x[1] == 0.0f);
         x[0] = NAN;
-        x[1] = 0x1p-149f;
+        x[1] = type == SURGE_BF16 ? 0x1p-133f : 0x1p-149f;
       }
-      test_buffer values = test_copied(context, x, size);
+      test_buffer values = test_copied_as(context, x, size, type);
       test_buffer count = test_object(context, &found, sizeof found);
-      surge_count_nonzero a = {TEST_AS(count, uint64_t), values.device,
+      surge_count_nonzero a = {TEST_AS(count, uint64_t), values.device, type,
                                size};
       cr_assert_eq(test_backend()->count_nonzero(context, &a), SURGE_OK);
       test_object_back(&count, &found, "nonzero");
@@ -395,4 +397,34 @@ Test(count_nonzero, counts_each_element_once) {
       test_release(&count);
       test_backend()->close(context);
     }
+}
+
+/* --- casting ------------------------------------------------------------------- */
+
+/* Every bit: ties to even, subnormal numbers, infinity where fp32 is finite. */
+Test(cast, rounds_to_the_nearest_even) {
+  static const float edges[] = {
+      0.0f,        -0.0f,      1.0f,         0x1.01p0f,    0x1.03p0f,
+      0x1.0101p0f, 0x1.fep-5f, 0x1.ffp127f,  -0x1.ffp127f, 0x1.fefffep127f,
+      0x1p-126f,   0x1p-133f,  0x1.8p-133f,  0x1p-134f,    0x1.8p-134f,
+      0x1p-149f,   INFINITY,   -INFINITY};
+  enum { EDGES = sizeof edges / sizeof *edges };
+  for (size_t i = 0; i < SIZES; i++) {
+    surge_context *context = test_context(2);
+    size_t size = sizes[i];
+    float *x = test_random(52, size, -100, 100);
+    for (size_t k = 0; k < EDGES && k < size; k++) x[k] = edges[k];
+    test_buffer from = test_copied(context, x, size);
+    test_buffer to = test_poisoned_as(context, size, SURGE_BF16);
+    surge_cast a = {to.device, from.device, size};
+    cr_assert_eq(test_backend()->cast(context, &a), SURGE_OK);
+    float *found = test_download(&to, "to");
+    test_round(x, size, SURGE_BF16); /* test_math.c proves it */
+    cr_expect(!memcmp(found, x, size * sizeof *x), "%zu: other bits", size);
+    free(x);
+    free(found);
+    test_release(&from);
+    test_release(&to);
+    test_backend()->close(context);
+  }
 }

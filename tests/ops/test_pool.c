@@ -47,7 +47,8 @@ typedef struct problem {
   double *wide_x, *wide_dy;
 } problem;
 
-static problem problem_create(const pool_case *c, bool integers) {
+static problem problem_create(const pool_case *c, bool integers,
+                              surge_dtype type) {
   int32_t h = (c->in.h - c->kernel) / c->stride + 1;
   int32_t w = (c->in.w - c->kernel) / c->stride + 1;
   problem p = {.c = c,
@@ -59,8 +60,11 @@ static problem problem_create(const pool_case *c, bool integers) {
                         .images = c->images}};
   p.ins = c->images * surge_map_elements(&p.pool.in);
   p.outs = c->images * surge_map_elements(&p.pool.out);
+  p.pool.in.type = p.pool.out.type = type;
   p.x = ref_values(1, p.ins, integers);
   p.dy = ref_values(2, p.outs, integers);
+  test_round(p.x, p.ins, type);
+  test_round(p.dy, p.outs, type);
   p.wide_x = test_widened(p.x, p.ins);
   p.wide_dy = test_widened(p.dy, p.outs);
   return p;
@@ -93,11 +97,12 @@ static void call(pool_op *op, const result *r, const surge_pool *a) {
 static void run_kind(const problem *p, result *r, int first, pool_op *forward,
                      pool_op *backward) {
   test_buffer *out = &r->out[first];
-  test_buffer x = test_copied(r->context, p->x, p->ins);
-  test_buffer dy = test_copied(r->context, p->dy, p->outs);
-  out[0] = test_poisoned(r->context, p->outs);
-  out[1] = test_poisoned(r->context, p->ins);
-  out[2] = test_filled(r->context, p->ins, BEFORE);
+  surge_dtype type = p->pool.in.type;
+  test_buffer x = test_copied_as(r->context, p->x, p->ins, type);
+  test_buffer dy = test_copied_as(r->context, p->dy, p->outs, type);
+  out[0] = test_poisoned_as(r->context, p->outs, type);
+  out[1] = test_poisoned_as(r->context, p->ins, type);
+  out[2] = test_filled_as(r->context, p->ins, BEFORE, type);
   surge_pool a = p->pool;
   a.x = x.device;
   a.y = out[0].device;
@@ -160,8 +165,9 @@ static void expect_reference(const problem *p, const result *r, bool integers) {
 /* --- questions ------------------------------------------------------------ */
 
 static void compare(bool integers) {
-  for (size_t i = 0; i < CASES; i++) {
-    problem p = problem_create(&cases[i], integers);
+  for (size_t i = 0; i < CASES * (size_t)test_types(); i++) {
+    problem p =
+        problem_create(&cases[i % CASES], integers, test_type[i / CASES]);
     result r = run_case(&p, 2);
     expect_reference(&p, &r, integers);
     result_free(&r);
@@ -176,13 +182,13 @@ Test(pool, exact_on_integers) { compare(true); }
 
 Test(pool, same_bits_with_any_threads_and_again) {
   const int threads[] = {2, 2, 3};
-  for (size_t i = 0; i < CASES; i++) {
-    problem p = problem_create(&cases[i], false);
+  for (size_t i = 0; i < CASES * (size_t)test_types(); i++) {
+    problem p = problem_create(&cases[i % CASES], false, test_type[i / CASES]);
     result one = run_case(&p, 1);
     for (size_t k = 0; k < sizeof threads / sizeof *threads; k++) {
       result other = run_case(&p, threads[k]);
       for (size_t o = 0; o < OUTPUTS; o++)
-        test_expect_same(cases[i].name, output_name[o], &one.out[o],
+        test_expect_same(p.c->name, output_name[o], &one.out[o],
                          &other.out[o]);
       result_free(&other);
     }

@@ -24,6 +24,13 @@ double ref_inner(const double *a, const double *b, size_t count) {
   return sum;
 }
 
+/* Integers up to 256 are numbers of bf16. */
+static double rounding_of(double value, ref_tolerance t) {
+  double size = fabs(value) + (double)t.part;
+  if (t.part <= 0 || (t.exact && size <= 256)) return 0;
+  return test_half_ulp(size);
+}
+
 void ref_expect(const char *name, const char *what, const test_buffer *got,
                 const ref_sum *wanted, ref_tolerance t) {
   double before = (double)t.before;
@@ -32,6 +39,7 @@ void ref_expect(const char *name, const char *what, const test_buffer *got,
     double sum = wanted->abs[i] + fabs(before);
     all.value[i] = wanted->value[i] + before;
     all.abs[i] = t.exact ? 0 : test_bound(t.terms, sum);
+    all.abs[i] += rounding_of(fabs(wanted->value[i]) + all.abs[i], t);
   }
   test_expect_near(name, what, got, all.value, all.abs);
   ref_sum_free(&all);

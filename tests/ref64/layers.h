@@ -22,11 +22,13 @@ void ref_sum_free(ref_sum *sum);
 double ref_inner(const double *a, const double *b, size_t count);
 
 /* How a result is compared: sums of `terms` terms, added to what was there
- * before; exact where all values are small integers. */
+ * before; exact where all values are small integers. With `part` the result but
+ * for a summand of up to so much was rounded to bf16 on the way. */
 typedef struct ref_tolerance {
   double terms;
   float before;
   bool exact;
+  float part;
 } ref_tolerance;
 
 /* Fails, naming case and array, where `got` is outside its bound. A library's
