@@ -22,9 +22,11 @@ statistics are checked as those of a first step (files without --from).
 A file of --steps is then trained here, on its images, with PyTorch's optimisers
 and a schedule computed here (torch_train.py). Each step starts from SURGE's
 parameters, with moments that PyTorch has gathered itself: every step's loss,
-width and parameters must agree to 1e-4. Left to themselves two correct runs
-drift apart within a few steps; --free N shows how fast, beside PyTorch's own
-float32 against its float64."""
+width and parameters must agree to 1e-4, and what the update added to them too,
+unless windows are rectangular (their corners: no currents are recorded after
+the first step). Left to themselves two correct runs drift apart within a few
+steps; --free N shows how fast, beside PyTorch's own float32 against its
+float64."""
 import argparse
 import csv
 import json
@@ -367,16 +369,29 @@ def state(file, step):
 NEURON = ("rho", "decay_logit")  # logarithms: compared by difference
 
 
+def distance(a, b, names):
+    return sum((a[n] - b[n]).square().sum().item() for n in names) ** 0.5
+
+
 def update_gaps(before, surge, peer):
     """After an update: the parameters' relative L2 difference (rho's and
-    logit's aside), their updates' one, and the largest of rho and logit."""
-    main = [n for n in surge if not n.endswith(NEURON)]
-    gap, moved, size = (sum((a[n] - b[n]).square().sum().item() if b else
-                            a[n].square().sum().item() for n in main) ** 0.5
-                        for a, b in ((surge, peer), (peer, before), (surge, None)))
-    logarithms = [(surge[n] - peer[n]).abs().max().item()
-                  for n in surge if n.endswith(NEURON)]
-    return gap / size, gap / max(moved, 1e-30), max(logarithms, default=0.0)
+    logit's aside), the largest of rho and logit, and the updates' own relative
+    difference, the larger of the two groups', less what rounding the
+    parameters to float32 (a product, a sum, the result) may add."""
+    zero = {n: torch.zeros_like(value) for n, value in surge.items()}
+    logarithms = [n for n in surge if n.endswith(NEURON)]
+    main = [n for n in surge if n not in logarithms]
+    updates = []
+    for names in (main, logarithms):
+        beyond = distance(surge, peer, names) - 4 * UNIT * distance(surge, zero, names)
+        updates.append(max(beyond, 0) / max(distance(peer, before, names), 1e-30))
+    return distance(surge, peer, main) / distance(surge, zero, main), \
+        max(((surge[n] - peer[n]).abs().max().item() for n in logarithms), default=0), \
+        max(updates)
+
+
+def has_corners(file):
+    return any(layer["neuron"]["family"] == "rectangular" for layer in spiking(file))
 
 
 def widths_after(network, surge, peer):
@@ -426,9 +441,11 @@ def compare_steps(table, file, record, free):
         losses, total, verdict = compare_forward(table, file, network, step, batch)
         trainer.step(total)
         peer = {name: value.detach() for name, value in network.parameters.items()}
-        gap, update, width = update_gaps(before, after, peer)
+        gap, width, update = update_gaps(before, after, peer)
         verdict += table.judge(f"parameters after {step}", gap)
         verdict += table.judge(f"widths and decays after {step}", width)
+        if not has_corners(file):
+            verdict += table.judge(f"update {step}", update)
         widths = widths_after(network, after, peer)
         print(f"{step:4} {losses[0]:13.8f} {losses[1]:13.8f} "
               f"{relative(*losses):10.1e} {gap:10.1e} {update:8.1e} {width:8.1e}  "
