@@ -161,7 +161,7 @@ static void pairwise_name(problem *p, size_t number, const int *level) {
       p->mode[0], p->mode[1], p->alias ? ", gs is da" : "");
 }
 
-Test(neuron, gradients_within_bounds_for_every_pair_of_flags) {
+NEURON_TEST(neuron, gradients_within_bounds_for_every_pair_of_flags) {
   size_t count;
   pairwise_case *cases = pairwise_table(levels, FACTORS, 160, &count);
   for (size_t k = 0; k < count; k++) {
@@ -180,7 +180,7 @@ Test(neuron, gradients_within_bounds_for_every_pair_of_flags) {
  *  Sizes
  * ======================================================================== */
 
-Test(neuron, every_size) {
+NEURON_TEST(neuron, every_size) {
   for (size_t k = 0; k < PROBLEM_SIZES; k++) {
     problem p =
         problem_rich(problem_sizes[k].map, 3, problem_sizes[k].N, k + 1);
@@ -189,7 +189,7 @@ Test(neuron, every_size) {
 }
 
 /* In one piece and in several, also where a long T makes pieces short. */
-Test(neuron, every_number_of_steps) {
+NEURON_TEST(neuron, every_number_of_steps) {
   static const int32_t steps[] = {1,  2,  3,  4,  5,  7,  8,  9,
                                   15, 16, 17, 31, 32, 33, 64, 100};
   for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
@@ -206,7 +206,7 @@ Test(neuron, every_number_of_steps) {
 }
 
 /* Many pieces for each of the groups that a reduction is cut into. */
-Test(neuron, many_pieces) {
+NEURON_TEST(neuron, many_pieces) {
   problem last = problem_rich(map_of(33, 31, 17, SURGE_CHANNELS_LAST), 2, 5, 7);
   problem_check(&last);
   problem blocked = problem_rich(map_of(32, 32, 16, SURGE_BLOCKED8), 2, 5, 8);
@@ -215,7 +215,7 @@ Test(neuron, many_pieces) {
 
 /* So many that a device's thread takes several rows, one channel of each or
  * several. */
-Test(neuron, many_rows) {
+NEURON_TEST(neuron, many_rows) {
   problem odd = problem_rich(map_of(29, 29, 129, SURGE_CHANNELS_LAST), 2, 2, 7);
   problem_check(&odd);
   problem even =
@@ -223,7 +223,7 @@ Test(neuron, many_rows) {
   problem_check(&even);
 }
 
-Test(neuron, a_million_elements) {
+NEURON_TEST(neuron, a_million_elements) {
   problem p = problem_rich(map_of(32, 32, 64, SURGE_BLOCKED8), 4, 4, 2);
   problem_check(&p);
 }
@@ -308,7 +308,7 @@ Test(neuron, equality_fires) {
  * ======================================================================== */
 
 /* A known fault elsewhere: sigmoid of slope 25 at x = -5 is NaN. */
-Test(neuron, every_family_is_finite_far_out) {
+NEURON_TEST(neuron, every_family_is_finite_far_out) {
   static const float currents[] = {1e4f, -1e4f, 100, -100, 5, -5, 0, 1};
   for (surge_family f = 0; f < SURGE_FAMILY_COUNT; f++)
     for (int flags = 0; flags < 12; flags++) {
@@ -333,7 +333,7 @@ Test(neuron, every_family_is_finite_far_out) {
 
 /* One bad number in the current, wherever it stands, marks the layer, also
  * where a hard reset would take it away in the same step. */
-Test(neuron, fault_names_the_layer) {
+NEURON_TEST(neuron, fault_names_the_layer) {
   static const float bad[] = {NAN, INFINITY, -INFINITY};
   static const int32_t steps[] = {1, 5, 17};
   for (int k = 0; k < 3; k++)

@@ -10,7 +10,7 @@
 
 /* Under the rule `norm` the first step has a width of its own; it must not
  * reach the steps that are taken together with it. */
-Test(neuron_pieces, width_of_the_first_step) {
+NEURON_TEST(neuron_pieces, width_of_the_first_step) {
   for (int f = 0; f < SURGE_FAMILY_COUNT; f++)
     for (int32_t T = 1; T <= 9; T++) {
       surge_neuron_spec spec = default_spec();
@@ -54,7 +54,7 @@ Test(neuron_pieces, golden_norm_rule) {
 
 /* 7*7*8 and 5*5*13 elements do not fill their last pieces, and with so many
  * images a group of pieces also starts with a short one. */
-Test(neuron_pieces, unequal_lengths) {
+NEURON_TEST(neuron_pieces, unequal_lengths) {
   const struct {
     surge_map map;
     int32_t N;
@@ -78,7 +78,7 @@ Test(neuron_pieces, unequal_lengths) {
 
 /* Two inputs without any other option, which a backend may take another way
  * than with; both gradients, or one that serves both. */
-Test(neuron_pieces, two_inputs_and_nothing_else) {
+NEURON_TEST(neuron_pieces, two_inputs_and_nothing_else) {
   static const int32_t steps[] = {1, 2, 3, 4, 7, 8, 16, 17};
   for (size_t k = 0; k < sizeof steps / sizeof *steps; k++)
     for (int how = 0; how < 6; how++) {
@@ -102,7 +102,7 @@ Test(neuron_pieces, two_inputs_and_nothing_else) {
 /* u = 500 + uniform in [-1, 1): the mean is 900 times the deviation, so sums
  * of squares in fp32 would have no digit of the variance left, where sums of
  * deviations keep (depth + 2) u of it, twice for centre and square. */
-Test(neuron_pieces, moments_far_from_zero) {
+NEURON_TEST(neuron_pieces, moments_far_from_zero) {
   for (int channel = 0; channel < 2; channel++) {
     surge_neuron_spec spec = default_spec();
     spec.decay = 0;

@@ -83,7 +83,7 @@ static void check_pda(problem *p) {
   problem_free(p);
 }
 
-Test(neuron_statistics, pda_and_its_coefficients) {
+NEURON_TEST(neuron_statistics, pda_and_its_coefficients) {
   for (size_t k = 0; k <= PROBLEM_SIZES; k++)
     for (int flags = 0; flags < (k < 3 ? 16 : 4); flags++) { /* 4, 8: target */
       surge_neuron_spec spec = default_spec();
@@ -105,7 +105,7 @@ Test(neuron_statistics, pda_and_its_coefficients) {
 }
 
 /* A silent layer has variance 0: D stays finite (s^2 = 1e-5 theta^2). */
-Test(neuron_statistics, pda_of_a_silent_layer) {
+NEURON_TEST(neuron_statistics, pda_of_a_silent_layer) {
   surge_neuron_spec spec = default_spec();
   spec.pda = SURGE_PDA_MOMENT;
   spec.v_threshold = 0.5f;
@@ -237,7 +237,7 @@ static problem statistics_problem(surge_family family, size_t k,
   return p;
 }
 
-Test(neuron_statistics, statistics_and_histogram) {
+NEURON_TEST(neuron_statistics, statistics_and_histogram) {
   for (size_t k = 0; k < PROBLEM_SIZES; k++)
     for (surge_family f = 0; f < SURGE_FAMILY_COUNT; f++) {
       problem a = statistics_problem(f, k, 1), b = statistics_problem(f, k, 2);

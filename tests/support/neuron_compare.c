@@ -20,11 +20,22 @@ static const double *widened(reference *ref, const float *values,
   return wide;
 }
 
+/* The same of an activation, as the problem's type holds it. */
+static const double *widened_map(reference *ref, const problem *p,
+                                 const float *values, size_t count) {
+  float *rounded = malloc(count * sizeof *rounded);
+  for (size_t i = 0; i < count; i++) rounded[i] = problem_rounded(p, values[i]);
+  const double *wide = widened(ref, rounded, count);
+  free(rounded);
+  return wide;
+}
+
 static ref_input widened_input(reference *ref, const problem *p, int which) {
   const problem_input *in = &p->input[which];
   size_t T = (size_t)p->T, C = (size_t)p->map.c, steps = in->per_step ? T : 1;
   return (ref_input){
-      .z = widened(ref, in->z, (in->is_static ? 1 : T) * problem_neurons(p)),
+      .z = widened_map(ref, p, in->z,
+                       (in->is_static ? 1 : T) * problem_neurons(p)),
       .scale = widened(ref, in->scale, steps * C),
       .shift = widened(ref, in->shift, steps * C),
       .mean = widened(ref, in->mean, C),
@@ -55,7 +66,7 @@ reference problem_reference(const problem *p, const result *r) {
   ref.n.width = widened(&ref, r->out[OUT_WIDTH], r->words[OUT_WIDTH]);
   ref.n.v_in = widened(&ref, p->v_in, M);
   ref.trace = ref_neuron_forward(&ref.n);
-  ref.up = (ref_upstream){.gs = widened(&ref, p->gs, count),
+  ref.up = (ref_upstream){.gs = widened_map(&ref, p, p->gs, count),
                           .gv_out = widened(&ref, p->gv_out, M),
                           .g_current = widened(&ref, p->g_current, count)};
   ref_pda *used = calloc(P, sizeof *used);
@@ -89,12 +100,26 @@ void reference_free(reference *ref) {
  *  Comparing
  * ======================================================================== */
 
+/* Rounding is monotone, so what lies within a limit is rounded to something
+ * between its rounded ends. False on NaN. */
+static bool is_near(surge_dtype type, double got, double wanted, double limit) {
+  if (type == SURGE_F32) return fabs(got - wanted) <= limit;
+  return got >= test_to_bf16(wanted - limit) &&
+         got <= test_to_bf16(wanted + limit);
+}
+
 void expect_near(const float *got, const double *wanted, const double *bound,
                  size_t count, const char *name, const char *what) {
+  expect_near_as(SURGE_F32, got, wanted, bound, count, name, what);
+}
+
+void expect_near_as(surge_dtype type, const float *got, const double *wanted,
+                    const double *bound, size_t count, const char *name,
+                    const char *what) {
   size_t wrong = 0, first = 0;
   for (size_t i = 0; i < count; i++) {
     double limit = (bound ? bound[i] : 0) + 0x1p-24 * fabs(wanted[i]);
-    if (fabs((double)got[i] - wanted[i]) <= limit) continue; /* false on NaN */
+    if (is_near(type, (double)got[i], wanted[i], limit)) continue;
     if (!wrong++) first = i;
   }
   cr_expect(!wrong,
@@ -127,12 +152,12 @@ static void expect_output(const problem *p, const result *r,
   double *limit = malloc(count * sizeof(double));
   for (size_t i = 0; i < count; i++) {
     double start =
-        problem_accumulates(p, which) ? (double)problem_start(which, i) : 0;
+        problem_accumulates(p, which) ? (double)problem_start(p, which, i) : 0;
     sum[i] = start + wanted[i];
     limit[i] = bound[i] + 0x1p-24 * fabs(wanted[i]);
   }
-  expect_near(r->out[which], sum, limit, count, p->name,
-              problem_output_name[which]);
+  expect_near_as(problem_output_type(p, which), r->out[which], sum, limit,
+                 count, p->name, problem_output_name[which]);
   free(sum);
   free(limit);
 }

@@ -29,6 +29,11 @@ double problem_depth(const problem *p);
 void expect_near(const float *got, const double *wanted, const double *bound,
                  size_t count, const char *name, const char *what);
 
+/* The same of elements of `type`: what was computed in fp32 is rounded once. */
+void expect_near_as(surge_dtype type, const float *got, const double *wanted,
+                    const double *bound, size_t count, const char *name,
+                    const char *what);
+
 void problem_expect(const problem *p, const result *r);
 
 /* Are the bounds of this problem's gradients small beside them? */

@@ -8,6 +8,8 @@
 
 #define WORDS(type) (sizeof(type) / (sizeof(float)))
 
+surge_dtype problem_type = SURGE_F32;
+
 const char *const problem_output_name[] = {
 #define NAME(NAME, word) #word,
     PROBLEM_OUTPUT_LIST(NAME)
@@ -54,6 +56,7 @@ problem problem_create(const surge_neuron_spec *spec, surge_map map, int32_t T,
                .schedule = 0.4f,
                .pda_scale = 0.5f,
                .want_da = {true, inputs == 2}};
+  p.map.type = problem_type;
   size_t M = problem_neurons(&p), C = (size_t)map.c;
   input_create(&p, 0, feed0, seed);
   if (inputs == 2) input_create(&p, 1, feed1, seed + 10);
@@ -216,8 +219,20 @@ typedef struct run {
   surge_neuron common;
 } run;
 
-float problem_start(problem_output which, size_t i) {
-  return test_uniform(1000 + (uint64_t)which, i, -1, 1);
+float problem_rounded(const problem *p, float value) {
+  test_round(&value, 1, p->map.type);
+  return value;
+}
+
+surge_dtype problem_output_type(const problem *p, problem_output which) {
+  bool activation = which == OUT_S || which == OUT_DA0 || which == OUT_DA1;
+  return activation ? p->map.type : SURGE_F32;
+}
+
+float problem_start(const problem *p, problem_output which, size_t i) {
+  float start = test_uniform(1000 + (uint64_t)which, i, -1, 1);
+  test_round(&start, 1, problem_output_type(p, which));
+  return start;
 }
 
 static bool starts_at_zero(problem_output which) {
@@ -233,6 +248,7 @@ bool problem_accumulates(const problem *p, problem_output which) {
 
 static void open_output(run *r, problem_output which, const result *before) {
   size_t words = words_of(r->p, which);
+  surge_dtype type = problem_output_type(r->p, which);
   if (!words) return;
   if (before && starts_at_zero(which)) {
     r->out[which] = test_copied(r->context, before->out[which], words);
@@ -240,22 +256,27 @@ static void open_output(run *r, problem_output which, const result *before) {
     r->out[which] = test_filled(r->context, words, 0);
   } else if (problem_accumulates(r->p, which)) {
     float *start = malloc(words * sizeof(float));
-    for (size_t i = 0; i < words; i++) start[i] = problem_start(which, i);
-    r->out[which] = test_copied(r->context, start, words);
+    for (size_t i = 0; i < words; i++) start[i] = problem_start(r->p, which, i);
+    r->out[which] = test_copied_as(r->context, start, words, type);
     free(start);
   } else if (which == OUT_DA0 && r->p->alias) {
-    r->out[which] = test_copied(r->context, r->p->gs, words);
+    r->out[which] = test_copied_as(r->context, r->p->gs, words, type);
   } else {
-    r->out[which] = test_poisoned(r->context, words);
+    r->out[which] = test_poisoned_as(r->context, words, type);
   }
 }
 
-/* Uploads an input; NULL stays NULL. */
-static const float *given(run *r, const float *host, size_t count) {
+/* Uploads an input, rounded to `type`; NULL stays NULL. */
+static const float *given_as(run *r, const float *host, size_t count,
+                             surge_dtype type) {
   if (!host) return NULL;
   cr_assert_lt(r->in_count, (int)(sizeof r->in / sizeof *r->in));
-  r->in[r->in_count] = test_copied(r->context, host, count);
+  r->in[r->in_count] = test_copied_as(r->context, host, count, type);
   return r->in[r->in_count++].device;
+}
+
+static const float *given(run *r, const float *host, size_t count) {
+  return given_as(r, host, count, SURGE_F32);
 }
 
 static void *device(const run *r, problem_output which) {
@@ -266,7 +287,8 @@ static surge_neuron_input given_input(run *r, const problem_input *in) {
   size_t T = (size_t)r->p->T, C = (size_t)r->p->map.c;
   size_t steps = in->per_step ? T : 1;
   return (surge_neuron_input){
-      .z = given(r, in->z, (in->is_static ? 1 : T) * problem_neurons(r->p)),
+      .z = given_as(r, in->z, (in->is_static ? 1 : T) * problem_neurons(r->p),
+                    r->p->map.type),
       .scale = given(r, in->scale, steps * C),
       .shift = given(r, in->shift, steps * C),
       .mean = given(r, in->mean, C),
@@ -322,7 +344,8 @@ static void run_backward(run *r) {
       .dv_in = device(r, OUT_DV_IN),
       .drho = device(r, OUT_DRHO),
       .ddecay_logit = device(r, OUT_DDECAY_LOGIT),
-      .gs = p->alias ? device(r, OUT_DA0) : given(r, p->gs, count),
+      .gs = p->alias ? device(r, OUT_DA0)
+                     : given_as(r, p->gs, count, p->map.type),
       .gv_out = given(r, p->gv_out, M),
       .g_current = given(r, p->g_current, count),
       .pda = device(r, OUT_PDA)};

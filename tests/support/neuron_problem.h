@@ -12,6 +12,18 @@
 
 #include "tests/support/support.h"
 
+/* A test of the neuron op, for maps of fp32 and once more, as `<name>_bf16`, of
+ * bf16 where the backend has it: problem_create poses in problem_type. */
+extern surge_dtype problem_type;
+#define NEURON_TEST(suite, name)                                               \
+  static void suite##_##name(void);                                            \
+  Test(suite, name) { suite##_##name(); }                                      \
+  Test(suite, name##_bf16) {                                                   \
+    problem_type = SURGE_BF16;                                                 \
+    if (test_backend()->bf16) suite##_##name();                                \
+  }                                                                            \
+  static void suite##_##name(void)
+
 /* How an input is fed; + FEED_STATIC where z is shown at every step. */
 typedef enum feed {
   FEED_PLAIN,
@@ -40,7 +52,8 @@ typedef struct problem {
   bool statistics; /* statistics and histogram are wanted */
 } problem;
 
-/* Everything the three calls write, in 4-byte words. */
+/* Everything the three calls write, in 4-byte words; elements of maps as the
+ * floats they stand for. */
 /* clang-format off */
 #define PROBLEM_OUTPUT_LIST(X)                                                 \
   X(SCALARS, scalars) X(WIDTH, width)                                          \
@@ -65,6 +78,10 @@ extern const char *const problem_output_name[]; /* by problem_output */
 
 size_t problem_neurons(const problem *p); /* M */
 size_t problem_channels(surge_granularity granularity, const surge_map *map);
+/* What a value of an activation is in the problem's type. */
+float problem_rounded(const problem *p, float value);
+/* The type of an output: that of maps, or fp32. */
+surge_dtype problem_output_type(const problem *p, problem_output which);
 /* Is this output added to what it was? */
 bool problem_accumulates(const problem *p, problem_output which);
 
@@ -78,7 +95,7 @@ void problem_free(problem *p);
  * statistics, histogram and fault, as `before` left them. */
 result problem_run(const problem *p, int threads, const result *before);
 void result_free(result *r);
-float problem_start(problem_output which, size_t i);
+float problem_start(const problem *p, problem_output which, size_t i);
 
 /* The structs that lie in the words. */
 const surge_metrics *result_metrics(const result *r);
