@@ -111,6 +111,18 @@ static void put(surge_record *record, size_t tensor, int64_t first,
          (size_t)rows * row);
 }
 
+/* The batch as it lies in its set. */
+static void put_batch(surge_record *record, const surge_batch *batch) {
+  const surge_dataset *set = batch->set;
+  size_t pixels =
+      (size_t)set->info->h * (size_t)set->info->w * (size_t)set->info->c;
+  for (int32_t n = 0; n < batch->n; n++, record->images++) {
+    uint32_t sample = batch->sample[n];
+    put(record, IMAGES, record->images, 1, set->images + sample * pixels);
+    put(record, LABELS, record->images, 1, &set->labels[sample]);
+  }
+}
+
 static surge_status put_state(surge_record *record, surge_net *net,
                               int64_t at) {
   surge_tensor_list state = {0};
@@ -130,8 +142,7 @@ surge_status surge_record_step(surge_record *record, surge_session *session,
   SURGE_TRY(surge_net_metrics(session->net, &metrics));
   double loss = metrics.loss / (double)metrics.samples;
   double pda = metrics.pda / (double)metrics.samples;
-  put(record, IMAGES, record->images, batch->n, batch->images);
-  put(record, LABELS, record->images, batch->n, batch->labels);
+  put_batch(record, batch);
   put(record, BATCH, at, 1, &batch->n);
   put(record, LEARNING_RATE, at, 1, step->learning_rate);
   put(record, LOSS, at, 1, &loss);
@@ -140,7 +151,6 @@ surge_status surge_record_step(surge_record *record, surge_session *session,
     SURGE_TRY(surge_net_layer_report(session->net, i, &report));
     put(record, (size_t)(WIDTHS + i), at, 1, report.width);
   }
-  record->images += batch->n;
   return put_state(record, session->net, at);
 }
 
