@@ -10,4 +10,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 surge_install "${surge_build_packages[@]}" "${surge_test_packages[@]}"
 cmake --preset cpu -DSURGE_TESTS=ON
 cmake --build build-cpu
-ctest --test-dir build-cpu --output-on-failure
+ctest --test-dir build-cpu --output-on-failure -j 2

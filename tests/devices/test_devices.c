@@ -22,7 +22,7 @@ static const char twin[] =
 /* Everything at once, and batches that do not fill the last one. */
 static const char everything[] =
     "T: 3\n"
-    "data: {set: fashion_mnist, limit: 60, test_limit: 24, crop_pad: 2,\n"
+    "data: {set: fashion_mnist, limit: 30, test_limit: 24, crop_pad: 2,\n"
     "       flip: true}\n"
     "model: {arch: convnet, channels: [4, 6], pool: [true, true], norm: tebn,\n"
     "        dropout: 0.2}\n"
@@ -31,7 +31,7 @@ static const char everything[] =
     "pda: {kind: quantization, weight: 0.1}\n"
     "optim: {clip_norm: 1}\n"
     "loss: {kind: tet, label_smoothing: 0.1}\n"
-    "train: {epochs: 5, batch: 16, log_every: 3}\n";
+    "train: {epochs: 5, batch: 8, log_every: 3}\n";
 
 /* All that differs between precisions is how maps, and weights in products, are
  * stored; the recipe's text goes before the others'. */
