@@ -1,6 +1,7 @@
 /* bench_ops.c - how fast the memory-bound ops of a backend move memory.
  *
- *     bench_ops [--device cpu|cuda] [-T 4] [-N 64] [-C 128] [-S 32] [-r 20]
+ *     bench_ops [--device cpu|cuda] [--type fp32|bf16] [-T 4] [-N 64] [-C 128]
+ *               [-S 32] [-r 20]
  *
  * Every op runs on [T, N, S, S, C] (S: side of a map); -r repetitions are
  * queued and waited for once, in turn with a copy of as many bytes on the
@@ -13,6 +14,7 @@
 #include <surge/surge.h>
 #include <unistd.h>
 
+#include "kernels/shared/element.h"
 #include "src/backend/clock.h"
 
 #define ROUNDS 5
@@ -25,7 +27,9 @@ typedef struct bench {
   int32_t T, N, C, side, repeats;
   surge_map map, pooled;
   size_t M, count;                  /* elements of one step, of all T */
-  float *z, *s, *gs, *da;           /* [T, N] of map                  */
+  size_t bytes;                     /* of an array [T, N] of map      */
+  void *z, *s, *gs, *da;            /* [T, N] of map                  */
+  float *g;                         /* [count] an optimizer's         */
   float *w, *m, *v;                 /* [count] an optimizer's         */
   float *channel[8];                /* [2C] small vectors             */
   float *scalars, *width, *sums, *rho, *drho;
@@ -55,15 +59,17 @@ static void *zeros(bench *x, size_t bytes) {
 }
 
 /* `count` values, spread evenly over [-2, 2), one block repeated. */
-static float *values(bench *x, size_t count) {
+static void *values(bench *x, size_t count, surge_dtype type) {
   enum { BLOCK = 4096 };
   static float block[BLOCK];
-  float *memory = zeros(x, count * sizeof *memory);
+  size_t width = surge_dtype_bytes(type);
+  char *memory = zeros(x, count * width);
   for (size_t i = 0; i < BLOCK; i++)
-    block[i] = (float)((i * 2654435761u >> 7) % BLOCK) * (4.0f / BLOCK) - 2;
+    surge_store(block, type, i,
+                (float)((i * 2654435761u >> 7) % BLOCK) * (4.0f / BLOCK) - 2);
   for (size_t i = 0; i < count; i += BLOCK) {
     size_t n = count - i < BLOCK ? count - i : BLOCK;
-    check(x->b->upload(x->context, memory + i, block, n * sizeof *block));
+    check(x->b->upload(x->context, memory + i * width, block, n * width));
   }
   return memory;
 }
@@ -190,7 +196,12 @@ POOL(maxpool_backward)
 
 static surge_integrator integrator_of(bench *x) {
   return (surge_integrator){
-      .y = x->s, .x = x->z, .scalars = x->scalars, .T = x->T, .M = x->M};
+      .y = x->s,
+      .x = x->z,
+      .scalars = x->scalars,
+      .type = x->map.type,
+      .T = x->T,
+      .M = x->M};
 }
 
 static surge_status integrator_forward(bench *x) {
@@ -217,7 +228,10 @@ static surge_status dropout(bench *x) {
 
 static surge_status count_nonzero(bench *x) {
   surge_count_nonzero a = {
-      .nonzero = x->nonzero, .x = x->z, .count = x->count};
+      .nonzero = x->nonzero,
+      .x = x->z,
+      .type = x->map.type,
+      .count = x->count};
   return x->b->count_nonzero(x->context, &a);
 }
 
@@ -225,7 +239,7 @@ static surge_status gradient_norm(bench *x) {
   surge_gradient_norm a = {.norm = x->channel[4],
                            .clip = x->channel[5],
                            .fault = x->fault,
-                           .g = x->z,
+                           .g = x->g,
                            .count = x->count,
                            .max_norm = 1,
                            .workspace = x->workspace};
@@ -235,7 +249,7 @@ static surge_status gradient_norm(bench *x) {
 static surge_status sgd(bench *x) {
   surge_sgd a = {.w = x->w,
                  .m = x->m,
-                 .g = x->z,
+                 .g = x->g,
                  .step = x->step,
                  .fault = x->fault,
                  .count = x->count,
@@ -247,7 +261,7 @@ static surge_status adam(bench *x) {
   surge_adam a = {.w = x->w,
                   .m = x->m,
                   .v = x->v,
-                  .g = x->z,
+                  .g = x->g,
                   .step = x->step,
                   .fault = x->fault,
                   .count = x->count,
@@ -260,11 +274,12 @@ static surge_status adam(bench *x) {
 }
 
 /* Arrays of [T, N] of map that each op reads and writes, as its contract counts
- * them; a pooled one is a quarter. */
+ * them; a pooled one is a quarter. An optimizer's are of fp32. */
 typedef struct op {
   const char *name;
   surge_status (*run)(bench *x);
   double arrays;
+  bool optimizer;
 } op;
 
 static const op ops[] = {
@@ -282,9 +297,9 @@ static const op ops[] = {
     {"integrator_backward", integrator_backward, 2},
     {"dropout", dropout, 2},
     {"count_nonzero", count_nonzero, 1},
-    {"gradient_norm", gradient_norm, 1},
-    {"sgd", sgd, 5},
-    {"adam", adam, 7},
+    {"gradient_norm", gradient_norm, 1, true},
+    {"sgd", sgd, 5, true},
+    {"adam", adam, 7, true},
 };
 #define OPS (sizeof ops / sizeof *ops)
 
@@ -295,7 +310,7 @@ static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
 static void make_small(bench *x) {
   size_t C = (size_t)x->C;
   for (size_t i = 0; i < sizeof x->channel / sizeof *x->channel; i++)
-    x->channel[i] = values(x, 2 * C);
+    x->channel[i] = values(x, 2 * C, SURGE_F32);
   x->scalars = zeros(x, SURGE_SCALAR_COUNT * sizeof(float));
   x->width = zeros(x, 2 * sizeof(float));
   x->sums = zeros(x, 2 * C * sizeof(float));
@@ -318,8 +333,11 @@ static void make_small(bench *x) {
 }
 
 static void make_arrays(bench *x) {
-  x->map = (surge_map){x->side, x->side, x->C, x->b->layout(x->C)};
-  x->pooled = (surge_map){x->side / 2, x->side / 2, x->C, x->map.layout};
+  x->map.layout = x->b->layout(x->C);
+  x->map.h = x->map.w = x->side;
+  x->map.c = x->C;
+  x->pooled = x->map;
+  x->pooled.h = x->pooled.w = x->side / 2;
   x->M = (size_t)x->N * surge_map_elements(&x->map);
   x->count = (size_t)x->T * x->M;
   x->spec = (surge_neuron_spec){.decay = 0.25f,
@@ -330,11 +348,14 @@ static void make_arrays(bench *x) {
                                 .width_min = 1e-3f,
                                 .width_max = 1e3f,
                                 .pda_epsilon = 0.05f};
-  x->z = values(x, x->count);
-  x->gs = values(x, x->count);
-  x->s = zeros(x, x->count * sizeof(float));
-  x->da = zeros(x, x->count * sizeof(float));
-  x->w = x->s, x->m = x->da;
+  x->bytes = x->count * surge_dtype_bytes(x->map.type);
+  x->z = values(x, x->count, x->map.type);
+  x->gs = values(x, x->count, x->map.type);
+  x->s = zeros(x, x->bytes);
+  x->da = zeros(x, x->bytes);
+  x->g = values(x, x->count, SURGE_F32);
+  x->w = zeros(x, x->count * sizeof(float));
+  x->m = zeros(x, x->count * sizeof(float));
   x->v = zeros(x, x->count * sizeof(float));
   make_small(x);
   surge_neuron neuron = neuron_of(x);
@@ -349,7 +370,7 @@ static void make_arrays(bench *x) {
 /* --- timing ---------------------------------------------------------------------- */
 
 static surge_status copy(bench *x) {
-  return x->b->copy(x->context, x->da, x->z, x->count * sizeof(float));
+  return x->b->copy(x->context, x->da, x->z, x->bytes);
 }
 
 static double seconds_of(bench *x, surge_status (*run)(bench *x)) {
@@ -371,18 +392,27 @@ static double median(double *times) {
 
 static void measure(bench *x, const op *o) {
   double times[ROUNDS], copies[ROUNDS];
-  double array = 1e-9 * (double)x->count * sizeof(float);
+  double array = 1e-9 * (double)x->bytes;
+  double moved = o->arrays * (o->optimizer ? 4e-9 * (double)x->count : array);
   check(o->run(x)); /* warm */
   for (int r = 0; r < ROUNDS; r++) {
     times[r] = seconds_of(x, o->run);
     copies[r] = seconds_of(x, copy);
   }
-  double seconds = median(times), rate = o->arrays * array / seconds;
+  double seconds = median(times), rate = moved / seconds;
   double roof = 2 * array / median(copies);
-  printf("%s,%d,%d,%d,%d,f32,%.0f,%.4f,%.1f,%.1f,%.3f\n", o->name, x->T, x->N,
-         x->C, x->side, 1e9 * o->arrays * array, 1e3 * seconds, rate, roof,
-         rate / roof);
+  bool bf16 = x->map.type == SURGE_BF16 && !o->optimizer;
+  printf("%s,%d,%d,%d,%d,%s,%.0f,%.4f,%.1f,%.1f,%.3f\n", o->name, x->T, x->N,
+         x->C, x->side, bf16 ? "bf16" : "fp32", 1e9 * moved, 1e3 * seconds,
+         rate, roof, rate / roof);
   fflush(stdout);
+}
+
+static surge_dtype type_of(const char *word) {
+  if (!strcmp(word, "fp32")) return SURGE_F32;
+  if (!strcmp(word, "bf16")) return SURGE_BF16;
+  fprintf(stderr, "bench_ops: --type: wanted fp32 or bf16, found %s\n", word);
+  exit(2);
 }
 
 static surge_device device_of(const char *word) {
@@ -402,6 +432,7 @@ int main(int argc, char **argv) {
     const char *name = argv[i], *value = i + 1 < argc ? argv[++i] : "";
     int number = atoi(value);
     if (!strcmp(name, "--device")) device = device_of(value);
+    else if (!strcmp(name, "--type")) x.map.type = type_of(value);
     else if (!strcmp(name, "-T") && number > 0) x.T = number;
     else if (!strcmp(name, "-N") && number > 0) x.N = number;
     else if (!strcmp(name, "-C") && number > 0) x.C = number;
@@ -417,6 +448,11 @@ int main(int argc, char **argv) {
   surge_context_options options = {.deterministic = true};
   check(surge_backend_open(&x.b, &x.context, device, &options, note));
   x.b->describe(x.context, line, sizeof line);
+  if (x.map.type == SURGE_BF16 && !x.b->bf16) {
+    fprintf(stderr, "bench_ops: --type: wanted fp32 on %s, found bf16\n",
+            x.b->name);
+    return 2;
+  }
   make_arrays(&x);
   printf("# %s\nop,T,N,C,side,type,bytes,ms,GB_per_s,copy_GB_per_s,share\n",
          line);

@@ -223,12 +223,14 @@ run_fashion() {
 # --- stages: bench_ops, bench_train ---------------------------------------------------
 
 run_bench_ops() {
-  local T N C S
-  while read -r T N C S; do
-    surge_run timeout "$(left 20)" "$build/bench_ops" --device cuda -T "$T" -N "$N" -C "$C" -S "$S" |
-      grep -v '^#' | append bench_ops
-  done <<< $'4 64 128 32\n4 128 64 16\n1 128 128 32\n8 32 256 16\n16 16 128 32\n4 64 100 28'
-  note "$(as_markdown < "$out/bench_ops_$card.csv" | head -n 19)"
+  local type T N C S
+  for type in fp32 bf16; do
+    while read -r T N C S; do
+      surge_run timeout "$(left 20)" "$build/bench_ops" --device cuda --type "$type" \
+        -T "$T" -N "$N" -C "$C" -S "$S" | grep -v '^#' | append bench_ops
+    done <<< $'4 64 128 32\n4 128 64 16\n1 128 128 32\n8 32 256 16\n16 16 128 32\n4 64 100 28'
+  done
+  note "$(grep -E "^op|,4,64,128,32," "$out/bench_ops_$card.csv" | as_markdown)"
 }
 
 # Random images in CIFAR-10's files, for timing alone.
