@@ -11,7 +11,10 @@
  *               step) is [1,N] of it and is read with a step stride of 0.
  *   types       maps are fp32 or bf16 (map.type), whole nets of one type; void *
  *               points to such elements. An op reads them, computes in fp32 and
- *               rounds once, to nearest even, when it writes. All else is fp32.
+ *               rounds once, to nearest even, when it writes (a bias of a bf16
+ *               map is added to the rounded product, and rounded again; a bf16
+ *               convolution's dw is rounded before it is accumulated). All else
+ *               is fp32.
  *               A backend without bf16 is never asked: planning refuses.
  *   pointers    into memory of the context's device, 64-byte aligned at the
  *               start of each tensor, except where "host" is said.
