@@ -7,7 +7,8 @@
 Reads the output of nvcc -Xptxas -v and writes CSV: kernel, architecture,
 registers, stack and spilled bytes, static shared memory, threads a block, blocks
 and share of the 2048 threads of a multiprocessor that registers allow (65,536 of
-them, taken in eights a thread). Exit code 1 where a kernel spills.
+them, taken in eights a thread). A summary goes to standard
+error. Exit code 1 where a kernel spills.
 """
 import csv
 import re
@@ -66,8 +67,9 @@ def main():
         spills += spilled > 0
         out.writerow([name, arch, registers, stack, spilled, shared, threads,
                       blocks, f"{blocks * threads / 2048:.2f}"])
-    if spills:
-        sys.exit(f"registers.py: {spills} kernels spill")
+    print(f"{len(found)} kernels, at most {max(row[4] for row in found)} "
+          f"registers, {spills} spill", file=sys.stderr)
+    sys.exit(1 if spills else 0)
 
 
 if __name__ == "__main__":
