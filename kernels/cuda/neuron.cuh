@@ -51,38 +51,9 @@ static __device__ __forceinline__ bool has_input(const surge_neuron &a,
 /* --- V elements ---------------------------------------------------------- */
 
 template <int V>
-struct pack {
-  float v[V];
-};
+using pack = surge_values<V>;
 
 #define EACH_LANE _Pragma("unroll") for (int l = 0; l < V; l++)
-
-/* V elements of type E as they lie in memory: one access, and no more registers
- * than bytes. */
-template <int V, class E>
-struct alignas(V * sizeof(E)) stored {
-  E v[V];
-};
-
-template <int V, class E>
-static __device__ __forceinline__ stored<V, E> fetch(const E *from) {
-  return *reinterpret_cast<const stored<V, E> *>(from);
-}
-
-template <int V, class E>
-static __device__ __forceinline__ pack<V> load(const E *from) {
-  stored<V, E> raw = fetch<V>(from);
-  pack<V> p;
-  EACH_LANE p.v[l] = (float)raw.v[l];
-  return p;
-}
-
-template <int V, class E>
-static __device__ __forceinline__ void store(E *to, const pack<V> &p) {
-  stored<V, E> raw;
-  EACH_LANE raw.v[l] = (E)p.v[l];
-  *reinterpret_cast<stored<V, E> *>(to) = raw;
-}
 
 template <int V>
 static __device__ __forceinline__ pack<V> repeat(float value) {
@@ -290,7 +261,7 @@ template <int V>
 static __device__ __forceinline__ pack<V> load_parts(const float *values,
                                                      surge_granularity by,
                                                      int32_t channel) {
-  return by == SURGE_PER_CHANNEL ? load<V>(values + channel)
+  return by == SURGE_PER_CHANNEL ? surge_load<V>(values + channel)
                                  : repeat<V>(*values);
 }
 
@@ -324,8 +295,8 @@ static __device__ __forceinline__ neuron_affine<V> affine_at(
   neuron_affine<V> map = {repeat<V>(1.0f), repeat<V>(-0.0f)};
   if (!input.scale) return map;
   size_t at = (input.per_step ? (size_t)t * (size_t)C : 0) + (size_t)channel;
-  map.scale = load<V>(input.scale + at);
-  map.shift = load<V>(input.shift + at);
+  map.scale = surge_load<V>(input.scale + at);
+  map.shift = surge_load<V>(input.shift + at);
   return map;
 }
 
@@ -351,18 +322,18 @@ static __device__ __forceinline__ neuron_lanes<V> lanes_at(
 /* Elements of B steps of both inputs. */
 template <class E, int V, int B>
 struct neuron_steps {
-  stored<V, E> z[2][B];
+  surge_packed<E, V> z[2][B];
 };
 
 /* Loads steps 0 .. count-1 of at most B, `stride` apart: nothing waits for
  * anything here, so that all are on their way at once. */
 template <class E, int V, int B>
-static __device__ __forceinline__ void load_steps(stored<V, E> (&steps)[B],
-                                                  const E *from, size_t stride,
-                                                  int32_t count) {
+static __device__ __forceinline__ void load_steps(
+    surge_packed<E, V> (&steps)[B], const E *from, size_t stride,
+    int32_t count) {
 #pragma unroll
   for (int k = 0; k < B; k++)
-    if (k < count) steps[k] = fetch<V>(from + (size_t)k * stride);
+    if (k < count) steps[k] = surge_fetch<V>(from + (size_t)k * stride);
 }
 
 /* Loads the inputs of steps t .. t+count-1 at element `at`. */

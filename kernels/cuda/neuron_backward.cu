@@ -71,7 +71,7 @@ static __device__ __forceinline__ adjoint<V> adjoint_at(
 #pragma unroll
   for (int which = 0; which < neuron_inputs(level); which++)
     if (has_input(a.common, which) && a.sums[which])
-      own.mean[which] = load<V>(a.common.input[which].mean + channel);
+      own.mean[which] = surge_load<V>(a.common.input[which].mean + channel);
   if (level < NEURON_MORE || !a.pda) return own;
   bool layer = a.common.spec.pda_granularity == SURGE_PER_LAYER;
   EACH_LANE {
@@ -115,7 +115,7 @@ static __device__ __forceinline__ void leave_starts(const backward_work &work,
     pack<V> u[B];
     load_inputs<level>(steps, n, M, at, t, B);
     rebuild<level>(u, v, steps, lanes, n, t, B);
-    store(to, v);
+    surge_store(to, v);
   }
 }
 
@@ -143,8 +143,8 @@ static __device__ __forceinline__ pack<V> pda_gradient(
 template <int level, class E, int V>
 static __device__ __forceinline__ pack<V> step_back(
     adjoint<V> &own, const surge_neuron_backward &a,
-    const neuron_lanes<V> &lanes, const pack<V> &u, const stored<V, E> &gs,
-    int32_t t, surge_pda_clip clip) {
+    const neuron_lanes<V> &lanes, const pack<V> &u,
+    const surge_packed<E, V> &gs, int32_t t, surge_pda_clip clip) {
   const surge_neuron_spec &spec = a.common.spec;
   const float d = a.common.scalars[SURGE_SCALAR_DECAY];
   const float theta = spec.v_threshold, v_reset = spec.v_reset;
@@ -185,8 +185,8 @@ template <class E, int V>
 static __device__ __forceinline__ void deliver(adjoint<V> &own,
                                                const surge_neuron_backward &a,
                                                int which, pack<V> g,
-                                               const stored<V, E> &z, int32_t t,
-                                               size_t M, size_t at) {
+                                               const surge_packed<E, V> &z,
+                                               int32_t t, size_t M, size_t at) {
   const surge_neuron_input &input = a.common.input[which];
   EACH_LANE {
     own.sum0[which].v[l] += g.v[l];
@@ -200,10 +200,10 @@ static __device__ __forceinline__ void deliver(adjoint<V> &own,
   }
   E *to = (E *)a.da[which] + (size_t)t * M + at;
   if (a.mode[which] == SURGE_ADD) {
-    pack<V> old = load<V>(to);
+    pack<V> old = surge_load<V>(to);
     EACH_LANE g.v[l] += old.v[l];
   }
-  store(to, g);
+  surge_store(to, g);
 }
 
 /* --- after the steps --------------------------------------------------------- */
@@ -212,7 +212,7 @@ static __device__ __forceinline__ void deliver(adjoint<V> &own,
 template <class E, int V, int level>
 static __device__ __forceinline__ void deliver_row(
     const adjoint<V> &own, const surge_neuron_backward &a, size_t at) {
-  if (a.dv_in) store(a.dv_in + at, own.gv);
+  if (a.dv_in) surge_store(a.dv_in + at, own.gv);
 #pragma unroll
   for (int which = 0; which < neuron_inputs(level); which++) {
     if (!has_input(a.common, which) || !a.da[which] ||
@@ -221,10 +221,10 @@ static __device__ __forceinline__ void deliver_row(
     pack<V> da = own.da[which];
     E *to = (E *)a.da[which] + at;
     if (a.mode[which] == SURGE_ADD) {
-      pack<V> old = load<V>(to);
+      pack<V> old = surge_load<V>(to);
       EACH_LANE da.v[l] = old.v[l] + da.v[l];
     }
-    store(to, da);
+    surge_store(to, da);
   }
 }
 
@@ -309,22 +309,22 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
     size_t at = row * (size_t)cut.channels + (size_t)channel;
     pack<V> v_in = {};
     own.gv = own.da[0] = own.da[1] = repeat<V>(0.0f);
-    if (n.v_in && mine) v_in = load<V>(n.v_in + at);
-    if (a.gv_out && mine) own.gv = load<V>(a.gv_out + at);
+    if (n.v_in && mine) v_in = surge_load<V>(n.v_in + at);
+    if (a.gv_out && mine) own.gv = surge_load<V>(a.gv_out + at);
     if (B == MAX_STEPS && n.T > B && mine)
       leave_starts<E, V, B, level>(work, lanes, n, cut.M, at, v_in);
 
     for (int32_t chunk = B < MAX_STEPS ? 0 : (n.T - 1) / B; chunk >= 0;
          chunk--) {
       neuron_steps<E, V, B> steps = {};
-      stored<V, E> gs[B] = {};
+      surge_packed<E, V> gs[B] = {};
       pack<V> u[B] = {};
       int32_t t = chunk * B, count = n.T - t, owned = mine ? count : 0;
       load_inputs<level>(steps, n, cut.M, at, t, owned);
       load_steps(gs, (const E *)a.gs + (size_t)t * cut.M + at, cut.M, owned);
       pack<V> start = v_in;
       if (B == MAX_STEPS && chunk > 0 && mine)
-        start = load<V>(work.start + (size_t)(chunk - 1) * cut.M + at);
+        start = surge_load<V>(work.start + (size_t)(chunk - 1) * cut.M + at);
       pack<V> v = start;
       rebuild<level>(u, v, steps, lanes, n, t, owned);
 
@@ -335,7 +335,8 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
           pack<V> g = step_back<level>(own, a, lanes, u[k], gs[k], t + k, clip);
           pack<V> total = g;
           if (level >= NEURON_MORE && a.g_current) {
-            pack<V> extra = load<V>(a.g_current + (size_t)(t + k) * cut.M + at);
+            pack<V> extra =
+                surge_load<V>(a.g_current + (size_t)(t + k) * cut.M + at);
             EACH_LANE total.v[l] = g.v[l] + extra.v[l];
           }
           if (level >= NEURON_MORE && a.ddecay_logit) {

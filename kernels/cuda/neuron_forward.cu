@@ -271,7 +271,7 @@ __global__ void __launch_bounds__(NEURON_THREADS, blocks_wanted(V, level))
     if (level < NEURON_ALL && !mine) break;
     size_t at = row * (size_t)cut.channels + (size_t)channel;
     pack<V> v = {};
-    if (n.v_in && mine) v = load<V>(n.v_in + at);
+    if (n.v_in && mine) v = surge_load<V>(n.v_in + at);
 
     for (int32_t t = 0; t < n.T; t += B) {
       neuron_steps<E, V, B> steps = {};
@@ -290,8 +290,8 @@ __global__ void __launch_bounds__(NEURON_THREADS, blocks_wanted(V, level))
         pack<V> s = spikes_at<V, level>(n, lanes, u[k], t + k);
         v = after_spikes<V, level>(n.spec, u[k], s);
         size_t out = (size_t)(t + k) * cut.M + at;
-        if (mine) store(s_out + out, s);
-        if (mine && a.current) store(a.current + out, x);
+        if (mine) surge_store(s_out + out, s);
+        if (mine && a.current) surge_store(a.current + out, x);
         if (level >= NEURON_ALL)
           log_step(a, work, u[k], s, lanes.channel, t + k, mine, r == 0);
       }
@@ -302,7 +302,7 @@ __global__ void __launch_bounds__(NEURON_THREADS, blocks_wanted(V, level))
       else
         watch_quantization(seen, u, n, lanes.channel, t, count, clip);
     }
-    if (a.v_out && mine) store(a.v_out + at, v);
+    if (a.v_out && mine) surge_store(a.v_out + at, v);
   }
 
   if (faults) surge_cuda_fault(a.fault, n.layer);

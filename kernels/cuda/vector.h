@@ -27,18 +27,25 @@ struct surge_values {
   float v[V];
 };
 
-/* V elements as they lie in memory: the alignment makes it one access. */
+/* V elements as they lie in memory: the alignment makes it one access, and kept
+ * so they take no more registers than bytes. */
 template <typename E, int V>
 struct alignas(sizeof(E) * V) surge_packed {
-  E e[V];
+  E v[V];
 };
 
 template <int V, typename E>
+static __device__ __forceinline__ surge_packed<E, V> surge_fetch(
+    const E *from) {
+  return *(const surge_packed<E, V> *)(const void *)from;
+}
+
+template <int V, typename E>
 static __device__ __forceinline__ surge_values<V> surge_load(const E *from) {
-  surge_packed<E, V> memory = *(const surge_packed<E, V> *)(const void *)from;
+  surge_packed<E, V> memory = surge_fetch<V>(from);
   surge_values<V> values;
 #pragma unroll
-  for (int i = 0; i < V; i++) values.v[i] = (float)memory.e[i];
+  for (int i = 0; i < V; i++) values.v[i] = (float)memory.v[i];
   return values;
 }
 
@@ -47,7 +54,7 @@ static __device__ __forceinline__ void surge_store(E *to,
                                                    surge_values<V> values) {
   surge_packed<E, V> memory;
 #pragma unroll
-  for (int i = 0; i < V; i++) memory.e[i] = (E)values.v[i];
+  for (int i = 0; i < V; i++) memory.v[i] = (E)values.v[i];
   *(surge_packed<E, V> *)(void *)to = memory;
 }
 
