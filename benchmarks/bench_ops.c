@@ -380,16 +380,6 @@ static double seconds_of(bench *x, surge_status (*run)(bench *x)) {
   return (surge_seconds() - start) / x->repeats;
 }
 
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static double median(double *times) {
-  qsort(times, ROUNDS, sizeof *times, by_value);
-  return times[ROUNDS / 2];
-}
-
 static void measure(bench *x, const op *o) {
   double times[ROUNDS], copies[ROUNDS];
   double array = 1e-9 * (double)x->bytes;
@@ -399,8 +389,8 @@ static void measure(bench *x, const op *o) {
     times[r] = seconds_of(x, o->run);
     copies[r] = seconds_of(x, copy);
   }
-  double seconds = median(times), rate = moved / seconds;
-  double roof = 2 * array / median(copies);
+  double seconds = surge_median(times, ROUNDS), rate = moved / seconds;
+  double roof = 2 * array / surge_median(copies, ROUNDS);
   bool bf16 = x->map.type == SURGE_BF16 && !o->optimizer;
   printf("%s,%d,%d,%d,%d,%s,%.0f,%.4f,%.1f,%.1f,%.3f\n", o->name, x->T, x->N,
          x->C, x->side, bf16 ? "bf16" : "fp32", 1e9 * moved, 1e3 * seconds,

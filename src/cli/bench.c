@@ -9,17 +9,6 @@
 
 #define MAX_STEPS 10000
 
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static double median(double *values, int count) {
-  qsort(values, (size_t)count, sizeof *values, by_value);
-  return count % 2 ? values[count / 2]
-                   : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
-
 /* A whole training step on the next batch, epochs without end. */
 static surge_status one_step(surge_session *s, int32_t index) {
   surge_batch batch;
@@ -53,7 +42,7 @@ static surge_status bench_train(surge_session *s, const cli_options *o) {
   }
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  double step = median(step_ms, o->steps);
+  double step = surge_median(step_ms, o->steps);
   printf(
       "name,threads,T,batch,steps,median_ms,min_ms,max_ms,samples_per_s,"
       "peak_rss_mb,library_ms\n");
@@ -61,7 +50,7 @@ static surge_status bench_train(surge_session *s, const cli_options *o) {
          s->recipe->threads, s->recipe->T, s->recipe->train.batch, o->steps,
          step, step_ms[0], step_ms[o->steps - 1],
          1e3 * s->recipe->train.batch / step, (double)usage.ru_maxrss / 1024,
-         median(library_ms, o->steps));
+         surge_median(library_ms, o->steps));
   return SURGE_OK;
 }
 
