@@ -2,14 +2,17 @@
 """The first experiments: does the learned width make the starting width
 irrelevant, and what does PDA do?
 
-    scripts/experiment.py width_lr|width_start|pda [--jobs N] [--summary]
+    scripts/experiment.py width_lr|width_start|pda... [--seeds 1,2,3] [--jobs N]
+                          [--summary]
 
 Each point is a run of benchmarks/recipes/width_start.yaml with one thread, in
-runs/first. Points that are done are kept, one that was interrupted goes on
-where it was: call it again until all are there. Then, or with --summary at
-once, what is there is summed up in benchmarks/results: <name>_runs.csv (a row a
-run and layer), <name>.csv (mean, standard deviation and n of every group) and
-the figures. Needs build/surge and gnuplot; nothing else but Python itself.
+runs/first. The tables of a run that has ended are copied to
+benchmarks/results/first, and such a point is not run again; one that was
+interrupted goes on where it was: call it until all are there. Then, or with
+--summary at once, what is there is summed up in benchmarks/results:
+<name>_runs.csv (a row a run and layer), <name>.csv (mean, standard deviation
+and n of every group) and the figures. Needs build/surge and gnuplot; nothing
+else but Python itself.
 """
 import argparse
 import collections
@@ -26,6 +29,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RECIPE = os.path.join(ROOT, "benchmarks", "recipes", "width_start.yaml")
 RESULTS = os.path.join(ROOT, "benchmarks", "results")
 RUNS = os.path.join(ROOT, "runs", "first")
+DONE = os.path.join(RESULTS, "first")
 SURGE = os.environ.get("SURGE", os.path.join(ROOT, "build", "surge"))
 SEEDS = (1, 2, 3)
 LAYERS = ("neuron1", "neuron2", "neuron3")
@@ -33,7 +37,7 @@ LAYERS = ("neuron1", "neuron2", "neuron3")
 Point = collections.namedtuple("Point", "family start rule pda weight seed")
 
 
-# --- the points, most telling first ------------------------------------------
+# --- the points, a seed after the other ----------------------------------------
 
 def width_start():
     """decay and norm do not read surrogate.width: one run stands for all."""
@@ -43,9 +47,8 @@ def width_start():
             yield Point("rectangular", start, rule, "off", 0, seed)
         for rule in ("decay", "norm"):
             yield Point("rectangular", 1, rule, "off", 0, seed)
-    for seed, start, rule in itertools.product(SEEDS, (0.2, 1, 5),
-                                               ("learned", "fixed")):
-        yield Point("arctan", start, rule, "off", 0, seed)
+        for start, rule in itertools.product((0.2, 1, 5), ("learned", "fixed")):
+            yield Point("arctan", start, rule, "off", 0, seed)
 
 
 def pda():
@@ -70,16 +73,16 @@ def name_of(p):
 
 # The one setting that was chosen, and how: seed 0, 20,000 images, 3 epochs,
 # judged on 5000 others that were held out; the test set is not looked at.
-Tuning = collections.namedtuple("Tuning", "lr start")
+Tuning = collections.namedtuple("Tuning", "lr start seed")
 
 
 def width_lr():
     for lr, start in itertools.product((0.01, 0.03, 0.1), (0.2, 5)):
-        yield Tuning(lr, start)
+        yield Tuning(lr, start, 0)
 
 
 def tuning_keys(p):
-    return ["--seed", 0, "--epochs", 3, "--set", f"optim.width_lr={p.lr}",
+    return ["--seed", p.seed, "--epochs", 3, "--set", f"optim.width_lr={p.lr}",
             "--set", f"surrogate.width={p.start}", "--set", "data.limit=25000",
             "--set", "data.validation=5000"]
 
@@ -96,7 +99,23 @@ EXPERIMENTS = {"width_start": (width_start, keys_of, name_of),
 # --- running -------------------------------------------------------------------
 
 def is_done(name):
-    return os.path.exists(os.path.join(RUNS, name, "done"))
+    return os.path.exists(os.path.join(DONE, name))
+
+
+def keep(name):
+    """Copies a run's tables, the folder in one step; of the histograms, which
+    are long, those before the first update and those of the last epoch."""
+    folder, new = os.path.join(DONE, name), os.path.join(DONE, name + ".new")
+    os.makedirs(new, exist_ok=True)
+    for file in ("metrics.csv", "layers.csv", "histograms.csv"):
+        table = read_csv(os.path.join(RUNS, name, file))
+        last = table[-1]["epoch"]
+        if file == "histograms.csv":
+            table = [r for r in table if r["epoch"] in ("0", last) and
+                     float(r["count"]) > 0]
+        write_csv(os.path.join(new, file), table[0].keys(),
+                  [row.values() for row in table])
+    os.rename(new, folder)
 
 
 def run(name, keys):
@@ -114,15 +133,24 @@ def run(name, keys):
         print(f"{name}: exit {ended.returncode}: {ended.stdout[-500:]}",
               file=sys.stderr)
         return
-    open(os.path.join(folder, "done"), "w").close()
+    keep(name)
     print(f"{name}: {100 * accuracy(name):.2f} %", flush=True)
 
 
-# --- reading run folders ---------------------------------------------------------
+# --- tables ------------------------------------------------------------------------
+
+def read_csv(path):
+    with open(path, newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def write_csv(path, header, table):
+    with open(path, "w", newline="") as out:
+        csv.writer(out, lineterminator="\n").writerows([header, *table])
+
 
 def rows(name, file):
-    with open(os.path.join(RUNS, name, file), newline="") as lines:
-        return list(csv.DictReader(lines))
+    return read_csv(os.path.join(DONE, name, file))
 
 
 def accuracy(name):
@@ -142,12 +170,9 @@ def layer_means(name, split="test"):
                   for c in columns} for key, group in groups.items()}
 
 
-# --- tables ------------------------------------------------------------------------
-
 def write(file, header, table):
     path = os.path.join(RESULTS, file)
-    with open(path, "w", newline="") as out:
-        csv.writer(out, lineterminator="\n").writerows([header, *table])
+    write_csv(path, header, table)
     print(path)
 
 
@@ -234,20 +259,26 @@ def summarize(name):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=EXPERIMENTS)
+    parser.add_argument("names", nargs="+", choices=EXPERIMENTS)
+    parser.add_argument("--seeds", default="0,1,2,3", help="of these seeds only")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--summary", action="store_true")
     options = parser.parse_args()
-    make, keys, name_of_point = EXPERIMENTS[options.name]
-    points = list(make())
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    todo = {}
+    for name in options.names:
+        make, keys, name_of_point = EXPERIMENTS[name]
+        todo.update((name_of_point(p), keys(p)) for p in make()
+                    if p.seed in seeds)
     if not options.summary:
         os.makedirs(RUNS, exist_ok=True)
         with ThreadPoolExecutor(options.jobs) as pool:
-            for p in points:
-                pool.submit(run, name_of_point(p), keys(p))
-    summarize(options.name)
-    missing = sum(not is_done(name_of_point(p)) for p in points)
-    print(f"{len(points) - missing} of {len(points)} points are done")
+            for name, keys in todo.items():
+                pool.submit(run, name, keys)
+    for name in options.names:
+        summarize(name)
+    missing = sum(not is_done(name) for name in todo)
+    print(f"{len(todo) - missing} of {len(todo)} points are done")
     return 0 if missing == 0 else 1
 
 
