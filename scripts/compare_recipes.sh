@@ -41,6 +41,10 @@ membrane         model.readout=membrane surrogate.family=arctan
 spikes           model.readout=spikes surrogate.family=arctan
 accumulated      train.accumulate=4 surrogate.family=arctan
 mlp              model.arch=mlp model.hidden=[32] surrogate.family=arctan
+add_before       model.arch=layers model.layers=[{"conv":{"out":4}},"norm","neuron",{"conv":{"out":4}},"norm","neuron",{"conv":{"out":4}},"norm",{"neuron":{"add":"neuron1"}},{"conv":{"out":8,"stride":2}},"norm","neuron",{"conv":{"out":8}},"norm",{"conv":{"out":8,"stride":2,"kernel":1,"from":"neuron3"}},"norm",{"neuron":{"from":"norm5","add":"norm6"}},{"avgpool":"global"},{"linear":{"out":"classes"}}] surrogate.family=arctan
+add_spikes       model.arch=layers model.layers=[{"conv":{"out":4}},"norm","neuron",{"conv":{"out":4}},"norm","neuron",{"conv":{"out":4}},"norm","neuron",{"add":"neuron1"},{"conv":{"out":8,"stride":2}},"norm","neuron",{"conv":{"out":8,"stride":2,"kernel":1,"from":"add1"}},"norm","neuron",{"add":"neuron4"},{"conv":{"out":8}},"norm","neuron",{"add":"add2"},{"avgpool":"global"},{"linear":{"out":"classes"}}] surrogate.family=arctan
+add_stream       model.arch=layers model.layers=[{"conv":{"out":4}},"norm",{"add":"none"},"neuron",{"conv":{"out":4}},"norm",{"add":"add1"},"neuron",{"conv":{"out":8,"stride":2}},"norm",{"conv":{"out":8,"stride":2,"kernel":1,"from":"add2"}},"norm",{"add":{"from":"norm3","add":"norm4"}},"neuron",{"linear":{"out":"classes"}}] surrogate.family=arctan model.norm=tebn
+add_odd          model.arch=layers model.layers=[{"conv":{"out":4}},"norm","neuron",{"conv":{"out":4}},{"neuron":{"add":"neuron1"}},{"conv":{"out":4,"from":"neuron1"}},{"add":"neuron2"},{"conv":{"out":4,"from":"image"}},"norm",{"neuron":{"add":"add1"}},{"conv":{"out":4,"from":"neuron2"}},{"add":"neuron3"},{"dropout":0},{"linear":{"out":"classes"}}] surrogate.family=arctan
 '
 hard='
 plain

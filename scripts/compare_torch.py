@@ -120,8 +120,13 @@ def integrator(layer, x, parameters):
     return torch.stack(steps)
 
 
-STATELESS = {"conv": conv, "linear": linear, "avgpool": pool, "maxpool": pool,
-             "norm": norm, "integrator": integrator}
+def add(layer, x, parameters):
+    """What it adds has been added before."""
+    return x
+
+
+STATELESS = {"add": add, "conv": conv, "linear": linear, "avgpool": pool,
+             "maxpool": pool, "norm": norm, "integrator": integrator}
 
 
 def neuron_scalars(layer, parameters, gamma):
@@ -182,23 +187,33 @@ class Network:
             loss + file.pda_weight / max(file.pda_layers, 1) * pda
 
     def forward(self, x):
-        gamma = None
+        """Layers in order, each on the outputs that it names."""
+        made = {"image": x}
         for layer in self.file.layers:
-            own = own_parameters(self.parameters, layer["name"])
+            name, x = layer["name"], made[layer["from"]]
+            own = own_parameters(self.parameters, name)
             if layer["kind"] == "dropout":
                 if layer["p"] > 0:
                     raise SystemExit("dropout: its mask is not in the file; "
                                      "--set model.dropout=0")
+                made[name] = x
                 continue
             if layer["kind"] == "norm":
-                self.keep_running(layer["name"], x)
-                gamma = own["gamma"]
+                self.keep_running(name, x)
+            if layer.get("add", "none") != "none":
+                x = x + made[layer["add"]]
             if layer["kind"] == "neuron":
-                x = self.neuron(layer, x, own, gamma)
-                gamma = None
+                made[name] = self.neuron(layer, x, own, self.gamma_of(layer))
             else:
-                x = STATELESS[layer["kind"]](layer, x, own)
-        return x.permute(0, 1, 3, 4, 2).flatten(2)
+                made[name] = STATELESS[layer["kind"]](layer, x, own)
+        return made[name].permute(0, 1, 3, 4, 2).flatten(2)
+
+    def gamma_of(self, layer):
+        """Of the one norm that a neuron with width_rule norm reads."""
+        found = [self.parameters[source + ".gamma"]
+                 for source in (layer["from"], layer["add"])
+                 if source + ".gamma" in self.parameters]
+        return found[0] if len(found) == 1 else None
 
     def neuron(self, layer, x, own, gamma):
         spec = layer["neuron"]

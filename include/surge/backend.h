@@ -338,6 +338,14 @@ typedef struct surge_neuron_backward {
   const surge_pda_coefficients *pda;   /* [P]; NULL where PDA is off         */
 } surge_neuron_backward;
 
+typedef struct surge_add {
+  void *y; const void *dy;
+  void *da[2]; surge_mode mode[2]; float *sums[2];
+  surge_neuron_input input[2]; int32_t inputs;
+  surge_map map; int32_t T, N; 
+  void *workspace;
+} surge_add;
+
 /* Membrane readout: u[t] = d*u[t-1] + x[t] without firing or reset; backward
  * dx[t] = g[t] + d*dx[t+1]. The decay is the scalar of neuron_scalars. */
 typedef struct surge_integrator {
@@ -582,6 +590,9 @@ typedef struct surge_backend {
   surge_status (*neuron_forward)(surge_context *, const surge_neuron_forward *);
   surge_status (*neuron_backward)(surge_context *,
                                   const surge_neuron_backward *);
+  size_t (*add_workspace)(surge_context *, const surge_add *);
+  surge_status (*add_forward)(surge_context *, const surge_add *);
+  surge_status (*add_backward)(surge_context *, const surge_add *);
   surge_status (*integrator_forward)(surge_context *, const surge_integrator *);
   surge_status (*integrator_backward)(surge_context *, const surge_integrator *);
 

@@ -30,18 +30,25 @@ typedef enum surge_layer_kind {
   SURGE_LAYER_CONV,    /* {out, kernel, stride, pad, groups, bias}             */
   SURGE_LAYER_LINEAR,  /* {out, bias}                                          */
   SURGE_LAYER_NORM,    /* {kind, alpha}: directly before a neuron              */
-  SURGE_LAYER_NEURON,  /* overrides of `neuron`, `surrogate` and `pda`         */
+  SURGE_LAYER_NEURON,  /* {add}, overrides of `neuron`, `surrogate` and `pda`  */
   SURGE_LAYER_AVGPOOL, /* {kernel, stride}; kernel 0: global                   */
   SURGE_LAYER_MAXPOOL, /* {kernel, stride}                                     */
   SURGE_LAYER_DROPOUT, /* {p}                                                  */
+  SURGE_LAYER_ADD,     /* {add}: the sum of two layers, or a norm written out  */
   SURGE_LAYER_INTEGRATOR /* not written in recipes: readout membrane adds it   */
 } surge_layer_kind;
+
+#define SURGE_FROM_IMAGE "image" /* names that no layer can have */
+#define SURGE_NOTHING "none"
 
 /* One layer of a network, all defaults filled in. */
 typedef struct surge_layer_spec {
   surge_layer_kind kind;
   char name[SURGE_WORD];  /* unique; "conv1", "neuron1", ... where not given   */
   int32_t line, column;   /* where it stands in the recipe; 0: from the zoo    */
+  char from[SURGE_WORD];  /* what it reads: a layer before it, a norm where a  */
+                          /* neuron or an add reads it, or SURGE_FROM_IMAGE    */
+  char add[SURGE_WORD];   /* neuron, add: what is added to it, or SURGE_NOTHING */
   int32_t out;            /* conv, linear                                      */
   int32_t kernel, stride; /* conv, pools                                       */
   int32_t pad, groups;    /* conv                                              */

@@ -23,8 +23,8 @@ typedef struct layer_reader {
   surge_draft *draft;
   const surge_source *source;
   int32_t index;
-  int32_t running[SURGE_LAYER_DROPOUT + 1]; /* layers of each kind so far */
-  bool bias_given;             /* by the layer before             */
+  int32_t running[SURGE_LAYER_ADD + 1]; /* layers of each kind so far */
+  bool bias_given[SURGE_MAX_LAYERS]; /* by each item so far       */
   surge_place place;           /* of the item                     */
   char where[SURGE_MAX_WHERE]; /* "model.layers[2].conv"          */
   const char *word;            /* "conv"                          */
@@ -113,10 +113,12 @@ static surge_status read_kind(layer_reader *reader, yaml_node_t *item,
  *  Its fields
  * ======================================================================== */
 
-/* `avgpool: 2` and `dropout: 0.5` give one field without naming it. */
+/* `avgpool: 2`, `dropout: 0.5` and `add: conv1` give one field without naming
+ * it. */
 static const char *short_field(surge_layer_kind kind) {
   if (kind == SURGE_LAYER_AVGPOOL || kind == SURGE_LAYER_MAXPOOL)
     return "kernel";
+  if (kind == SURGE_LAYER_ADD) return "add";
   return kind == SURGE_LAYER_DROPOUT ? "p" : NULL;
 }
 
@@ -159,7 +161,6 @@ static surge_status settle_neuron(layer_reader *reader,
   const surge_recipe *recipe = &reader->draft->recipe;
   bool all = strcmp(recipe->pda_layers, "all") == 0;
   bool named = all || is_named(recipe->pda_layers, spec->name);
-  bool after_norm = reader->index > 0 && spec[-1].kind == SURGE_LAYER_NORM;
   SURGE_TRY(surge_settle_neuron(scope));
   spec->neuron = scope->draft->recipe.neuron;
   if (!given(reader, "pda"))
@@ -170,9 +171,6 @@ static surge_status settle_neuron(layer_reader *reader,
                         : "false, as pda.layers does not name it",
                   spec->pda ? "true" : "false");
   if (!spec->pda) spec->neuron.pda = SURGE_PDA_OFF;
-  if (spec->neuron.width_rule == SURGE_WIDTH_NORM && !after_norm)
-    return refuse(reader, &reader->place, "width_rule",
-                  "a norm directly before it with width_rule: norm", "none");
   return SURGE_OK;
 }
 
@@ -220,22 +218,53 @@ static surge_status settle_fields(layer_reader *reader,
     case SURGE_LAYER_NEURON:
       return settle_neuron(reader, neuron);
     case SURGE_LAYER_DROPOUT:
+    case SURGE_LAYER_ADD:
     case SURGE_LAYER_INTEGRATOR: /* no recipe names it */
       break;
   }
   return SURGE_OK;
 }
 
-/* A convolution or linear layer directly before a norm needs no bias. */
+/* The index of the layer above that has a name, or -1. */
+static int32_t find_above(const layer_reader *reader, const char *name) {
+  const surge_layer_spec *layers = reader->draft->recipe.model.layers;
+  for (int32_t i = 0; i < reader->index; i++)
+    if (strcmp(layers[i].name, name) == 0) return i;
+  return -1;
+}
+
+/* A convolution or linear layer that a norm reads needs no bias. */
 static void settle_bias(layer_reader *reader) {
   surge_layer_spec *spec = spec_of(reader);
-  bool weights =
-      spec->kind == SURGE_LAYER_CONV || spec->kind == SURGE_LAYER_LINEAR;
-  if (spec->kind == SURGE_LAYER_NORM && reader->index > 0 &&
-      !reader->bias_given)
-    spec[-1].bias = false;
-  reader->bias_given = weights && given(reader, "bias");
-  if (weights && !reader->bias_given) spec->bias = true;
+  if (spec->kind == SURGE_LAYER_CONV || spec->kind == SURGE_LAYER_LINEAR) {
+    reader->bias_given[reader->index] = given(reader, "bias");
+    if (!given(reader, "bias")) spec->bias = true;
+  } else if (spec->kind == SURGE_LAYER_NORM) {
+    int32_t source = find_above(reader, spec->from);
+    if (source >= 0 && !reader->bias_given[source])
+      reader->draft->recipe.model.layers[source].bias = false;
+  }
+}
+
+/* Both names are of layers above, or say that there is none. */
+static surge_status settle_sources(layer_reader *reader) {
+  surge_layer_spec *spec = spec_of(reader);
+  const surge_place *from = &reader->given[layer_key_index("", "from")];
+  if (!from->source)
+    snprintf(spec->from, sizeof spec->from, "%s",
+             reader->index > 0 ? spec[-1].name : SURGE_FROM_IMAGE);
+  else if (strcmp(spec->from, SURGE_FROM_IMAGE) != 0 &&
+           find_above(reader, spec->from) < 0)
+    return refuse(reader, from, "from", "a layer above it, or image",
+                  spec->from);
+  bool adds = spec->kind == SURGE_LAYER_NEURON || spec->kind == SURGE_LAYER_ADD;
+  if (!adds)
+    strcpy(spec->add, SURGE_NOTHING);
+  else if (strcmp(spec->add, SURGE_NOTHING) != 0 &&
+           find_above(reader, spec->add) < 0)
+    return refuse(reader, given_place(reader, "add"), "add",
+                  "a layer above it, or none", spec->add);
+  return SURGE_OK;
 }
 
 static surge_status settle_name(layer_reader *reader) {
@@ -247,13 +276,16 @@ static surge_status settle_name(layer_reader *reader) {
     place = &reader->place;
     snprintf(spec->name, sizeof spec->name, "%s%d", reader->word, number);
   }
-  for (int32_t i = 0; i < reader->index; i++)
-    if (strcmp(spec[i - reader->index].name, spec->name) == 0) {
-      snprintf(found, sizeof found, "%s, as model.layers[%d] has it",
-               spec->name, i);
-      return refuse(reader, place, "name", "a name of its own", found);
-    }
-  return SURGE_OK;
+  int32_t other = find_above(reader, spec->name);
+  bool reserved = strcmp(spec->name, SURGE_FROM_IMAGE) == 0 ||
+                  strcmp(spec->name, SURGE_NOTHING) == 0;
+  if (other < 0 && !reserved) return SURGE_OK;
+  if (reserved)
+    snprintf(found, sizeof found, "%s, which has a meaning", spec->name);
+  else
+    snprintf(found, sizeof found, "%s, as model.layers[%d] has it", spec->name,
+             other);
+  return refuse(reader, place, "name", "a name of its own", found);
 }
 
 /* ======================================================================== *
@@ -282,6 +314,7 @@ static surge_status read_layer(layer_reader *reader, yaml_node_t *item) {
       surge_value_reset(&surge_layer_keys[i], spec);
   SURGE_TRY(read_fields(reader, body, &neuron, neuron_given));
   SURGE_TRY(settle_name(reader));
+  SURGE_TRY(settle_sources(reader));
   settle_bias(reader);
   return settle_fields(reader, &scope);
 }

@@ -83,7 +83,8 @@ const surge_word surge_layer_words[] = {
     {"conv", SURGE_LAYER_CONV},       {"linear", SURGE_LAYER_LINEAR},
     {"norm", SURGE_LAYER_NORM},       {"neuron", SURGE_LAYER_NEURON},
     {"avgpool", SURGE_LAYER_AVGPOOL}, {"maxpool", SURGE_LAYER_MAXPOOL},
-    {"dropout", SURGE_LAYER_DROPOUT}, {NULL, 0}};
+    {"dropout", SURGE_LAYER_DROPOUT}, {"add", SURGE_LAYER_ADD},
+    {NULL, 0}};
 
 /* ======================================================================== *
  *  What rows are made of
@@ -362,6 +363,9 @@ const surge_key surge_keys[] = {
 const surge_key surge_layer_keys[] = {
     {"name", LAYER_NAME(name), .derived = "kind and running number",
      .text = "Unique name of the layer, in logs and checkpoints."},
+    {"from", LAYER_NAME(from), .derived = "the layer before, or image",
+     .text = "What the layer reads: a layer above it, or the image. A norm is "
+             "read by one neuron or add."},
     {"conv.out", LAYER_INT(out), BETWEEN(1, 65536), .unit = "channels",
      .text = "Channels made."},
     {"conv.kernel", LAYER_INT(kernel), BETWEEN(1, 255), .unit = "pixels",
@@ -383,6 +387,9 @@ const surge_key surge_layer_keys[] = {
      .text = "As model.norm."},
     {"norm.alpha", LAYER_FLOAT(alpha), ABOVE(0), .derived = "model.norm_alpha",
      .text = "As model.norm_alpha."},
+    {"neuron.add", LAYER_NAME(add), .standard = SURGE_NOTHING,
+     .text = "A second input, added to the first before the neuron: a norm or "
+             "a layer above it with the same map (ResNet)."},
     {"neuron.pda", LAYER_BOOL(pda), .derived = "from pda.layers",
      .text = "Takes part in membrane potential distribution adjustment."},
     {"avgpool.kernel", LAYER_INT(kernel), .words = global_words,
@@ -397,6 +404,9 @@ const surge_key surge_layer_keys[] = {
      .derived = "kernel", .text = "Step of the window."},
     {"dropout.p", LAYER_FLOAT(p), BELOW_ONE, .standard = "0.5",
      .text = "Share dropped; one draw a sample holds for all steps."},
+    {"add.add", LAYER_NAME(add), .standard = SURGE_NOTHING,
+     .text = "A norm or a layer above it with the same map: added to what the "
+             "layer reads (SEW-ResNet, MS-ResNet); none: a norm alone."},
 };
 
 static_assert(sizeof surge_keys / sizeof *surge_keys == SURGE_KEY_COUNT,

@@ -132,9 +132,9 @@ void surge_recipe_help(FILE *file) {
   fputs("\nfields of model.layers\n", file);
   write_folded(
       "Each item is a kind alone (`- norm`) or a kind with fields (`- "
-      "conv: {out: 32}`); `avgpool: 2`, `maxpool: 2` and `dropout: "
-      "0.5` are short for the kernel and for p. A neuron may have any "
-      "key of the sections neuron and surrogate besides.",
+      "conv: {out: 32}`); `avgpool: 2`, `maxpool: 2`, `dropout: 0.5` and "
+      "`add: conv1` are short for the kernel, for p and for add. A neuron may "
+      "have any key of the sections neuron and surrogate besides.",
       2, file);
   for (size_t i = 0; i < SURGE_LAYER_KEY_COUNT; i++)
     help_key(&surge_layer_keys[i], file);

@@ -8,21 +8,21 @@ surge_conv2d_forward surge_net_conv(const surge_net *net, int32_t i) {
   const surge_layer_ids *ids = &net->ids[i];
   return (surge_conv2d_forward){
       .y = surge_at(net, ids->out),
-      .x = surge_layer_input(net, i),
+      .x = surge_source_at(net, i, 0),
       .w = surge_weight_at(net, ids->weight),
       .b = surge_at(net, ids->bias),
-      .images = surge_images(net, net->model.layers[i].static_in),
+      .images = surge_images_in(net, i),
       .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
 }
 
 surge_dropout surge_net_dropout(const surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
   return (surge_dropout){.y = surge_at(net, net->ids[i].out),
-                         .x = surge_layer_input(net, i),
+                         .x = surge_source_at(net, i, 0),
                          .sample = surge_at(net, net->sample),
                          .step = surge_at(net, net->step),
                          .map = layer->in,
-                         .T = layer->static_in ? 1 : net->options.T,
+                         .T = layer->source[0].is_static ? 1 : net->options.T,
                          .N = net->n,
                          .index = layer->dropout_index,
                          .p = layer->spec.p};
@@ -31,7 +31,7 @@ surge_dropout surge_net_dropout(const surge_net *net, int32_t i) {
 surge_integrator surge_net_integrator(const surge_net *net, int32_t i) {
   return (surge_integrator){
       .y = surge_at(net, net->ids[i].out),
-      .x = surge_layer_input(net, i),
+      .x = surge_source_at(net, i, 0),
       .scalars = surge_at(net, net->ids[i].scalars),
       .type = surge_net_type(net),
       .T = net->options.T,
@@ -41,80 +41,110 @@ surge_integrator surge_net_integrator(const surge_net *net, int32_t i) {
 surge_linear surge_net_linear(const surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
   const surge_layer_ids *ids = &net->ids[i];
-  return (surge_linear){.x = surge_layer_input(net, i),
+  return (surge_linear){.x = surge_source_at(net, i, 0),
                         .y = surge_at(net, ids->out),
                         .w = surge_weight_at(net, ids->weight),
                         .b = surge_at(net, ids->bias),
                         .in = layer->in,
                         .out = layer->out.c,
-                        .images = surge_images(net, layer->static_in),
+                        .images = surge_images_in(net, i),
                         .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
 }
 
 surge_pool surge_net_pool(const surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
-  return (surge_pool){.x = surge_layer_input(net, i),
+  return (surge_pool){.x = surge_source_at(net, i, 0),
                       .y = surge_at(net, net->ids[i].out),
                       .in = layer->in,
                       .out = layer->out,
                       .kernel = layer->spec.kernel,
                       .stride = layer->spec.stride,
-                      .images = surge_images(net, layer->static_in)};
+                      .images = surge_images_in(net, i)};
 }
 
 #define NORM_MOMENTUM 0.1f /* as PyTorch */
 
-surge_norm_forward surge_net_norm(const surge_net *net, int32_t i,
+surge_norm_forward surge_net_norm(const surge_net *net, int32_t i, int32_t k,
                                   surge_pass pass) {
   const surge_layer *layer = &net->model.layers[i];
-  const surge_layer_ids *ids = &net->ids[i];
-  return (surge_norm_forward){.scale = surge_at(net, ids->scale),
-                              .shift = surge_at(net, ids->shift),
-                              .mean = surge_at(net, ids->mean),
-                              .rstd = surge_at(net, ids->rstd),
-                              .running_mean = surge_at(net, ids->running_mean),
-                              .running_var = surge_at(net, ids->running_var),
-                              .z = surge_layer_input(net, i),
-                              .gamma = surge_at(net, ids->gamma),
-                              .beta = surge_at(net, ids->beta),
-                              .step_scale = surge_at(net, ids->step_scale),
-                              .fault = surge_at(net, net->fault),
-                              .map = layer->in,
-                              .T = net->options.T,
-                              .N = net->n,
-                              .layer = (uint32_t)i,
-                              .is_static = layer->static_in,
-                              .training = pass == SURGE_PASS_TRAIN,
-                              .alpha_theta = surge_layer_alpha_theta(layer),
-                              .eps = (float)SURGE_NORM_EPS,
-                              .momentum = NORM_MOMENTUM,
-                              .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+  const surge_source *source = &layer->source[k];
+  const surge_norm_ids *ids = &net->ids[i].norm[k];
+  return (surge_norm_forward){
+      .scale = surge_at(net, ids->scale),
+      .shift = surge_at(net, ids->shift),
+      .mean = surge_at(net, ids->mean),
+      .rstd = surge_at(net, ids->rstd),
+      .running_mean = surge_at(net, ids->running_mean),
+      .running_var = surge_at(net, ids->running_var),
+      .z = surge_source_at(net, i, k),
+      .gamma = surge_at(net, ids->gamma),
+      .beta = surge_at(net, ids->beta),
+      .step_scale = surge_at(net, ids->step_scale),
+      .fault = surge_at(net, net->fault),
+      .map = layer->in,
+      .T = net->options.T,
+      .N = net->n,
+      .layer = (uint32_t)i,
+      .is_static = source->is_static,
+      .training = pass == SURGE_PASS_TRAIN,
+      .alpha_theta = surge_source_alpha_theta(layer, source),
+      .eps = (float)SURGE_NORM_EPS,
+      .momentum = NORM_MOMENTUM,
+      .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
 }
 
-surge_neuron surge_net_neuron(const surge_net *net, int32_t i) {
-  const surge_layer *layer = &net->model.layers[i];
-  const surge_layer_ids *ids = &net->ids[i];
-  surge_neuron_input input = {.z = surge_layer_input(net, i),
+/* A source as the neuron op and the add op read it. */
+static surge_neuron_input neuron_input(const surge_net *net, int32_t i,
+                                       int32_t k) {
+  const surge_source *source = &net->model.layers[i].source[k];
+  const surge_norm_ids *ids = &net->ids[i].norm[k];
+  return (surge_neuron_input){.z = surge_source_at(net, i, k),
                               .scale = surge_at(net, ids->scale),
                               .shift = surge_at(net, ids->shift),
                               .mean = surge_at(net, ids->mean),
                               .rstd = surge_at(net, ids->rstd),
                               .step_scale = surge_at(net, ids->step_scale),
-                              .is_static = layer->static_in,
-                              .per_step = surge_layer_tebn(layer)};
-  return (surge_neuron){.spec = layer->spec.neuron,
-                        .map = layer->in,
-                        .T = net->options.T,
-                        .N = net->n,
-                        .inputs = 1,
-                        .input = {input},
-                        .scalars = surge_at(net, ids->scalars),
-                        .width = surge_at(net, ids->width),
-                        .layer = (uint32_t)i,
-                        .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+                              .is_static = source->is_static,
+                              .per_step = surge_source_tebn(source)};
+}
+
+surge_neuron surge_net_neuron(const surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  const surge_layer_ids *ids = &net->ids[i];
+  surge_neuron neuron = {.spec = layer->spec.neuron,
+                         .map = layer->in,
+                         .T = net->options.T,
+                         .N = net->n,
+                         .inputs = layer->sources,
+                         .scalars = surge_at(net, ids->scalars),
+                         .width = surge_at(net, ids->width),
+                         .layer = (uint32_t)i,
+                         .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+  for (int32_t k = 0; k < layer->sources; k++)
+    neuron.input[k] = neuron_input(net, i, k);
+  return neuron;
+}
+
+surge_add surge_net_add(const surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  surge_add add = {.y = surge_at(net, net->ids[i].out),
+                   .inputs = layer->sources,
+                   .map = layer->in,
+                   .T = net->options.T,
+                   .N = net->n,
+                   .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+  for (int32_t k = 0; k < layer->sources; k++)
+    add.input[k] = neuron_input(net, i, k);
+  return add;
 }
 
 /* --- layers --------------------------------------------------------------- */
+
+/* The width rule that reads a gamma has exactly one norm. */
+static const float *gamma_of(const surge_net *net, int32_t i) {
+  const surge_norm_ids *norm = net->ids[i].norm;
+  return surge_at(net, norm[norm[0].gamma < 0].gamma);
+}
 
 static surge_status compute_scalars(surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
@@ -125,8 +155,7 @@ static surge_status compute_scalars(surge_net *net, int32_t i) {
       .width = surge_at(net, ids->width),
       .rho = surge_at(net, ids->rho),
       .decay_logit = surge_at(net, ids->decay_logit),
-      .gamma =
-          n->width_rule == SURGE_WIDTH_NORM ? surge_at(net, ids->gamma) : NULL,
+      .gamma = n->width_rule == SURGE_WIDTH_NORM ? gamma_of(net, i) : NULL,
       .step = n->width_rule == SURGE_WIDTH_SCHEDULE ? surge_at(net, net->step)
                                                     : NULL,
       .spec = *n,
@@ -140,15 +169,29 @@ static float pda_scale(const surge_net *net) {
          (float)net->recipe->train.accumulate;
 }
 
+/* Channel statistics of what layer i reads through norms. */
+static surge_status forward_norms(surge_net *net, int32_t i, surge_pass pass) {
+  const surge_layer *layer = &net->model.layers[i];
+  for (int32_t k = 0; k < layer->sources; k++) {
+    if (!layer->source[k].has_norm) continue;
+    surge_norm_forward norm = surge_net_norm(net, i, k, pass);
+    SURGE_TRY(net->backend->norm_forward(net->context, &norm));
+  }
+  return SURGE_OK;
+}
+
+static surge_status forward_add(surge_net *net, int32_t i, surge_pass pass) {
+  SURGE_TRY(forward_norms(net, i, pass));
+  surge_add add = surge_net_add(net, i);
+  return net->backend->add_forward(net->context, &add);
+}
+
 static surge_status forward_neuron(surge_net *net, int32_t i, surge_pass pass,
                                    bool statistics) {
   const surge_backend *b = net->backend;
   const surge_layer_ids *ids = &net->ids[i];
   SURGE_TRY(compute_scalars(net, i));
-  if (net->model.layers[i].has_norm) {
-    surge_norm_forward norm = surge_net_norm(net, i, pass);
-    SURGE_TRY(b->norm_forward(net->context, &norm));
-  }
+  SURGE_TRY(forward_norms(net, i, pass));
   surge_neuron_forward neuron = {
       .common = surge_net_neuron(net, i),
       .s = surge_at(net, ids->out),
@@ -180,9 +223,9 @@ static surge_status count_inputs(surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
   surge_count_nonzero count = {
       .nonzero = surge_at(net, net->ids[i].nonzero),
-      .x = surge_layer_input(net, i),
+      .x = surge_source_at(net, i, 0),
       .type = surge_net_type(net),
-      .count = surge_layer_in(layer) * surge_images(net, layer->static_in)};
+      .count = surge_layer_in(layer) * surge_images_in(net, i)};
   return net->backend->count_nonzero(net->context, &count);
 }
 
@@ -209,6 +252,7 @@ static surge_status forward_layer(surge_net *net, int32_t i, surge_pass pass,
       return b->maxpool_forward(net->context, &pool);
     }
     case SURGE_LAYER_DROPOUT: return forward_dropout(net, i, pass);
+    case SURGE_LAYER_ADD: return forward_add(net, i, pass);
     case SURGE_LAYER_INTEGRATOR: return forward_integrator(net, i);
     case SURGE_LAYER_NORM: break; /* lives in its neuron */
   }

@@ -52,9 +52,11 @@ static surge_status initialize_layer(surge_net *net, int32_t i, float *host) {
     SURGE_TRY(set_uniform(net, ids->weight, stream, bound, host));
     SURGE_TRY(set_uniform(net, ids->bias, stream + 1, bound, host));
   }
-  SURGE_TRY(set_constant(net, ids->gamma, 1, host));
-  SURGE_TRY(set_constant(net, ids->step_scale, 1, host));
-  SURGE_TRY(set_constant(net, ids->running_var, 1, host));
+  for (int k = 0; k < 2; k++) {
+    SURGE_TRY(set_constant(net, ids->norm[k].gamma, 1, host));
+    SURGE_TRY(set_constant(net, ids->norm[k].step_scale, 1, host));
+    SURGE_TRY(set_constant(net, ids->norm[k].running_var, 1, host));
+  }
   SURGE_TRY(set_constant(net, ids->rho, (float)log((double)n->width), host));
   double d = (double)n->decay;
   return set_constant(net, ids->decay_logit, (float)log(d / (1 - d)), host);

@@ -20,11 +20,14 @@ static void add_map(cJSON *object, const char *key, const surge_map *map) {
   cJSON_AddItemToObject(object, key, cJSON_CreateIntArray(dims, 3));
 }
 
+/* The layer starts with what it reads: the name in `from`. */
 static cJSON *add_layer(cJSON *list, const char *kind, const char *name,
-                        const surge_map *in, const surge_map *out) {
+                        const char *from, const surge_map *in,
+                        const surge_map *out) {
   cJSON *object = cJSON_CreateObject();
   cJSON_AddStringToObject(object, "kind", kind);
   cJSON_AddStringToObject(object, "name", name);
+  cJSON_AddStringToObject(object, "from", from);
   add_map(object, "in", in);
   add_map(object, "out", out);
   cJSON_AddItemToArray(list, object);
@@ -58,11 +61,14 @@ static void add_neuron(cJSON *object, const surge_neuron_spec *n) {
   add_number(neuron, "pda_epsilon", (double)n->pda_epsilon);
 }
 
-static void add_norm(cJSON *list, const surge_layer *layer) {
-  cJSON *object =
-      add_layer(list, "norm", layer->norm.name, &layer->in, &layer->in);
-  add_word(object, "norm", "model.norm", (int32_t)layer->norm.norm);
-  add_number(object, "alpha_theta", (double)surge_layer_alpha_theta(layer));
+static void add_norm(cJSON *list, const surge_layer *layer,
+                     const surge_source *source) {
+  const surge_layer_spec *norm = &source->norm;
+  cJSON *object = add_layer(list, "norm", norm->name, norm->from, &layer->in,
+                            &layer->in);
+  add_word(object, "norm", "model.norm", (int32_t)norm->norm);
+  add_number(object, "alpha_theta",
+             (double)surge_source_alpha_theta(layer, source));
   add_number(object, "eps", SURGE_NORM_EPS);
 }
 
@@ -71,9 +77,11 @@ surge_status surge_net_layers_json(const surge_net *net, char **text) {
   for (int32_t i = 0; i < net->model.count; i++) {
     const surge_layer *layer = &net->model.layers[i];
     const surge_layer_spec *s = &layer->spec;
-    if (layer->has_norm) add_norm(list, layer);
-    cJSON *object = add_layer(list, surge_layer_word(s->kind), s->name,
+    for (int32_t k = 0; k < layer->sources; k++)
+      if (layer->source[k].has_norm) add_norm(list, layer, &layer->source[k]);
+    cJSON *object = add_layer(list, surge_layer_word(s->kind), s->name, s->from,
                               &layer->in, &layer->out);
+    cJSON_AddStringToObject(object, "add", s->add);
     add_number(object, "kernel", s->kernel);
     add_number(object, "stride", s->stride);
     add_number(object, "pad", s->pad);

@@ -6,16 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the list is walked with: the map that the next layer sees. */
+/* What the list is walked with. */
 typedef struct walk {
   surge_model *model;
   const surge_recipe *recipe;
   surge_layout (*layout)(int32_t c);
-  surge_map map;
-  bool is_static, binary;
+  const surge_layer_spec *specs;
+  int32_t *place;   /* of each spec: its layer's index; a norm's: NORM_UNREAD */
+  int32_t index;    /* the spec that is being added                           */
   uint32_t dropouts;
-  const surge_layer_spec *norm; /* waits for its neuron */
 } walk;
+
+enum { NORM_UNREAD = -1, NORM_READ = -2 };
 
 /* A map as this backend and this precision store it. */
 static surge_map map_of(const walk *w, int32_t height, int32_t width,
@@ -61,7 +63,6 @@ static surge_status shape_conv(walk *w, surge_layer *layer) {
                       s->kernel - 2 * s->pad, s->kernel - 2 * s->pad, s->kernel,
                       s->pad, in.h, in.w);
   layer->out = map_of(w, h / s->stride + 1, x / s->stride + 1, s->out);
-  w->binary = false;
   return SURGE_OK;
 }
 
@@ -69,11 +70,10 @@ static surge_status shape_linear(walk *w, surge_layer *layer) {
   if (layer->spec.out == 0)
     layer->spec.out = w->model->classes * w->model->vote;
   layer->out = map_of(w, 1, 1, layer->spec.out);
-  w->binary = false;
   return SURGE_OK;
 }
 
-static surge_status shape_pool(walk *w, surge_layer *layer) {
+static surge_status shape_pool(surge_layer *layer) {
   surge_layer_spec *s = &layer->spec;
   surge_map in = layer->in;
   if (s->kernel == 0) { /* global */
@@ -91,55 +91,169 @@ static surge_status shape_pool(walk *w, surge_layer *layer) {
   layer->out.h = (in.h - s->kernel) / s->stride + 1;
   layer->out.w = (in.w - s->kernel) / s->stride + 1;
   /* The maximum of spikes is a spike; their mean is not. */
-  w->binary = w->binary && s->kind == SURGE_LAYER_MAXPOOL;
+  layer->binary_out =
+      layer->source[0].binary && s->kind == SURGE_LAYER_MAXPOOL;
   return SURGE_OK;
 }
 
-static void shape_neuron(walk *w, surge_layer *layer) {
+static surge_status shape_neuron(walk *w, surge_layer *layer) {
   surge_neuron_spec *n = &layer->spec.neuron;
-  if (w->norm) {
-    layer->has_norm = true;
-    layer->norm = *w->norm;
-    w->norm = NULL;
-  }
+  int32_t norms = 0;
+  for (int32_t k = 0; k < layer->sources; k++)
+    norms += layer->source[k].has_norm;
+  if (n->width_rule == SURGE_WIDTH_NORM && norms != 1)
+    return LAYER_FAIL(&layer->spec,
+                      "wanted exactly one norm before it with width_rule: "
+                      "norm, found %d",
+                      norms);
   if (!layer->spec.pda) n->pda = SURGE_PDA_OFF;
   if (n->pda != SURGE_PDA_OFF) w->model->pda_layers++;
-  w->is_static = false;
-  w->binary = true;
+  layer->static_out = false;
+  layer->binary_out = true;
+  return SURGE_OK;
 }
 
+static bool has_parameters(const surge_layer *layer) {
+  const surge_neuron_spec *n = &layer->spec.neuron;
+  switch (layer->spec.kind) {
+    case SURGE_LAYER_CONV:
+    case SURGE_LAYER_LINEAR: return true;
+    case SURGE_LAYER_NEURON:
+      if (n->decay_learned || n->width_rule == SURGE_WIDTH_LEARNED) return true;
+      break;
+    default: break;
+  }
+  return layer->source[0].has_norm || layer->source[1].has_norm;
+}
+
+/* Map and kind of what a layer makes, from its sources. */
 static surge_status shape_layer(walk *w, surge_layer *layer) {
+  layer->out = layer->in;
+  layer->static_out = layer->source[0].is_static &&
+                      layer->source[layer->sources - 1].is_static;
   switch (layer->spec.kind) {
     case SURGE_LAYER_CONV: return shape_conv(w, layer);
     case SURGE_LAYER_LINEAR: return shape_linear(w, layer);
-    case SURGE_LAYER_NEURON: shape_neuron(w, layer); break;
+    case SURGE_LAYER_NEURON: return shape_neuron(w, layer);
     case SURGE_LAYER_AVGPOOL:
-    case SURGE_LAYER_MAXPOOL: return shape_pool(w, layer);
-    case SURGE_LAYER_DROPOUT: layer->dropout_index = w->dropouts++; break;
-    case SURGE_LAYER_INTEGRATOR: w->binary = false; break;
+    case SURGE_LAYER_MAXPOOL: return shape_pool(layer);
+    case SURGE_LAYER_DROPOUT:
+      layer->dropout_index = w->dropouts++;
+      layer->binary_out = layer->source[0].binary; /* where it is evaluated */
+      break;
+    case SURGE_LAYER_ADD:
+    case SURGE_LAYER_INTEGRATOR:
     case SURGE_LAYER_NORM: break;
   }
-  layer->out = layer->in;
   return SURGE_OK;
 }
 
-static surge_status add_layer(walk *w, const surge_layer_spec *spec) {
-  if (w->norm && spec->kind != SURGE_LAYER_NEURON)
-    return LAYER_FAIL(w->norm, "wanted a neuron directly behind it, found %s",
-                      spec->name);
+/* --- what a layer reads --------------------------------------------------- */
+
+static bool adds(const surge_layer_spec *spec) {
+  return spec->kind == SURGE_LAYER_NEURON || spec->kind == SURGE_LAYER_ADD;
+}
+
+/* The spec above that has a name, or -1 for the image. */
+static int32_t find_above(const walk *w, const char *name) {
+  int32_t i = w->index - 1;
+  while (i >= 0 && strcmp(w->specs[i].name, name) != 0) i--;
+  return i;
+}
+
+/* A norm stands for what it reads; one neuron or add reads it. */
+static surge_status read_norm(walk *w, const surge_layer_spec *reader,
+                              int32_t *i, surge_source *source) {
+  const surge_layer_spec *norm = &w->specs[*i];
+  if (!adds(reader))
+    return LAYER_FAIL(norm, "wanted a neuron or add that reads it, found %s",
+                      reader->name);
+  if (w->place[*i] == NORM_READ)
+    return LAYER_FAIL(norm, "wanted one layer that reads it, found %s besides",
+                      reader->name);
+  w->place[*i] = NORM_READ;
+  source->has_norm = true;
+  source->norm = *norm;
+  *i = find_above(w, norm->from);
+  if (*i >= 0 && w->specs[*i].kind == SURGE_LAYER_NORM)
+    return LAYER_FAIL(norm, "wanted a layer that is no norm above it, found %s",
+                      norm->from);
+  return SURGE_OK;
+}
+
+/* Adds the layer (or the norm over it) called `name` to what `layer` reads. */
+static surge_status add_source(walk *w, surge_layer *layer, const char *name) {
+  const surge_layer_spec *spec = &layer->spec;
+  surge_source *source = &layer->source[layer->sources++];
+  int32_t i = find_above(w, name);
+  surge_map map = w->model->input;
+  *source = (surge_source){.from = SURGE_IMAGE,
+                           .is_static = !w->model->poisson,
+                           .binary = w->model->poisson};
+  if (i >= 0 && w->specs[i].kind == SURGE_LAYER_NORM)
+    SURGE_TRY(read_norm(w, spec, &i, source));
+  if (i >= 0) {
+    surge_layer *from = &w->model->layers[source->from = w->place[i]];
+    source->is_static = from->static_out;
+    source->binary = from->binary_out;
+    map = from->out;
+    from->readers++;
+    layer->trained = layer->trained || from->trained;
+  }
+  surge_map *in = &layer->in;
+  if (layer->sources == 1) {
+    *in = map;
+  } else if (in->h != map.h || in->w != map.w || in->c != map.c) {
+    return LAYER_FAIL(spec, "add: wanted a map of %d x %d x %d, found %d x %d x %d of %s",
+                      in->h, in->w, in->c, map.h, map.w, map.c, name);
+  } else if (source->from == layer->source[0].from) {
+    return LAYER_FAIL(spec, "add: wanted another layer than it reads, found %s",
+                      name);
+  }
+  return SURGE_OK;
+}
+
+static surge_status add_layer(walk *w) {
+  const surge_layer_spec *spec = &w->specs[w->index];
   if (spec->kind == SURGE_LAYER_NORM) {
-    w->norm = spec;
+    w->place[w->index] = NORM_UNREAD;
     return SURGE_OK;
   }
   surge_layer *layer = &w->model->layers[w->model->count];
-  *layer = (surge_layer){.spec = *spec,
-                         .in = w->map,
-                         .static_in = w->is_static,
-                         .binary_in = w->binary};
+  *layer = (surge_layer){.spec = *spec};
+  SURGE_TRY(add_source(w, layer, spec->from));
+  if (adds(spec) && strcmp(spec->add, SURGE_NOTHING) != 0)
+    SURGE_TRY(add_source(w, layer, spec->add));
   SURGE_TRY(shape_layer(w, layer));
-  layer->static_out = w->is_static;
-  w->map = layer->out;
-  w->model->count++;
+  layer->trained = layer->trained || has_parameters(layer);
+  w->place[w->index] = w->model->count++;
+  return SURGE_OK;
+}
+
+/* Every norm and every layer but the last is read; and where the backward of
+ * the reader turns the gradient in place, by it alone. */
+static surge_status check_readers(const walk *w, int32_t count) {
+  const surge_model *model = w->model;
+  for (int32_t i = 0; i < count; i++)
+    if (w->specs[i].kind == SURGE_LAYER_NORM && w->place[i] == NORM_UNREAD)
+      return LAYER_FAIL(&w->specs[i], "wanted a neuron or add that reads it, "
+                                      "found none");
+  for (int32_t i = 0; i < model->count; i++) {
+    const surge_layer *layer = &model->layers[i];
+    const surge_source *source = layer->source;
+    if (i < model->count - 1 && layer->readers == 0)
+      return LAYER_FAIL(&layer->spec, "wanted a layer that reads it, found none");
+    bool in_place = layer->spec.kind == SURGE_LAYER_DROPOUT ||
+                    layer->spec.kind == SURGE_LAYER_INTEGRATOR;
+    for (int32_t k = 0; k < layer->sources; k++)
+      if ((in_place || source[k].has_norm) && source[k].from >= 0 &&
+          model->layers[source[k].from].readers > 1)
+        return LAYER_FAIL(
+            source[k].has_norm ? &source[k].norm : &layer->spec,
+            "wanted to be the one that reads %s, found %d layers that do",
+            model->layers[source[k].from].spec.name,
+            model->layers[source[k].from].readers);
+  }
   return SURGE_OK;
 }
 
@@ -175,18 +289,16 @@ static surge_status check_pda_layers(const surge_model *model,
   return SURGE_OK;
 }
 
-static surge_status check_readout(const walk *w, const surge_layer_spec *last) {
-  const surge_model *model = w->model;
-  if (w->norm)
-    return LAYER_FAIL(w->norm, "wanted a neuron behind it, found the end");
-  if (w->map.h != 1 || w->map.w != 1 ||
-      w->map.c != model->classes * model->vote)
-    return LAYER_FAIL(last,
+static surge_status check_readout(const surge_model *model) {
+  const surge_layer *last = &model->layers[model->count - 1];
+  if (last->out.h != 1 || last->out.w != 1 ||
+      last->out.c != model->classes * model->vote)
+    return LAYER_FAIL(&last->spec,
                       "as the last layer: wanted an output of 1 x 1 x %d "
                       "(classes x vote), found %d x %d x %d",
-                      model->classes * model->vote, w->map.h, w->map.w,
-                      w->map.c);
-  if (w->is_static && !model->poisson)
+                      model->classes * model->vote, last->out.h, last->out.w,
+                      last->out.c);
+  if (last->static_out)
     return SURGE_FAIL(SURGE_ERROR_RECIPE,
                       "model: wanted at least one neuron, "
                       "found none");
@@ -196,15 +308,19 @@ static surge_status check_readout(const walk *w, const surge_layer_spec *last) {
 static surge_status walk_list(walk *w, surge_layer_spec *specs, int32_t count) {
   if (count == 0)
     return SURGE_FAIL(SURGE_ERROR_RECIPE, "model: wanted layers, found none");
+  w->specs = specs;
   w->model->layers = calloc((size_t)count, sizeof *w->model->layers);
-  if (!w->model->layers)
+  w->place = calloc((size_t)count, sizeof *w->place);
+  if (!w->model->layers || !w->place)
     return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for %d layers", count);
-  for (int32_t i = 0; i < count; i++) {
-    specs[i].pda = specs[i].pda && named(w->recipe->pda_layers, specs[i].name);
-    SURGE_TRY(add_layer(w, &specs[i]));
+  for (; w->index < count; w->index++) {
+    surge_layer_spec *spec = &specs[w->index];
+    spec->pda = spec->pda && named(w->recipe->pda_layers, spec->name);
+    SURGE_TRY(add_layer(w));
   }
   SURGE_TRY(check_pda_layers(w->model, w->recipe->pda_layers));
-  return check_readout(w, &specs[count - 1]);
+  SURGE_TRY(check_readers(w, count));
+  return check_readout(w->model);
 }
 
 surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
@@ -215,17 +331,14 @@ surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
       .vote = recipe->model.vote,
       .poisson = recipe->model.coding == SURGE_CODING_POISSON,
   };
-  walk w = {.model = model,
-            .recipe = recipe,
-            .layout = layout,
-            .is_static = !model->poisson,
-            .binary = model->poisson};
-  w.map = model->input = map_of(&w, data->h, data->w, data->c);
+  walk w = {.model = model, .recipe = recipe, .layout = layout};
+  model->input = map_of(&w, data->h, data->w, data->c);
   surge_layer_spec *specs;
   int32_t count;
   SURGE_TRY(surge_zoo_expand(recipe, &specs, &count));
   surge_status status = walk_list(&w, specs, count);
   free(specs);
+  free(w.place);
   return status;
 }
 

@@ -1,7 +1,12 @@
 /* model.h - a recipe and a data set become a list of layers with shapes.
  *
- * Layers run in order; each knows its maps. A norm is not a layer of its own:
- * it lives in the neuron that follows it, whose op applies it. */
+ * Layers run in order; each reads one or two of those before it and knows its
+ * maps. A norm is not a layer of its own: it lives in the neuron (or add) that
+ * reads it, whose op applies it. The three residual wirings:
+ *
+ *     before the neuron (ResNet-19)   neuron {from: norm2, add: norm_short}
+ *     after it (SEW-ResNet)           add {from: neuron2, add: neuron0}
+ *     membrane shortcut (MS-ResNet)   add {from: norm2, add: add0}            */
 #ifndef SURGE_NET_MODEL_H
 #define SURGE_NET_MODEL_H
 
@@ -11,14 +16,25 @@
 
 #define SURGE_NORM_EPS 1e-5 /* of every norm, as PyTorch */
 
+#define SURGE_IMAGE (-1) /* a source: the network's (coded) input */
+
+/* What a layer reads. */
+typedef struct surge_source {
+  int32_t from;   /* index of the layer, or SURGE_IMAGE               */
+  bool is_static; /* the same at every step: computed once            */
+  bool binary;    /* spikes, 0 or 1                                   */
+  bool has_norm;  /* neuron, add: `norm` is applied to it             */
+  surge_layer_spec norm;
+} surge_source;
+
 typedef struct surge_layer {
   surge_layer_spec spec;
-  bool has_norm; /* neuron: `norm` stands before it                  */
-  surge_layer_spec norm;
-  surge_map in, out;
-  bool static_in; /* the same input at every step: computed once      */
-  bool static_out;
-  bool binary_in;         /* the input holds spikes, 0 or 1                   */
+  surge_source source[2];
+  int32_t sources;   /* 1, or 2: a neuron or add of two inputs       */
+  surge_map in, out; /* in: of each source                           */
+  bool static_out, binary_out;
+  bool trained;           /* a parameter stands in it, or before it          */
+  int32_t readers;        /* layers that read it, twice where one does twice  */
   uint32_t dropout_index; /* dropout: its number                              */
 } surge_layer;
 
@@ -54,16 +70,17 @@ static inline size_t surge_layer_out(const surge_layer *layer) {
   return surge_map_elements(&layer->out);
 }
 
-/* Does the norm hold a learnable scale a step (TEBN)? */
-static inline bool surge_layer_tebn(const surge_layer *layer) {
-  return layer->has_norm && layer->norm.norm == SURGE_NORM_TEBN;
+/* Does a source's norm hold a learnable scale a step (TEBN)? */
+static inline bool surge_source_tebn(const surge_source *source) {
+  return source->has_norm && source->norm.norm == SURGE_NORM_TEBN;
 }
 
-/* alpha*theta of the layer's norm: 1 for plain bn. */
-static inline float surge_layer_alpha_theta(const surge_layer *layer) {
-  return layer->norm.norm == SURGE_NORM_BN
+/* alpha*theta of a source's norm: 1 for plain bn. */
+static inline float surge_source_alpha_theta(const surge_layer *layer,
+                                             const surge_source *source) {
+  return source->norm.norm == SURGE_NORM_BN
              ? 1.0f
-             : layer->norm.alpha * layer->spec.neuron.v_threshold;
+             : source->norm.alpha * layer->spec.neuron.v_threshold;
 }
 
 /* Width entries P of a spiking layer. */

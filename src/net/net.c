@@ -39,40 +39,6 @@ static int64_t steps_of(const surge_net *net, bool is_static) {
   return is_static ? 1 : net->options.T;
 }
 
-/* Does a layer read its input again in backward? */
-static bool reads_input_again(const surge_layer *layer) {
-  switch (layer->spec.kind) {
-    case SURGE_LAYER_CONV:
-    case SURGE_LAYER_LINEAR:
-    case SURGE_LAYER_MAXPOOL:
-    case SURGE_LAYER_NEURON: return true;
-    default: return false;
-  }
-}
-
-/* Does its backward turn the gradient of the output into that of the input in
- * the same memory? */
-static bool backward_in_place(const surge_layer *layer) {
-  switch (layer->spec.kind) {
-    case SURGE_LAYER_NEURON: return !layer->static_in;
-    case SURGE_LAYER_DROPOUT:
-    case SURGE_LAYER_INTEGRATOR: return true;
-    default: return false;
-  }
-}
-
-static bool has_parameters(const surge_layer *layer) {
-  const surge_neuron_spec *n = &layer->spec.neuron;
-  switch (layer->spec.kind) {
-    case SURGE_LAYER_CONV:
-    case SURGE_LAYER_LINEAR: return true;
-    case SURGE_LAYER_NEURON:
-      return layer->has_norm || n->decay_learned ||
-             n->width_rule == SURGE_WIDTH_LEARNED;
-    default: return false;
-  }
-}
-
 /* --- what each kind of layer declares ------------------------------------- */
 
 static void declare_weights(surge_net *net, int32_t i) {
@@ -100,18 +66,19 @@ static void declare_weights(surge_net *net, int32_t i) {
   ids->nonzero = declare(net, nonzero, s->name, "nonzero");
 }
 
-static void declare_norm(surge_net *net, int32_t i) {
+static void declare_norm(surge_net *net, int32_t i, int32_t k) {
   const surge_layer *layer = &net->model.layers[i];
-  surge_layer_ids *ids = &net->ids[i];
-  const char *name = layer->norm.name;
+  const surge_source *source = &layer->source[k];
+  surge_norm_ids *ids = &net->ids[i].norm[k];
+  const char *name = source->norm.name;
   int64_t C = layer->in.c, T = net->options.T;
-  int64_t Tk = surge_layer_tebn(layer) ? T : 1;
+  int64_t Tk = surge_source_tebn(source) ? T : 1;
   const surge_role P = SURGE_ROLE_PARAMETER, B = SURGE_ROLE_BUFFER,
                    S = SURGE_ROLE_SCALAR;
   const surge_group g = SURGE_GROUP_NORM;
   ids->gamma = vector(net, P, g, name, "gamma", C);
   ids->beta = vector(net, P, g, name, "beta", C);
-  if (surge_layer_tebn(layer))
+  if (surge_source_tebn(source))
     ids->step_scale = vector(net, P, g, name, "step_scale", T);
   ids->running_mean = vector(net, B, 0, name, "running_mean", C);
   ids->running_var = vector(net, B, 0, name, "running_var", C);
@@ -129,7 +96,6 @@ static void declare_neuron(surge_net *net, int32_t i) {
   surge_layer_ids *ids = &net->ids[i];
   const char *name = layer->spec.name;
   int64_t P = surge_layer_widths(layer), T = net->options.T;
-  if (layer->has_norm) declare_norm(net, i);
   if (n->width_rule == SURGE_WIDTH_LEARNED)
     ids->rho =
         vector(net, SURGE_ROLE_PARAMETER, SURGE_GROUP_WIDTH, name, "rho", P);
@@ -173,7 +139,10 @@ static void declare_integrator(surge_net *net, int32_t i) {
 }
 
 static void declare_layer(surge_net *net, int32_t i) {
-  switch (net->model.layers[i].spec.kind) {
+  const surge_layer *layer = &net->model.layers[i];
+  for (int32_t k = 0; k < layer->sources; k++)
+    if (layer->source[k].has_norm) declare_norm(net, i, k);
+  switch (layer->spec.kind) {
     case SURGE_LAYER_CONV:
     case SURGE_LAYER_LINEAR: declare_weights(net, i); break;
     case SURGE_LAYER_NEURON: declare_neuron(net, i); break;
@@ -184,51 +153,147 @@ static void declare_layer(surge_net *net, int32_t i) {
 
 /* --- activations and their lives ------------------------------------------ */
 
-/* Last time at which the output before layer i is read. */
-static int32_t last_read(const surge_net *net, int32_t i) {
-  int32_t L = net->model.count;
-  bool again = net->options.training && i < L &&
-               reads_input_again(&net->model.layers[i]);
-  return again ? 2 * L - i : i;
+/* Does a layer read its source k again in backward? */
+static bool reads_again(const surge_layer *layer, int32_t k) {
+  switch (layer->spec.kind) {
+    case SURGE_LAYER_CONV:
+    case SURGE_LAYER_LINEAR:
+    case SURGE_LAYER_MAXPOOL:
+    case SURGE_LAYER_NEURON: return true;
+    case SURGE_LAYER_ADD: return layer->source[k].has_norm;
+    default: return false;
+  }
+}
+
+/* Last time at which the output of layer `from` (or the image) is read. */
+static int32_t last_read(const surge_net *net, int32_t from) {
+  int32_t last = from, L = net->model.count;
+  for (int32_t i = from + 1; i < L; i++)
+    for (int32_t k = 0; k < net->model.layers[i].sources; k++) {
+      const surge_layer *layer = &net->model.layers[i];
+      if (layer->source[k].from != from) continue;
+      bool again = net->options.training && reads_again(layer, k);
+      int32_t time = again ? 2 * L - i : i;
+      last = time > last ? time : last;
+    }
+  return last;
 }
 
 static void declare_outputs(surge_net *net) {
   int32_t L = net->model.count;
   surge_map input = net->model.input;
   bool poisson = net->model.poisson;
-  int32_t last = net->options.keep_currents ? 2 * L + 1 : last_read(net, 0);
+  int32_t last = net->options.keep_currents ? 2 * L + 1
+                                            : last_read(net, SURGE_IMAGE);
   net->input = activation(net, "", "input", 1, input, -1, poisson ? -1 : last);
   net->coded =
       poisson ? activation(net, "", "coded", net->options.T, input, -1, last)
               : SURGE_NONE;
   for (int32_t i = 0; i < L; i++) {
     const surge_layer *layer = &net->model.layers[i];
-    net->ids[i].out = activation(net, layer->spec.name, "out",
-                                 steps_of(net, layer->static_out), layer->out,
-                                 i, last_read(net, i + 1));
+    net->ids[i].out =
+        activation(net, layer->spec.name, "out",
+                   steps_of(net, layer->static_out), layer->out, i,
+                   last_read(net, i));
   }
   /* logits outlive the pass: scores and dumps read them */
   net->table.tensors[net->ids[L - 1].out].last = 2 * L + 1;
 }
 
-/* Gradients of activations, from the logits down to the first trained layer. */
+/* --- gradients and their lives -------------------------------------------- */
+
+/* A gradient that layer i's backward writes first, for its source k. */
+static int32_t new_gradient(surge_net *net, int32_t i, int32_t k) {
+  const surge_layer *layer = &net->model.layers[i];
+  int32_t time = 2 * net->model.count - i;
+  return activation(net, layer->spec.name, k ? "grad_in1" : "grad_in",
+                    steps_of(net, layer->source[k].is_static), layer->in, time,
+                    time);
+}
+
+/* May layer i's backward turn the gradient of its output into that of its
+ * source k in the same memory? Not where another layer reads it too. */
+static bool in_place(const surge_net *net, int32_t i, int32_t k) {
+  const surge_layer *layer = &net->model.layers[i];
+  if (net->ids[i].grad_lent) return false;
+  switch (layer->spec.kind) {
+    case SURGE_LAYER_NEURON: return k == 0 && !layer->source[0].is_static;
+    case SURGE_LAYER_DROPOUT:
+    case SURGE_LAYER_INTEGRATOR: return true;
+    default: return false;
+  }
+}
+
+/* Is the gradient of an add's output that of its source k as it stands? Both
+ * plain sources may share it: the earlier layer owns it, to the later one it is
+ * lent, to read before the owner's other readers add to it. */
+static bool handed_on(const surge_net *net, int32_t i, int32_t k) {
+  const surge_layer *layer = &net->model.layers[i];
+  const surge_source *one = &layer->source[k];
+  if (layer->spec.kind != SURGE_LAYER_ADD || net->ids[i].grad_lent ||
+      one->has_norm || one->is_static != layer->static_out)
+    return false;
+  if (layer->sources == 1) return true;
+  const surge_source *other = &layer->source[!k];
+  bool both = !other->has_norm && other->is_static == layer->static_out &&
+              other->from >= 0 && net->model.layers[other->from].trained;
+  if (!both) return true;
+  int32_t owner = one->from < other->from ? one->from : other->from;
+  int32_t later = one->from < other->from ? other->from : one->from;
+  for (int32_t r = later + 1; r < net->model.count; r++)
+    for (int32_t j = 0; j < net->model.layers[r].sources; j++)
+      if (r != i && net->model.layers[r].source[j].from == owner)
+        return one->from == owner;
+  return true;
+}
+
+/* Which memory the gradient of layer i's source k takes, and how. A gradient
+ * that nobody asks for is still written where the op wants a place for it. */
+static void declare_gradient(surge_net *net, int32_t i, int32_t k) {
+  const surge_layer *layer = &net->model.layers[i];
+  const surge_source *source = &layer->source[k];
+  surge_layer_ids *ids = &net->ids[i];
+  bool wanted = source->from >= 0 && net->model.layers[source->from].trained;
+  bool needed = source->has_norm ||
+                (layer->spec.kind == SURGE_LAYER_NEURON && k == 0);
+  int32_t *gradient = wanted ? &net->ids[source->from].grad_out : NULL;
+  ids->grad_mode[k] = SURGE_WRITE;
+  if (!wanted && !needed) return;
+  if (wanted && *gradient >= 0) {
+    ids->grad_in[k] = *gradient;
+    ids->grad_mode[k] = SURGE_ADD;
+    return;
+  }
+  bool keeps = in_place(net, i, k) || handed_on(net, i, k);
+  ids->grad_in[k] = keeps ? ids->grad_out : new_gradient(net, i, k);
+  if (wanted) *gradient = ids->grad_in[k];
+}
+
+/* The source to which an add's gradient is lent: the later one of two that
+ * share it. */
+static void lend(surge_net *net, int32_t i) {
+  const surge_layer *layer = &net->model.layers[i];
+  const surge_layer_ids *ids = &net->ids[i];
+  if (layer->spec.kind != SURGE_LAYER_ADD || layer->sources < 2 ||
+      ids->grad_in[0] != ids->grad_out || ids->grad_in[1] != ids->grad_out)
+    return;
+  bool second = layer->source[1].from > layer->source[0].from;
+  net->ids[layer->source[second].from].grad_lent = true;
+}
+
+/* Gradients of activations, from the logits down to the trained layers. */
 static void declare_gradients(surge_net *net) {
-  int32_t L = net->model.count, gradient = SURGE_NONE;
+  int32_t L = net->model.count;
   const surge_layer *last = &net->model.layers[L - 1];
-  gradient = activation(net, last->spec.name, "grad_out", net->options.T,
-                        last->out, L, L + 1);
-  for (int32_t i = L - 1; i >= net->first_trained; i--) {
-    const surge_layer *layer = &net->model.layers[i];
-    int32_t time = 2 * L - i;
-    net->ids[i].grad_out = gradient;
-    net->table.tensors[gradient].last = time;
-    bool wanted =
-        i > net->first_trained || layer->spec.kind == SURGE_LAYER_NEURON;
-    if (wanted && !backward_in_place(layer))
-      gradient =
-          activation(net, layer->spec.name, "grad_in",
-                     steps_of(net, layer->static_in), layer->in, time, time);
-    net->ids[i].grad_in = wanted ? gradient : SURGE_NONE;
+  net->ids[L - 1].grad_out = activation(net, last->spec.name, "grad_out",
+                                        net->options.T, last->out, L, L + 1);
+  for (int32_t i = L - 1; i >= 0; i--) {
+    if (net->ids[i].grad_out < 0) continue;
+    int32_t *end = &net->table.tensors[net->ids[i].grad_out].last;
+    *end = *end > 2 * L - i ? *end : 2 * L - i;
+    for (int32_t k = 0; k < net->model.layers[i].sources; k++)
+      declare_gradient(net, i, k);
+    lend(net, i);
   }
 }
 
@@ -286,18 +351,24 @@ static surge_status plan_convolutions(surge_net *net) {
 static size_t workspace_of(const surge_net *net, int32_t i) {
   const surge_backend *b = net->backend;
   const surge_layer *layer = &net->model.layers[i];
-  size_t images = surge_images(net, layer->static_in);
+  size_t images = surge_images_in(net, i);
   if (layer->spec.kind == SURGE_LAYER_CONV)
     return b->conv2d_workspace(net->plans[i], images);
   if (layer->spec.kind == SURGE_LAYER_LINEAR) {
     surge_linear linear = surge_net_linear(net, i);
     return b->linear_workspace(net->context, &linear);
   }
-  if (layer->spec.kind != SURGE_LAYER_NEURON) return 0;
-  surge_neuron neuron = surge_net_neuron(net, i);
-  size_t bytes = b->neuron_workspace(net->context, &neuron);
-  if (layer->has_norm) {
-    surge_norm_forward norm = surge_net_norm(net, i, SURGE_PASS_TRAIN);
+  size_t bytes = 0;
+  if (layer->spec.kind == SURGE_LAYER_NEURON) {
+    surge_neuron neuron = surge_net_neuron(net, i);
+    bytes = b->neuron_workspace(net->context, &neuron);
+  } else if (layer->spec.kind == SURGE_LAYER_ADD) {
+    surge_add add = surge_net_add(net, i);
+    bytes = b->add_workspace(net->context, &add);
+  }
+  for (int32_t k = 0; k < layer->sources; k++) {
+    if (!layer->source[k].has_norm) continue;
+    surge_norm_forward norm = surge_net_norm(net, i, k, SURGE_PASS_TRAIN);
     size_t more = b->norm_workspace(net->context, &norm);
     bytes = more > bytes ? more : bytes;
   }
@@ -331,7 +402,7 @@ static void size_roles(surge_net *net) {
 /* --- life of a net -------------------------------------------------------- */
 
 /* More tensors than any layer declares, and than a net declares besides. */
-#define TENSORS_A_LAYER 32
+#define TENSORS_A_LAYER 48
 
 static surge_status plan(surge_net *net) {
   surge_model *model = &net->model;
@@ -350,11 +421,9 @@ static surge_status plan(surge_net *net) {
   SURGE_TRY(
       surge_table_reserve(&net->table, TENSORS_A_LAYER * (model->count + 1)));
   memset(net->ids, 0xFF, count * sizeof *net->ids); /* all SURGE_NONE */
-  net->first_trained = model->count;
   for (int32_t i = 0; i < model->count; i++) {
     model->layers[i].spec.neuron.soft_forward = net->options.soft;
-    if (has_parameters(&model->layers[i]) && i < net->first_trained)
-      net->first_trained = i;
+    net->ids[i].grad_lent = false;
     declare_layer(net, i);
   }
   declare_outputs(net);

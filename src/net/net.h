@@ -13,15 +13,27 @@
 
 #define SURGE_NONE (-1) /* id of a tensor that a layer does not have */
 
+/* Tensor ids of a norm. */
+typedef struct surge_norm_ids {
+  int32_t gamma, beta, step_scale;  /* parameters                             */
+  int32_t running_mean, running_var; /* buffers                               */
+  int32_t scale, shift, mean, rstd, sums; /* scalars                          */
+} surge_norm_ids;
+
 /* Tensor ids of one layer. */
 typedef struct surge_layer_ids {
   /* parameters, each with a gradient at the same offset */
-  int32_t weight, bias, gamma, beta, step_scale, rho, decay_logit;
-  /* buffers, scalars and statistics */
-  int32_t running_mean, running_var, scale, shift, mean, rstd, sums;
+  int32_t weight, bias, rho, decay_logit;
+  surge_norm_ids norm[2]; /* of each source */
+  /* scalars and statistics */
   int32_t scalars, width, pda, statistics, histogram, nonzero;
-  /* activations; grad_in may be the layer's own grad_out (in place) */
-  int32_t out, current, grad_out, grad_in;
+  /* activations */
+  int32_t out, current;
+  int32_t grad_out;    /* of `out`; SURGE_NONE: no backward                   */
+  int32_t grad_in[2];  /* of each source, or SURGE_NONE: not wanted. May be    */
+                       /* grad_out (in place, or an add that hands it on)     */
+  surge_mode grad_mode[2];
+  bool grad_lent;      /* grad_out is another layer's: read it alone          */
 } surge_layer_ids;
 
 /* Steps that a backend has recorded as graphs, by what differs in them. */
@@ -49,7 +61,6 @@ struct surge_net {
   surge_table table;
   surge_layer_ids *ids;      /* [model.count] */
   surge_conv2d_plan **plans; /* [model.count], NULL where no convolution */
-  int32_t first_trained;     /* backward stops at this layer */
   void *arena[SURGE_ROLE_COUNT];
   size_t v_first; /* optimizer: floats of the parameter arena */
                   /* before this one have no second moment */
@@ -92,15 +103,22 @@ static inline float *surge_gradient_at(const surge_net *net, int32_t id) {
                            net->table.tensors[id].offset);
 }
 
-/* What layer i reads: the output before it, or the coded input. */
-static inline const float *surge_layer_input(const surge_net *net, int32_t i) {
-  if (i > 0) return surge_at(net, net->ids[i - 1].out);
+/* What layer i reads as its source k: a layer's output, or the coded input. */
+static inline const void *surge_source_at(const surge_net *net, int32_t i,
+                                          int32_t k) {
+  int32_t from = net->model.layers[i].source[k].from;
+  if (from >= 0) return surge_at(net, net->ids[from].out);
   return surge_at(net, net->coded >= 0 ? net->coded : net->input);
 }
 
-/* Images that a layer's op covers: n, or T*n where the input has steps. */
+/* Images of a map: n, or T*n where it has steps. */
 static inline size_t surge_images(const surge_net *net, bool is_static) {
   return (size_t)net->n * (is_static ? 1 : (size_t)net->options.T);
+}
+
+/* Images that a layer's op reads of its first source. */
+static inline size_t surge_images_in(const surge_net *net, int32_t i) {
+  return surge_images(net, net->model.layers[i].source[0].is_static);
 }
 
 /* Fills in the argument structs that several ops share. */
@@ -110,8 +128,9 @@ surge_dropout surge_net_dropout(const surge_net *net, int32_t i);
 surge_integrator surge_net_integrator(const surge_net *net, int32_t i);
 surge_linear surge_net_linear(const surge_net *net, int32_t i);
 surge_pool surge_net_pool(const surge_net *net, int32_t i);
-surge_norm_forward surge_net_norm(const surge_net *net, int32_t i,
-                                  surge_pass pass);
+surge_add surge_net_add(const surge_net *net, int32_t i);
+surge_norm_forward surge_net_norm(const surge_net *net, int32_t i, int32_t k,
+                                  surge_pass pass); /* of source k */
 
 /* Around layer i's part of a pass: a profiler sees its name, and its seconds go
  * to the profile, if there is one. */

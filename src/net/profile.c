@@ -12,12 +12,14 @@ surge_status surge_net_profile(surge_net *net, const surge_layer_time **times,
     return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to profile");
   for (int32_t i = 0; i < net->model.count; i++) {
     const surge_layer *layer = &net->model.layers[i];
+    double images = 0;
+    for (int32_t k = 0; k < layer->sources; k++)
+      images += (double)surge_images(net, layer->source[k].is_static);
     net->times[i] = (surge_layer_time){
         .name = layer->spec.name,
         .neuron = layer->spec.kind == SURGE_LAYER_NEURON,
-        .norm = layer->has_norm,
-        .inputs = (double)surge_layer_in(layer) *
-                  (double)surge_images(net, layer->static_in),
+        .norm = layer->source[0].has_norm || layer->source[1].has_norm,
+        .inputs = (double)surge_layer_in(layer) * images,
         .outputs = (double)surge_layer_out(layer) *
                    (double)surge_images(net, layer->static_out)};
   }

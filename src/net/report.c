@@ -111,13 +111,13 @@ surge_status surge_net_work_report(surge_net *net, int32_t number,
   uint64_t nonzero;
   SURGE_TRY(download(net, &nonzero, net->ids[i].nonzero, sizeof nonzero));
   SURGE_TRY(surge_net_metrics(net, &metrics));
-  int32_t steps = layer->static_in ? 1 : net->options.T;
+  int32_t steps = layer->source[0].is_static ? 1 : net->options.T;
   double inputs =
       (double)surge_layer_in(layer) * steps * (double)metrics.samples;
   *report =
       (surge_work_report){.name = layer->spec.name,
                           .macs = surge_layer_macs(layer),
-                          .binary = layer->binary_in,
+                          .binary = layer->source[0].binary,
                           .steps = steps,
                           .rate = inputs > 0 ? (double)nonzero / inputs : 0};
   return SURGE_OK;
@@ -125,8 +125,26 @@ surge_status surge_net_work_report(surge_net *net, int32_t number,
 
 /* --- description ---------------------------------------------------------- */
 
+/* "tdbn + neuron3 + " of what a neuron or add reads: norms, and the name of a
+ * second source that has none. */
+static void describe_sources(const surge_layer *layer, char *text,
+                             size_t size) {
+  size_t used = 0;
+  *text = 0;
+  for (int32_t k = 0; k < layer->sources && used < size; k++) {
+    const surge_source *s = &layer->source[k];
+    const char *word = s->has_norm ? surge_recipe_word("model.norm",
+                                                       (int32_t)s->norm.norm)
+                       : k         ? layer->spec.add
+                                   : NULL;
+    if (word)
+      used += (size_t)snprintf(text + used, size - used, "%s + ", word);
+  }
+}
+
 static void describe_kind(const surge_layer *layer, char *text, size_t size) {
   const surge_layer_spec *s = &layer->spec;
+  char sources[2 * SURGE_WORD];
   switch (s->kind) {
     case SURGE_LAYER_CONV:
       snprintf(text, size, "conv %dx%d stride %d pad %d groups %d%s", s->kernel,
@@ -136,10 +154,8 @@ static void describe_kind(const surge_layer *layer, char *text, size_t size) {
       snprintf(text, size, "linear%s", s->bias ? " bias" : "");
       break;
     case SURGE_LAYER_NEURON: {
-      int32_t norm = (int32_t)layer->norm.norm;
-      snprintf(text, size, "%s%s%s decay %.4g%s, width %.4g",
-               layer->has_norm ? surge_recipe_word("model.norm", norm) : "",
-               layer->has_norm ? " + " : "",
+      describe_sources(layer, sources, sizeof sources);
+      snprintf(text, size, "%s%s decay %.4g%s, width %.4g", sources,
                s->neuron.decay < 1.0f ? "LIF" : "IF", (double)s->neuron.decay,
                s->neuron.decay_learned ? " learned" : "",
                (double)s->neuron.width);
@@ -154,6 +170,10 @@ static void describe_kind(const surge_layer *layer, char *text, size_t size) {
     case SURGE_LAYER_DROPOUT:
       snprintf(text, size, "dropout %.3g", (double)s->p);
       break;
+    case SURGE_LAYER_ADD:
+      describe_sources(layer, sources, sizeof sources);
+      snprintf(text, size, "%ssum", sources);
+      break;
     case SURGE_LAYER_INTEGRATOR:
       snprintf(text, size, "membrane readout");
       break;
@@ -164,8 +184,10 @@ static void describe_kind(const surge_layer *layer, char *text, size_t size) {
 /* Values of the parameters that belong to layer i. */
 static size_t layer_parameters(const surge_net *net, int32_t i) {
   const surge_layer_ids *d = &net->ids[i];
-  const int32_t ids[] = {d->weight,     d->bias, d->gamma,      d->beta,
-                         d->step_scale, d->rho,  d->decay_logit};
+  const surge_norm_ids *a = &d->norm[0], *b = &d->norm[1];
+  const int32_t ids[] = {d->weight, d->bias, d->rho,        d->decay_logit,
+                         a->gamma,  a->beta, a->step_scale, b->gamma,
+                         b->beta,   b->step_scale};
   size_t count = 0;
   for (size_t k = 0; k < sizeof ids / sizeof *ids; k++)
     if (ids[k] >= 0) count += net->table.tensors[ids[k]].bytes / sizeof(float);

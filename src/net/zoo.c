@@ -27,8 +27,12 @@ static surge_layer_spec *append(list *l, surge_layer_kind kind) {
     l->capacity = capacity;
   }
   surge_layer_spec *spec = &l->specs[l->count++];
-  *spec =
-      (surge_layer_spec){.kind = kind, .stride = 1, .groups = 1, .alpha = 1.0f};
+  *spec = (surge_layer_spec){.kind = kind,
+                             .stride = 1,
+                             .groups = 1,
+                             .alpha = 1.0f,
+                             .add = SURGE_NOTHING};
+  strcpy(spec->from, l->count > 1 ? spec[-1].name : SURGE_FROM_IMAGE);
   snprintf(spec->name, sizeof spec->name, "%s%d", surge_layer_word(kind),
            ++l->number[kind]);
   return spec;

@@ -96,6 +96,31 @@ Test(model, lists_that_do_not_fit_are_refused_by_name) {
       {LAYERS("conv: {out: 8}, neuron, linear: {out: 9}"), "linear1"},
       {LAYERS("conv: {out: 10}, neuron"), "neuron1"},
       {LAYERS("linear: {out: classes}"), "neuron"},
+      {LAYERS("neuron: {width_rule: norm, name: bare}, linear: {out: classes}"),
+       "wanted exactly one norm"},
+      {LAYERS("conv: {out: 2}, norm, conv: {out: 2, from: image}, norm, "
+              "neuron: {width_rule: norm, add: norm1, name: two}, "
+              "linear: {out: classes}"),
+       "wanted exactly one norm before it with width_rule: norm, found 2"},
+      {LAYERS("conv: {out: 2}, neuron, conv: {out: 3}, neuron: {add: neuron1}, "
+              "linear: {out: classes}"),
+       "add: wanted a map of 28 x 28 x 3, found 28 x 28 x 2 of neuron1"},
+      {LAYERS("conv: {out: 2}, neuron, add: neuron1, linear: {out: classes}"),
+       "add: wanted another layer than it reads, found neuron1"},
+      {LAYERS("conv: {out: 2}, norm, neuron, neuron: {from: norm1}, "
+              "linear: {out: classes}"),
+       "wanted one layer that reads it, found neuron2 besides"},
+      {LAYERS("conv: {out: 2}, norm, neuron, neuron: {from: conv1}, "
+              "add: neuron1, linear: {out: classes}"),
+       "wanted to be the one that reads conv1, found 2 layers"},
+      {LAYERS("conv: {out: 2}, neuron, dropout, add: neuron1, "
+              "linear: {out: classes}"),
+       "wanted to be the one that reads neuron1, found 2 layers"},
+      {LAYERS("conv: {out: 2}, neuron, neuron: {from: conv1}, "
+              "linear: {out: classes}"),
+       "wanted a layer that reads it, found none"},
+      {LAYERS("conv: {out: 2}, norm, norm, neuron, linear: {out: classes}"),
+       "wanted a layer that is no norm above it, found norm1"},
       {"model: {arch: mlp, hidden: [5]}\npda: {weight: 0.1, layers: [neuron7]}\n",
        "neuron7"},
       {"model: {arch: convnet, channels: [8, 8, 8, 8, 8], pool: [true, true, true, "

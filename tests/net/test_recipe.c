@@ -321,13 +321,13 @@ static const struct refused {
      "norm"},
     {IN_LAYERS("flatten"),
      "r.yaml:1:32: model.layers[0]: wanted one of conv, linear, norm, neuron, "
-     "avgpool, maxpool, dropout, found flatten; linear flattens by itself"},
+     "avgpool, maxpool, dropout, add, found flatten; linear flattens by itself"},
     {IN_LAYERS("norm, cnov: {out: 3}"),
      "r.yaml:1:38: model.layers[1]: wanted one of conv, linear, norm, neuron, "
-     "avgpool, maxpool, dropout, found cnov; did you mean conv?"},
+     "avgpool, maxpool, dropout, add, found cnov; did you mean conv?"},
     {IN_LAYERS("[conv]"),
      "r.yaml:1:32: model.layers[0]: wanted one of conv, linear, norm, neuron, "
-     "avgpool, maxpool, dropout, found a list"},
+     "avgpool, maxpool, dropout, add, found a list"},
     {IN_LAYERS("{conv: , out: 3}"),
      "r.yaml:1:32: model.layers[0]: wanted one layer an item: `kind` or `kind: "
      "{...}`, found 2 keys"},
@@ -365,9 +365,18 @@ static const struct refused {
      "r.yaml:1:41: model.layers[0].neuron.tau: wanted it or "
      "model.layers[0].neuron.decay, found both (model.layers[0].neuron.decay "
      "at r.yaml:1:49)"},
-    {IN_LAYERS("neuron: {width_rule: norm}"),
-     "r.yaml:1:32: model.layers[0].neuron.width_rule: wanted a norm directly "
-     "before it with width_rule: norm, found none"},
+    {IN_LAYERS("conv: {out: 2}, neuron: {from: conv2}"),
+     "r.yaml:1:57: model.layers[1].neuron.from: wanted a layer above it, or "
+     "image, found conv2"},
+    {IN_LAYERS("neuron: {add: neuron1}"),
+     "r.yaml:1:41: model.layers[0].neuron.add: wanted a layer above it, or "
+     "none, found neuron1"},
+    {IN_LAYERS("neuron: {name: image}"),
+     "r.yaml:1:41: model.layers[0].neuron.name: wanted a name of its own, found "
+     "image, which has a meaning"},
+    {IN_LAYERS("conv: {out: 2, add: neuron1}"),
+     "r.yaml:1:47: model.layers[0].conv.add: wanted a known key, found "
+     "add; did you mean pad?"},
     {IN_LAYERS("avgpool: 0"),
      "r.yaml:1:41: model.layers[0].avgpool.kernel: wanted an integer in [1, "
      "255] or global, found 0"},
