@@ -99,7 +99,7 @@ def pool(layer, x, parameters):
     function = torch.nn.functional.avg_pool2d if average else \
         torch.nn.functional.max_pool2d
     return over_images(lambda images: function(images, layer["kernel"],
-                                               layer["stride"]), x)
+                                               layer["stride"], layer["pad"]), x)
 
 
 def norm(layer, x, parameters):

@@ -95,7 +95,7 @@ def describe():
         {"kind": "neuron", "name": "neuron1", "in": hidden, "out": hidden,
          "neuron": SPEC},
         {"kind": "avgpool", "name": "avgpool1", "in": hidden, "out": pooled,
-         "kernel": 2, "stride": 2},
+         "kernel": 2, "stride": 2, "pad": 0},
         {"kind": "linear", "name": "linear1", "in": pooled, "out": [1, 1, CLASSES]},
     ]
 

@@ -152,18 +152,21 @@ typedef struct surge_linear {
  *  Pooling
  * ======================================================================== */
 
-/* Windows of kernel x kernel, no padding, rows and columns that do not fill a
+/* Windows of kernel x kernel over the map with `pad` rows and columns more on
+ * each side, at most half the kernel; rows and columns that do not fill a
  * window are left out (floor), as PyTorch. kernel = H = W is global pooling.
- *   average   y = mean of the window;       dx = dy / kernel^2 to each
- *   maximum   y = max of the window;        dx = dy to the first maximum in
- *             row-major order (found again from x: nothing is stored)        */
+ *   average   y = sum of the window's pixels / kernel^2, the padding being 0;
+ *             dx = dy / kernel^2 to each
+ *   maximum   y = max of the window's pixels, the padding left out; dx = dy to
+ *             the first maximum in row-major order (found again from x:
+ *             nothing is stored)                                             */
 typedef struct surge_pool {
   void *y;              /* forward: [images] of out, overwritten             */
   void *dx;             /* backward: [images] of in, by mode                 */
   const void *x;        /* forward; backward of maximum                      */
   const void *dy;       /* backward                                          */
   surge_map in, out;    /* the same layout, the same C                       */
-  int32_t kernel, stride;
+  int32_t kernel, stride, pad;
   surge_mode mode;
   size_t images;
 } surge_pool;

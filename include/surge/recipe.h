@@ -31,8 +31,8 @@ typedef enum surge_layer_kind {
   SURGE_LAYER_LINEAR,  /* {out, bias}                                          */
   SURGE_LAYER_NORM,    /* {kind, alpha}: directly before a neuron              */
   SURGE_LAYER_NEURON,  /* {add}, overrides of `neuron`, `surrogate` and `pda`  */
-  SURGE_LAYER_AVGPOOL, /* {kernel, stride}; kernel 0: global                   */
-  SURGE_LAYER_MAXPOOL, /* {kernel, stride}                                     */
+  SURGE_LAYER_AVGPOOL, /* {kernel, stride, pad}; kernel 0: global              */
+  SURGE_LAYER_MAXPOOL, /* {kernel, stride, pad}                                */
   SURGE_LAYER_DROPOUT, /* {p}                                                  */
   SURGE_LAYER_ADD,     /* {add}: the sum of two layers, or a norm written out  */
   SURGE_LAYER_INTEGRATOR /* not written in recipes: readout membrane adds it   */
@@ -51,7 +51,8 @@ typedef struct surge_layer_spec {
   char add[SURGE_WORD];   /* neuron, add: what is added to it, or SURGE_NOTHING */
   int32_t out;            /* conv, linear                                      */
   int32_t kernel, stride; /* conv, pools                                       */
-  int32_t pad, groups;    /* conv                                              */
+  int32_t pad;            /* conv, pools                                       */
+  int32_t groups;         /* conv                                              */
   bool bias;              /* conv, linear                                      */
   surge_norm_kind norm;   /* norm                                              */
   float alpha;            /* norm: alpha of alpha*theta                        */

@@ -42,7 +42,7 @@ typedef struct plane {
   const float *x, *dy;
   size_t lanes; /* floats from a pixel to the next                    */
   size_t row;   /* floats from a row of x to the next                 */
-  size_t kernel, stride, out_h, out_w;
+  size_t kernel, stride, pad, in_h, in_w, out_h, out_w;
   size_t elements; /* of x                                               */
   bool add;
 } plane;
@@ -63,26 +63,50 @@ static plane plane_at(const surge_pool *a, size_t i) {
                  .row = (size_t)a->in.w * lanes,
                  .kernel = (size_t)a->kernel,
                  .stride = (size_t)a->stride,
+                 .pad = (size_t)a->pad,
+                 .in_h = (size_t)a->in.h,
+                 .in_w = (size_t)a->in.w,
                  .out_h = (size_t)a->out.h,
                  .out_w = (size_t)a->out.w,
                  .elements = in,
                  .add = a->mode == SURGE_ADD};
 }
 
-/* What an op does with `width` lanes of one window: `in` is the index of its
- * first pixel in x and dx, `out` its index in y and dy. */
-typedef void window_function(const plane *p, size_t in, size_t out,
-                             size_t width);
+/* Pixels of a window that lie in the map, of one lane: `in` is the index of
+ * the first in x and dx, `out` the window's in y and dy. */
+typedef struct window {
+  size_t in, out, rows, columns;
+} window;
+
+/* What an op does with `width` lanes of one window. */
+typedef void window_function(const plane *p, window w, size_t width);
+
+/* Of window `at` along a side: its first pixel in the map, and how many are. */
+INLINED size_t begin_of(const plane *p, size_t at) {
+  size_t padded = at * p->stride;
+  return padded > p->pad ? padded - p->pad : 0;
+}
+
+INLINED size_t length_of(const plane *p, size_t at, size_t side) {
+  if (p->pad == 0) return p->kernel;
+  size_t end = at * p->stride + p->kernel - p->pad;
+  return (end < side ? end : side) - begin_of(p, at);
+}
 
 /* Calls `each` for all windows of a plane; inlined, so that `each` is too. */
 INLINED void walk(const plane *p, window_function *each) {
   for (size_t oy = 0; oy < p->out_h; oy++)
     for (size_t ox = 0; ox < p->out_w; ox++) {
-      size_t in = oy * p->stride * p->row + ox * p->stride * p->lanes;
-      size_t out = (oy * p->out_w + ox) * p->lanes, lane = 0;
-      for (; lane + WIDTH <= p->lanes; lane += WIDTH)
-        each(p, in + lane, out + lane, WIDTH);
-      for (; lane < p->lanes; lane++) each(p, in + lane, out + lane, 1);
+      window w = {begin_of(p, oy) * p->row + begin_of(p, ox) * p->lanes,
+                  (oy * p->out_w + ox) * p->lanes, length_of(p, oy, p->in_h),
+                  length_of(p, ox, p->in_w)};
+      size_t lane = 0;
+      for (; lane + WIDTH <= p->lanes; lane += WIDTH) {
+        each(p, w, WIDTH);
+        w.in += WIDTH;
+        w.out += WIDTH;
+      }
+      for (; lane < p->lanes; lane++, w.in++, w.out++) each(p, w, 1);
     }
 }
 
@@ -91,9 +115,10 @@ INLINED void walk(const plane *p, window_function *each) {
  * copy, because stores to y might change *p. */
 INLINED void each_window(const plane *p, window_function *each) {
   plane copy = *p;
-  if (p->lanes == WIDTH && p->kernel == 2) {
+  if (p->lanes == WIDTH && p->kernel == 2 && p->pad == 0) {
     copy.lanes = WIDTH;
     copy.kernel = 2;
+    copy.pad = 0;
     walk(&copy, each);
   } else {
     walk(&copy, each);
@@ -118,28 +143,28 @@ static void clear_gradient(const plane *p) {
 /* --- average -------------------------------------------------------------- */
 
 /* Row by row, so that errors grow with 2*kernel, not with kernel^2. */
-INLINED void average(const plane *p, size_t in, size_t out, size_t width) {
+INLINED void average(const plane *p, window w, size_t width) {
   vector sum = {0}, element;
-  for (size_t y = 0; y < p->kernel; y++) {
-    const float *x = p->x + in + y * p->row;
+  for (size_t y = 0; y < w.rows; y++) {
+    const float *x = p->x + w.in + y * p->row;
     vector row = {0};
-    for (size_t i = 0; i < p->kernel; i++, x += p->lanes) {
+    for (size_t i = 0; i < w.columns; i++, x += p->lanes) {
       load(&element, x, width);
       row += element;
     }
     sum += row;
   }
   sum /= (float)(p->kernel * p->kernel);
-  store(p->y + out, &sum, width);
+  store(p->y + w.out, &sum, width);
 }
 
-INLINED void spread(const plane *p, size_t in, size_t out, size_t width) {
+INLINED void spread(const plane *p, window w, size_t width) {
   vector share;
-  load(&share, p->dy + out, width);
+  load(&share, p->dy + w.out, width);
   share /= (float)(p->kernel * p->kernel);
-  for (size_t y = 0; y < p->kernel; y++) {
-    float *dx = p->dx + in + y * p->row;
-    for (size_t i = 0; i < p->kernel; i++, dx += p->lanes)
+  for (size_t y = 0; y < w.rows; y++) {
+    float *dx = p->dx + w.in + y * p->row;
+    for (size_t i = 0; i < w.columns; i++, dx += p->lanes)
       add_lanes(dx, &share, width);
   }
 }
@@ -169,15 +194,15 @@ surge_status surge_cpu_avgpool_backward(surge_context *context,
 
 /* The maximum of each lane of a window, and which pixel (row-major) has it
  * first. NaN beats every number, as in PyTorch: a fault must not vanish. */
-INLINED void find_maximum(const plane *p, size_t in, size_t width, vector *best,
+INLINED void find_maximum(const plane *p, window w, size_t width, vector *best,
                           lanes_int *where) {
   int32_t pixel = 0;
   vector v;
-  load(best, p->x + in, width);
+  load(best, p->x + w.in, width);
   *where = (lanes_int){0};
-  for (size_t y = 0; y < p->kernel; y++) {
-    const float *x = p->x + in + y * p->row;
-    for (size_t i = 0; i < p->kernel; i++, x += p->lanes, pixel++) {
+  for (size_t y = 0; y < w.rows; y++) {
+    const float *x = p->x + w.in + y * p->row;
+    for (size_t i = 0; i < w.columns; i++, x += p->lanes, pixel++) {
       load(&v, x, width);
       lanes_int beats =
           (v > *best) | (v != v); /* all bits of a lane, or none */
@@ -187,23 +212,23 @@ INLINED void find_maximum(const plane *p, size_t in, size_t width, vector *best,
   }
 }
 
-INLINED void maximum(const plane *p, size_t in, size_t out, size_t width) {
+INLINED void maximum(const plane *p, window w, size_t width) {
   vector best;
   lanes_int where;
-  find_maximum(p, in, width, &best, &where);
-  store(p->y + out, &best, width);
+  find_maximum(p, w, width, &best, &where);
+  store(p->y + w.out, &best, width);
 }
 
 /* Adds dy or 0 to every pixel: vectors cannot go to a place of each lane. */
-INLINED void route(const plane *p, size_t in, size_t out, size_t width) {
+INLINED void route(const plane *p, window w, size_t width) {
   vector best, dy;
   lanes_int where;
   int32_t pixel = 0;
-  find_maximum(p, in, width, &best, &where);
-  load(&dy, p->dy + out, width);
-  for (size_t y = 0; y < p->kernel; y++) {
-    float *dx = p->dx + in + y * p->row;
-    for (size_t i = 0; i < p->kernel; i++, dx += p->lanes, pixel++) {
+  find_maximum(p, w, width, &best, &where);
+  load(&dy, p->dy + w.out, width);
+  for (size_t y = 0; y < w.rows; y++) {
+    float *dx = p->dx + w.in + y * p->row;
+    for (size_t i = 0; i < w.columns; i++, dx += p->lanes, pixel++) {
       vector share = (vector)((lanes_int)dy & (where == pixel));
       add_lanes(dx, &share, width);
     }

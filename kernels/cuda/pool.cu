@@ -43,18 +43,32 @@ static __device__ size_t index_of(const surge_map *map, const pool_place &p,
 
 /* --- one window ----------------------------------------------------------- */
 
+/* The pixels of window (oy, ox) that lie in the map, of each side the first
+ * and the one behind the last. */
+typedef struct window_pixels {
+  int32_t y, x, end_y, end_x;
+} window_pixels;
+
+static __device__ window_pixels pixels_of(const surge_pool &a, int32_t oy,
+                                          int32_t ox) {
+  int32_t y = oy * a.stride - a.pad, x = ox * a.stride - a.pad;
+  window_pixels w = {max(y, 0), max(x, 0), min(y + a.kernel, a.in.h),
+                     min(x + a.kernel, a.in.w)};
+  return w;
+}
+
 /* Mean of window (y, x) of out, row by row, so that errors grow with 2*kernel,
  * not with kernel^2. */
 template <typename E, int V>
 static __device__ surge_values<V> window_mean(const surge_pool &a,
                                               const pool_place &p) {
   surge_values<V> sum = {};
-  for (int32_t ky = 0; ky < a.kernel; ky++) {
+  window_pixels w = pixels_of(a, p.y, p.x);
+  for (int32_t iy = w.y; iy < w.end_y; iy++) {
     surge_values<V> row = {};
-    for (int32_t kx = 0; kx < a.kernel; kx++) {
-      surge_values<V> x = surge_load<V>(
-          (const E *)a.x +
-          index_of(&a.in, p, p.y * a.stride + ky, p.x * a.stride + kx));
+    for (int32_t ix = w.x; ix < w.end_x; ix++) {
+      surge_values<V> x =
+          surge_load<V>((const E *)a.x + index_of(&a.in, p, iy, ix));
 #pragma unroll
       for (int v = 0; v < V; v++) row.v[v] += x.v[v];
     }
@@ -66,8 +80,8 @@ static __device__ surge_values<V> window_mean(const surge_pool &a,
   return sum;
 }
 
-/* The maximum of V channels of a window, and which pixel (row-major) has it
- * first. */
+/* The maximum of V channels of a window, and which pixel (row-major, of the
+ * map) has it first. */
 template <int V>
 struct maxima {
   surge_values<V> best;
@@ -80,18 +94,20 @@ template <typename E, int V>
 static __device__ maxima<V> window_maximum(const surge_pool &a,
                                            const pool_place &p, int32_t oy,
                                            int32_t ox) {
-  maxima<V> m = {};
+  maxima<V> m;
   const E *in = (const E *)a.x;
-  m.best = surge_load<V>(in + index_of(&a.in, p, oy * a.stride, ox * a.stride));
-  for (int32_t ky = 0; ky < a.kernel; ky++)
-    for (int32_t kx = 0; kx < a.kernel; kx++) {
-      surge_values<V> x = surge_load<V>(
-          in + index_of(&a.in, p, oy * a.stride + ky, ox * a.stride + kx));
+  window_pixels w = pixels_of(a, oy, ox);
+  m.best = surge_load<V>(in + index_of(&a.in, p, w.y, w.x));
+#pragma unroll
+  for (int v = 0; v < V; v++) m.where[v] = w.y * a.in.w + w.x;
+  for (int32_t iy = w.y; iy < w.end_y; iy++)
+    for (int32_t ix = w.x; ix < w.end_x; ix++) {
+      surge_values<V> x = surge_load<V>(in + index_of(&a.in, p, iy, ix));
 #pragma unroll
       for (int v = 0; v < V; v++) {
         bool beats = x.v[v] > m.best.v[v] || isnan(x.v[v]);
         m.best.v[v] = beats ? x.v[v] : m.best.v[v];
-        m.where[v] = beats ? ky * a.kernel + kx : m.where[v];
+        m.where[v] = beats ? iy * a.in.w + ix : m.where[v];
       }
     }
   return m;
@@ -117,12 +133,13 @@ __global__ void forward_kernel(surge_pool a, size_t items) {
 /* First and last window along one side that hold pixel `at`, of `out`; none
  * where the first is behind the last. */
 static __device__ int32_t first_window(const surge_pool &a, int32_t at) {
-  return at < a.kernel ? 0 : (at - a.kernel) / a.stride + 1;
+  int32_t padded = at + a.pad;
+  return padded < a.kernel ? 0 : (padded - a.kernel) / a.stride + 1;
 }
 
 static __device__ int32_t last_window(const surge_pool &a, int32_t at,
                                       int32_t out) {
-  return at / a.stride < out ? at / a.stride : out - 1;
+  return min((at + a.pad) / a.stride, out - 1);
 }
 
 /* What window (oy, ox) gives to pixel p. */
@@ -133,7 +150,7 @@ static __device__ surge_values<V> share_of(const surge_pool &a,
   surge_values<V> dy = surge_load<V>((const E *)a.dy + index_of(&a.out, p, oy, ox));
   if (maximum) {
     maxima<V> m = window_maximum<E, V>(a, p, oy, ox);
-    int32_t own = (p.y - oy * a.stride) * a.kernel + p.x - ox * a.stride;
+    int32_t own = p.y * a.in.w + p.x;
 #pragma unroll
     for (int v = 0; v < V; v++) dy.v[v] = m.where[v] == own ? dy.v[v] : 0.0f;
   } else {

@@ -150,8 +150,14 @@ static surge_status check_pool(const char *op, const surge_pool *a) {
                       "%d in %s",
                       op, a->in.c, a->out.c,
                       a->out.layout == a->in.layout ? "it" : "another");
-  SURGE_TRY(check_side(op, "height", a->in.h, a->kernel, a->stride, a->out.h));
-  return check_side(op, "width", a->in.w, a->kernel, a->stride, a->out.w);
+  if (a->pad < 0 || a->pad > a->kernel / 2)
+    return SURGE_FAIL(SURGE_ERROR_INTERNAL,
+                      "%s: pad: wanted 0 to %d, half the kernel, found %d", op,
+                      a->kernel / 2, a->pad);
+  int64_t pad = 2 * (int64_t)a->pad;
+  SURGE_TRY(
+      check_side(op, "height", a->in.h + pad, a->kernel, a->stride, a->out.h));
+  return check_side(op, "width", a->in.w + pad, a->kernel, a->stride, a->out.w);
 }
 
 surge_status surge_check_pool_forward(const char *op, const surge_pool *a) {

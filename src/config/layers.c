@@ -195,6 +195,17 @@ static surge_status check_groups(layer_reader *reader) {
   return refuse(reader, given_place(reader, "groups"), "groups", wanted, found);
 }
 
+/* Every window of a pool holds a pixel; a global one holds nothing else. */
+static surge_status check_pad(layer_reader *reader) {
+  const surge_layer_spec *spec = spec_of(reader);
+  char wanted[48], found[16];
+  if (spec->pad <= spec->kernel / 2) return SURGE_OK;
+  snprintf(wanted, sizeof wanted, "at most %d, half the kernel",
+           (int)spec->kernel / 2);
+  snprintf(found, sizeof found, "%d", (int)spec->pad);
+  return refuse(reader, given_place(reader, "pad"), "pad", wanted, found);
+}
+
 static surge_status settle_fields(layer_reader *reader,
                                   const surge_scope *neuron) {
   surge_layer_spec *spec = spec_of(reader);
@@ -214,7 +225,7 @@ static surge_status settle_fields(layer_reader *reader,
     case SURGE_LAYER_MAXPOOL: /* a global window has no second place to go */
       if (!given(reader, "stride"))
         spec->stride = spec->kernel ? spec->kernel : 1;
-      break;
+      return check_pad(reader);
     case SURGE_LAYER_NEURON:
       return settle_neuron(reader, neuron);
     case SURGE_LAYER_DROPOUT:

@@ -79,7 +79,7 @@ extern const surge_key surge_keys[];
 
 /* The fields of layers; offsets are into surge_layer_spec. A neuron layer has
  * the keys of `neuron` and `surrogate` besides. */
-#define SURGE_LAYER_KEY_COUNT 20
+#define SURGE_LAYER_KEY_COUNT 22
 extern const surge_key surge_layer_keys[];
 
 extern const surge_word surge_layer_words[]; /* surge_layer_kind */

@@ -59,6 +59,7 @@ surge_pool surge_net_pool(const surge_net *net, int32_t i) {
                       .out = layer->out,
                       .kernel = layer->spec.kernel,
                       .stride = layer->spec.stride,
+                      .pad = layer->spec.pad,
                       .images = surge_images_in(net, i)};
 }
 

@@ -84,12 +84,14 @@ static surge_status shape_pool(surge_layer *layer) {
                         in.h, in.w);
     s->kernel = s->stride = in.h;
   }
-  if (s->kernel > in.h || s->kernel > in.w)
+  int32_t h = in.h + 2 * s->pad - s->kernel, w = in.w + 2 * s->pad - s->kernel;
+  if (h < 0 || w < 0)
     return LAYER_FAIL(s, "wanted an image of at least %d x %d, found %d x %d",
-                      s->kernel, s->kernel, in.h, in.w);
+                      s->kernel - 2 * s->pad, s->kernel - 2 * s->pad, in.h,
+                      in.w);
   layer->out = in;
-  layer->out.h = (in.h - s->kernel) / s->stride + 1;
-  layer->out.w = (in.w - s->kernel) / s->stride + 1;
+  layer->out.h = h / s->stride + 1;
+  layer->out.w = w / s->stride + 1;
   /* The maximum of spikes is a spike; their mean is not. */
   layer->binary_out =
       layer->source[0].binary && s->kind == SURGE_LAYER_MAXPOOL;
@@ -141,7 +143,9 @@ static surge_status shape_layer(walk *w, surge_layer *layer) {
       layer->dropout_index = w->dropouts++;
       layer->binary_out = layer->source[0].binary; /* where it is evaluated */
       break;
-    case SURGE_LAYER_ADD:
+    case SURGE_LAYER_ADD: /* its norms take the threshold of the neurons */
+      layer->spec.neuron = w->recipe->neuron;
+      break;
     case SURGE_LAYER_INTEGRATOR:
     case SURGE_LAYER_NORM: break;
   }

@@ -166,6 +166,8 @@ static void describe_kind(const surge_layer *layer, char *text, size_t size) {
       snprintf(text, size, "%s pool %dx%d stride %d",
                s->kind == SURGE_LAYER_AVGPOOL ? "average" : "maximum",
                s->kernel, s->kernel, s->stride);
+      if (s->pad > 0)
+        snprintf(text + strlen(text), size - strlen(text), " pad %d", s->pad);
       break;
     case SURGE_LAYER_DROPOUT:
       snprintf(text, size, "dropout %.3g", (double)s->p);

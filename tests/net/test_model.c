@@ -79,6 +79,40 @@ Test(model, cifarnet_has_the_published_widths) {
 
 #define LAYERS(list) "model: {layers: [" list "]}\n"
 
+/* The model alone, of a recipe's layers. */
+static surge_model built(const char *yaml, const surge_dataset_info *data) {
+  surge_model model;
+  surge_recipe recipe = run_recipe(yaml, NULL);
+  cr_assert_eq(surge_model_build(&model, &recipe, data, surge_cpu.layout),
+               SURGE_OK, "%s", surge_last_error());
+  surge_recipe_free(&recipe);
+  return model;
+}
+
+/* An add has no threshold of its own. */
+Test(model, norms_of_an_add_take_the_threshold_of_the_neurons) {
+  surge_model model = built(
+      LAYERS("conv: {out: 2}, norm: {alpha: 0.5}, add, neuron, "
+             "linear: {out: classes}")
+      "neuron: {v_threshold: 0.25}\n",
+      fashion());
+  const surge_layer *add = &model.layers[1];
+  cr_expect_eq(surge_source_alpha_theta(add, &add->source[0]), 0.125f);
+  surge_model_free(&model);
+}
+
+Test(model, padded_pools_have_the_size_of_padded_convolutions) {
+  surge_model model = built(
+      LAYERS("conv: {out: 2, kernel: 7, stride: 2}, neuron, "
+             "maxpool: {kernel: 3, stride: 2, pad: 1}, "
+             "avgpool: {kernel: 4, stride: 3, pad: 2}, linear: {out: classes}"),
+      fashion());
+  cr_expect_eq(model.layers[0].out.h, 14);
+  cr_expect_eq(model.layers[2].out.h, 7, "%d", model.layers[2].out.h);
+  cr_expect_eq(model.layers[3].out.w, 3, "%d", model.layers[3].out.w);
+  surge_model_free(&model);
+}
+
 Test(model, lists_that_do_not_fit_are_refused_by_name) {
   static const struct {
     const char *yaml, *needle;

@@ -349,6 +349,12 @@ static const struct refused {
     {IN_LAYERS("conv: {out: 3, groups: 2}"),
      "r.yaml:1:47: model.layers[0].conv.groups: wanted a divisor of out, 3, "
      "found 2"},
+    {IN_LAYERS("maxpool: {kernel: 3, pad: 2}"),
+     "r.yaml:1:53: model.layers[0].maxpool.pad: wanted at most 1, half the "
+     "kernel, found 2"},
+    {IN_LAYERS("avgpool: {kernel: global, pad: 1}"),
+     "r.yaml:1:58: model.layers[0].avgpool.pad: wanted at most 0, half the "
+     "kernel, found 1"},
     {IN_LAYERS("conv: {out: 3, kernal: 2}"),
      "r.yaml:1:47: model.layers[0].conv.kernal: wanted a known key, found "
      "kernal; did you mean kernel?"},
@@ -653,7 +659,7 @@ static const char *const layered =
     "    - conv: {out: 8, kernel: 4, bias: true}\n"
     "    - norm\n"
     "    - neuron: {type: if}\n"
-    "    - maxpool: {kernel: 3, stride: 1}\n"
+    "    - maxpool: {kernel: 3, stride: 1, pad: 1}\n"
     "    - avgpool: global\n"
     "    - maxpool\n"
     "    - dropout: 0.25\n"
@@ -691,8 +697,8 @@ Test(recipe, layers_with_their_defaults) {
   cr_expect(l[7].pad == 2 && l[7].bias, "an even kernel; its own bias");
   cr_expect(l[9].neuron.decay == 1.0f && !l[9].neuron.decay_learned);
   cr_expect(l[10].kind == SURGE_LAYER_MAXPOOL && l[10].kernel == 3 &&
-            l[10].stride == 1);
-  cr_expect(l[11].kernel == 0 && l[11].stride == 1);
+            l[10].stride == 1 && l[10].pad == 1);
+  cr_expect(l[11].kernel == 0 && l[11].stride == 1 && l[11].pad == 0);
   cr_expect(l[12].kernel == 2 && l[12].stride == 2);
   cr_expect(l[13].p == 0.25f && l[14].p == 0.5f);
   cr_expect(l[15].out == 100 && !l[15].bias);

@@ -18,6 +18,7 @@ typedef struct pool_case {
   surge_map in;
   int32_t kernel, stride;
   size_t images;
+  int32_t pad;
 } pool_case;
 
 static const pool_case cases[] = {
@@ -34,6 +35,10 @@ static const pool_case cases[] = {
     {"global", {7, 7, 24, BLOCK}, 7, 7, 17},
     {"global, odd", {5, 5, 10, LAST}, 5, 1, 1},
     {"many planes", {2, 2, 64, BLOCK}, 2, 2, 130},
+    {"padded", {7, 8, 8, BLOCK}, 3, 2, 5, 1},
+    {"padded, odd", {8, 5, 3, LAST}, 3, 2, 17, 1},
+    {"padded 2x2", {3, 4, 8, BLOCK}, 2, 2, 5, 1},
+    {"padding alone on both sides", {2, 1, 8, LAST}, 5, 1, 5, 2},
 };
 #define CASES (sizeof cases / sizeof *cases)
 
@@ -49,14 +54,15 @@ typedef struct problem {
 
 static problem problem_create(const pool_case *c, bool integers,
                               surge_dtype type) {
-  int32_t h = (c->in.h - c->kernel) / c->stride + 1;
-  int32_t w = (c->in.w - c->kernel) / c->stride + 1;
+  int32_t h = (c->in.h + 2 * c->pad - c->kernel) / c->stride + 1;
+  int32_t w = (c->in.w + 2 * c->pad - c->kernel) / c->stride + 1;
   problem p = {.c = c,
                .pool = {.in = test_map(c->in),
                         .out = test_map((surge_map){h, w, c->in.c,
                                                     c->in.layout}),
                         .kernel = c->kernel,
                         .stride = c->stride,
+                        .pad = c->pad,
                         .images = c->images}};
   p.ins = c->images * surge_map_elements(&p.pool.in);
   p.outs = c->images * surge_map_elements(&p.pool.out);
@@ -249,6 +255,30 @@ Test(pool, reference_by_hand) {
   ref_sum_free(&routed);
 }
 
+/* Two windows of 3x3 over a row of two pixels and a padding of one: both hold
+ * both pixels. */
+Test(pool, padded_reference_by_hand) {
+  surge_pool p = {.in = {1, 2, 1, LAST},
+                  .out = {1, 2, 1, LAST},
+                  .kernel = 3,
+                  .stride = 1,
+                  .pad = 1,
+                  .images = 1};
+  const double x[2] = {-9, -18}, dy[2] = {9, 18};
+  ref_sum average = ref_avgpool_forward(&p, x);
+  ref_sum maximum = ref_maxpool_forward(&p, x);
+  ref_sum spread = ref_avgpool_backward(&p, dy);
+  ref_sum routed = ref_maxpool_backward(&p, dy, x);
+  cr_expect(average.value[0] == -3 && average.value[1] == -3);
+  cr_expect(maximum.value[0] == -9 && maximum.value[1] == -9);
+  cr_expect(spread.value[0] == 3 && spread.value[1] == 3);
+  cr_expect(routed.value[0] == 27 && routed.value[1] == 0);
+  ref_sum_free(&average);
+  ref_sum_free(&maximum);
+  ref_sum_free(&spread);
+  ref_sum_free(&routed);
+}
+
 /* --- refusals ------------------------------------------------------------- */
 
 /* A call that is right but for one argument. */
@@ -277,6 +307,8 @@ Test(pool, refuses_arguments) {
   REFUSED(avgpool_forward, in.h, 0, "map:");
   REFUSED(avgpool_forward, kernel, 0, "kernel:");
   REFUSED(avgpool_forward, kernel, 3, "height of 2");
+  REFUSED(avgpool_forward, pad, -1, "pad: wanted 0 to 1");
+  REFUSED(maxpool_forward, pad, 2, "half the kernel, found 2");
   REFUSED(maxpool_forward, stride, 0, "stride:");
   REFUSED(maxpool_forward, images, 0, "images:");
   REFUSED(avgpool_forward, out.c, 16, "8 channels");

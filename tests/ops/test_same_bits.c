@@ -101,12 +101,12 @@ static const surge_map maps[] = {{9, 7, 8, SURGE_CHANNELS_LAST},
 
 /* --- pooling --------------------------------------------------------------- */
 
-/* Variants: map, kernel 2 to 4 of stride 2. */
+/* Variants: map, kernel 2 to 4 of stride 2, that of 3 padded. */
 static surge_pool pool_of(machine *m, int v) {
   surge_map in = maps[v % 2], out = in;
-  int32_t kernel = 2 + v / 2;
-  out.h = (in.h - kernel) / 2 + 1;
-  out.w = (in.w - kernel) / 2 + 1;
+  int32_t kernel = 2 + v / 2, pad = kernel == 3;
+  out.h = (in.h + 2 * pad - kernel) / 2 + 1;
+  out.w = (in.w + 2 * pad - kernel) / 2 + 1;
   size_t ins = BATCH * surge_map_elements(&in),
          outs = BATCH * surge_map_elements(&out);
   return (surge_pool){.x = put_values(m, 1, ins),
@@ -117,6 +117,7 @@ static surge_pool pool_of(machine *m, int v) {
                       .out = out,
                       .kernel = kernel,
                       .stride = 2,
+                      .pad = pad,
                       .images = BATCH};
 }
 

@@ -195,18 +195,20 @@ ref_sum ref_linear_backward_weights(const surge_map *in, int32_t out,
 
 /* --- pooling -------------------------------------------------------------- */
 
-/* f for each window and element of it: indices into y and x; w counts the
- * elements of the window in row-major order. */
+/* f for each window and element of it in the map: indices into y and x; w
+ * counts the elements of the window in row-major order. */
 static void each_element(const surge_pool *p, connect *f, void *state) {
   for (size_t n = 0; n < p->images; n++)
     for (int32_t oy = 0; oy < p->out.h; oy++)
       for (int32_t ox = 0; ox < p->out.w; ox++)
         for (int32_t c = 0; c < p->in.c; c++)
-          for (int32_t i = 0; i < p->kernel * p->kernel; i++)
-            f(state, at(&p->out, n, oy, ox, c),
-              at(&p->in, n, oy * p->stride + i / p->kernel,
-                 ox * p->stride + i % p->kernel, c),
-              (size_t)i);
+          for (int32_t i = 0; i < p->kernel * p->kernel; i++) {
+            int32_t iy = oy * p->stride - p->pad + i / p->kernel;
+            int32_t ix = ox * p->stride - p->pad + i % p->kernel;
+            if (iy >= 0 && iy < p->in.h && ix >= 0 && ix < p->in.w)
+              f(state, at(&p->out, n, oy, ox, c), at(&p->in, n, iy, ix, c),
+                (size_t)i);
+          }
 }
 
 static void to_mean(void *state, size_t y, size_t x, size_t w) {
@@ -237,7 +239,9 @@ ref_sum ref_avgpool_backward(const surge_pool *pool, const double *dy) {
   return p.sum;
 }
 
-/* Where each window has its first maximum: index into x, by index into y. */
+/* Where each window has its first maximum: index into x, by index into y;
+ * NOWHERE at first. */
+#define NOWHERE SIZE_MAX
 typedef struct maxima {
   const double *x;
   size_t *first;
@@ -245,12 +249,14 @@ typedef struct maxima {
 
 static void to_first(void *state, size_t y, size_t x, size_t w) {
   maxima *m = state;
-  if (w == 0 || m->x[x] > m->x[m->first[y]]) m->first[y] = x;
+  (void)w;
+  if (m->first[y] == NOWHERE || m->x[x] > m->x[m->first[y]]) m->first[y] = x;
 }
 
 static size_t *find_maxima(const surge_pool *pool, const double *x) {
   size_t count = pool->images * surge_map_elements(&pool->out);
-  maxima m = {.x = x, .first = calloc(count, sizeof(size_t))};
+  maxima m = {.x = x, .first = malloc(count * sizeof(size_t))};
+  for (size_t i = 0; i < count; i++) m.first[i] = NOWHERE;
   each_element(pool, to_first, &m);
   return m.first;
 }
