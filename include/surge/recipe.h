@@ -56,6 +56,7 @@ typedef struct surge_layer_spec {
   bool bias;              /* conv, linear                                      */
   surge_norm_kind norm;   /* norm                                              */
   float alpha;            /* norm: alpha of alpha*theta                        */
+  bool zero_init;         /* norm: gamma starts at 0                           */
   float p;                /* dropout                                           */
   surge_neuron_spec neuron; /* neuron                                          */
   bool pda;               /* neuron: this layer takes part in PDA              */
@@ -65,8 +66,24 @@ typedef enum surge_arch {
   SURGE_ARCH_CONVNET, /* (conv-norm-neuron[-pool])... then linear              */
   SURGE_ARCH_MLP,     /* (linear-norm-neuron)... then linear                   */
   SURGE_ARCH_CIFARNET, /* Wu 2019: 128-256-P-512-P-1024-512 conv, 1024-512 fc  */
-  SURGE_ARCH_LAYERS   /* model.layers                                          */
+  SURGE_ARCH_VGG11,    /* Simonyan 2015, A and D, with one linear layer        */
+  SURGE_ARCH_VGG16,
+  SURGE_ARCH_VGGSNN,   /* Deng 2022 (TET)                                      */
+  SURGE_ARCH_PLIF_NET, /* Fang 2021 (PLIF), by the data set                    */
+  SURGE_ARCH_RESNET19, /* Zheng 2021 (tdBN): two branches into one neuron      */
+  SURGE_ARCH_RESNET20,
+  SURGE_ARCH_SEW_RESNET18, /* Fang 2021 (SEW): spikes are added                */
+  SURGE_ARCH_SEW_RESNET34,
+  SURGE_ARCH_SEW_RESNET50,
+  SURGE_ARCH_MS_RESNET18, /* Hu 2021 (MS): membrane shortcut                   */
+  SURGE_ARCH_MS_RESNET34,
+  SURGE_ARCH_LAYERS    /* model.layers                                         */
 } surge_arch;
+
+typedef enum surge_init {
+  SURGE_INIT_PYTORCH,        /* uniform in +-1/sqrt(fan_in)                    */
+  SURGE_INIT_KAIMING_FAN_OUT /* convolutions: normal, variance 2/fan_out       */
+} surge_init;
 
 typedef enum surge_coding { SURGE_CODING_DIRECT, SURGE_CODING_POISSON } surge_coding;
 typedef enum surge_readout {
@@ -110,18 +127,21 @@ typedef struct surge_recipe {
 
   struct surge_model_recipe {
     surge_arch arch;
-    int32_t channels[SURGE_MAX_WIDTHS]; /* convnet, cifarnet: a convolution   */
+    int32_t channels[SURGE_MAX_WIDTHS]; /* of a convolution, or of a stage    */
     int32_t channel_count;
     bool pool[SURGE_MAX_WIDTHS];  /* convnet: 2x2 pooling after each           */
     int32_t pool_count;
-    int32_t hidden[SURGE_MAX_WIDTHS];   /* mlp, cifarnet: a hidden layer       */
+    int32_t hidden[SURGE_MAX_WIDTHS];   /* of a hidden layer                   */
     int32_t hidden_count;
     surge_layer_kind pooling;     /* SURGE_LAYER_AVGPOOL or MAXPOOL            */
     int32_t kernel;               /* convnet: of each convolution              */
     bool norm_on;                 /* zoo: a norm before each neuron            */
     surge_norm_kind norm;
     float norm_alpha;
-    float dropout;                /* zoo: before the last linear layer; 0: none */
+    surge_init init;
+    bool zero_init_residual;      /* ResNets                                   */
+    float dropout;                /* zoo: before the last linear layer, plif_net */
+                                  /* before each; 0: none                      */
     surge_coding coding;
     surge_readout readout;
     int32_t vote;                 /* output neurons a class                    */

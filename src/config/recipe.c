@@ -9,6 +9,7 @@
 
 #include "src/config/layers.h"
 #include "src/config/read.h"
+#include "src/config/rules.h"
 #include "src/config/value.h"
 
 /* ======================================================================== *
@@ -22,6 +23,7 @@ static void draft_defaults(surge_draft *draft) {
   draft->recipe.neuron.decay = draft->decay;
   draft->recipe.model.norm = (surge_norm_kind)draft->norm;
   draft->recipe.model.norm_on = true;
+  surge_network_defaults(&draft->recipe, true, true, false);
 }
 
 void surge_recipe_defaults(surge_recipe *recipe) {

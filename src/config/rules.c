@@ -132,22 +132,6 @@ surge_status surge_settle_neuron(const surge_scope *scope) {
  *  The rest
  * ======================================================================== */
 
-/* CIFARNet's published widths stand where the recipe gives none. */
-static void settle_widths(const surge_scope *scope) {
-  static const int32_t channels[] = {128, 256, 512, 1024, 512};
-  static const int32_t hidden[] = {1024, 512};
-  struct surge_model_recipe *model = &scope->draft->recipe.model;
-  if (model->arch != SURGE_ARCH_CIFARNET) return;
-  if (!given(scope, "model.channels")) {
-    memcpy(model->channels, channels, sizeof channels);
-    model->channel_count = 5;
-  }
-  if (!given(scope, "model.hidden")) {
-    memcpy(model->hidden, hidden, sizeof hidden);
-    model->hidden_count = 2;
-  }
-}
-
 static surge_status check_model(const surge_scope *scope) {
   const surge_recipe *recipe = &scope->draft->recipe;
   const struct surge_model_recipe *model = &recipe->model;
@@ -155,9 +139,7 @@ static surge_status check_model(const surge_scope *scope) {
   bool zoo = model->arch != SURGE_ARCH_LAYERS;
   bool by_norm = recipe->neuron.width_rule == SURGE_WIDTH_NORM;
   char wanted[80], found[32];
-  SURGE_TRY(surge_rule(scope, convnet && model->channel_count == 0,
-                       "model.channels", "model.arch",
-                       "at least one convolution", "none"));
+  SURGE_TRY(surge_check_network(scope));
   snprintf(wanted, sizeof wanted,
            "as many entries of model.pool as of model.channels, %d",
            model->channel_count);
@@ -165,18 +147,6 @@ static surge_status check_model(const surge_scope *scope) {
   SURGE_TRY(surge_rule(scope,
                        convnet && model->pool_count != model->channel_count,
                        "model.pool", "model.channels", wanted, found));
-  SURGE_TRY(surge_rule(
-      scope, model->arch == SURGE_ARCH_MLP && !model->hidden_count,
-      "model.hidden", "model.arch", "at least one hidden layer", "none"));
-  bool cifarnet = model->arch == SURGE_ARCH_CIFARNET;
-  snprintf(found, sizeof found, "%d", model->channel_count);
-  SURGE_TRY(surge_rule(scope, cifarnet && model->channel_count != 5,
-                       "model.channels", "model.arch",
-                       "five entries with arch: cifarnet", found));
-  snprintf(found, sizeof found, "%d", model->hidden_count);
-  SURGE_TRY(surge_rule(scope, cifarnet && model->hidden_count != 2,
-                       "model.hidden", "model.arch",
-                       "two entries with arch: cifarnet", found));
   SURGE_TRY(surge_rule(scope, zoo && by_norm && !model->norm_on,
                        "surrogate.width_rule", "model.norm",
                        "a norm before each neuron with width_rule: norm",
@@ -230,7 +200,9 @@ surge_status surge_settle_recipe(const surge_scope *scope) {
   if (recipe->model.norm_on) recipe->model.norm = (surge_norm_kind)draft->norm;
   recipe->neuron.pda =
       recipe->pda_weight > 0 ? recipe->pda_kind : SURGE_PDA_OFF;
-  settle_widths(scope);
+  surge_network_defaults(recipe, !given(scope, "model.channels"),
+                         !given(scope, "model.hidden"),
+                         !given(scope, "model.pooling"));
   SURGE_TRY(check_model(scope));
   return check_optim(scope);
 }

@@ -23,6 +23,14 @@ surge_status surge_settle_recipe(const surge_scope *scope);
 /* The way back: the draft's own fields from those of the recipe. */
 void surge_draft_of(surge_draft *draft, const surge_recipe *recipe);
 
+/* Fills in what the recipe's network has by default, of the keys that are
+ * asked for: model.channels, hidden and pooling (networks.c). */
+void surge_network_defaults(surge_recipe *recipe, bool channels, bool hidden,
+                            bool pooling);
+
+/* Has the network as many channels and hidden layers as it needs? */
+surge_status surge_check_network(const surge_scope *scope);
+
 /* Where `broken`: SURGE_ERROR_RECIPE at key `path`, or at `other` where only
  * that was given. */
 surge_status surge_rule(const surge_scope *scope, bool broken, const char *path,

@@ -24,8 +24,23 @@ static const surge_word precision_words[] = {
 static const surge_word arch_words[] = {{"convnet", SURGE_ARCH_CONVNET},
                                         {"mlp", SURGE_ARCH_MLP},
                                         {"cifarnet", SURGE_ARCH_CIFARNET},
+                                        {"vgg11", SURGE_ARCH_VGG11},
+                                        {"vgg16", SURGE_ARCH_VGG16},
+                                        {"vggsnn", SURGE_ARCH_VGGSNN},
+                                        {"plif_net", SURGE_ARCH_PLIF_NET},
+                                        {"resnet19", SURGE_ARCH_RESNET19},
+                                        {"resnet20", SURGE_ARCH_RESNET20},
+                                        {"sew_resnet18", SURGE_ARCH_SEW_RESNET18},
+                                        {"sew_resnet34", SURGE_ARCH_SEW_RESNET34},
+                                        {"sew_resnet50", SURGE_ARCH_SEW_RESNET50},
+                                        {"ms_resnet18", SURGE_ARCH_MS_RESNET18},
+                                        {"ms_resnet34", SURGE_ARCH_MS_RESNET34},
                                         {"layers", SURGE_ARCH_LAYERS},
                                         {NULL, 0}};
+static const surge_word init_words[] = {
+    {"pytorch", SURGE_INIT_PYTORCH},
+    {"kaiming_fan_out", SURGE_INIT_KAIMING_FAN_OUT},
+    {NULL, 0}};
 static const surge_word pooling_words[] = {
     {"avg", SURGE_LAYER_AVGPOOL}, {"max", SURGE_LAYER_MAXPOOL}, {NULL, 0}};
 static const surge_word norm_words[] = {{"tdbn", SURGE_NORM_TDBN},
@@ -185,18 +200,26 @@ const surge_key surge_keys[] = {
 
     {"model", SURGE_KEY_SECTION, .text = "The network."},
     {"model.arch", WORD(recipe.model.arch, arch_words), .standard = "convnet",
-     .text = "A network of the zoo, or the list in model.layers."},
+     .text = "A network of the zoo, or the list in model.layers. cifarnet: Wu "
+             "2019; vgg11, vgg16: for CIFAR; vggsnn: Deng 2022; plif_net: Fang "
+             "2021, of the data set, or the one for CIFAR-10; resnet19: Zheng "
+             "2021; resnet20: its three stages of three blocks; sew_resnet18, "
+             "34, 50: Fang 2021; ms_resnet18, 34: Hu 2021."},
     {"model.channels", INTS(recipe.model.channels, recipe.model.channel_count),
-     BETWEEN(1, 65536), .standard = "[32, 64]",
-     .text = "Channels of each convolution (cifarnet: five, its own by default)."},
+     BETWEEN(1, 65536), .derived = "those of the network's paper",
+     .text = "Channels of each convolution (convnet: [32, 64] by default), or "
+             "of each stage of a ResNet; resnet20: [16, 32, 64] is that of He "
+             "2016."},
     {"model.pool", BOOLS(recipe.model.pool, recipe.model.pool_count),
      .standard = "[true, true]",
      .text = "convnet: 2x2 pooling after each convolution or not."},
     {"model.hidden", INTS(recipe.model.hidden, recipe.model.hidden_count),
-     BETWEEN(1, 1 << 20), .standard = "[256]",
-     .text = "mlp, cifarnet: neurons of each hidden layer (cifarnet: two)."},
+     BETWEEN(1, 1 << 20), .derived = "those of the network's paper",
+     .text = "Neurons of each hidden layer before the last (mlp, resnet19: "
+             "[256] by default; others need none)."},
     {"model.pooling", WORD(recipe.model.pooling, pooling_words),
-     .standard = "avg", .text = "Kind of the zoo's pooling layers."},
+     .standard = "avg",
+     .text = "Kind of the zoo's pooling layers; plif_net: max by default."},
     {"model.kernel", INT(recipe.model.kernel), BETWEEN(1, 255),
      .unit = "pixels", .standard = "3",
      .text = "convnet: side of each convolution's window."},
@@ -204,10 +227,20 @@ const surge_key surge_keys[] = {
      .text = "Normalisation before each neuron: tdbn (Zheng 2021), bn (without "
              "its factor theta), tebn (a learned scale a step, Duan 2022)."},
     {"model.norm_alpha", FLOAT(recipe.model.norm_alpha), ABOVE(0),
-     .standard = "1", .text = "alpha of tdbn's factor alpha*theta."},
+     .standard = "1",
+     .text = "alpha of tdbn's factor alpha*theta; resnet19, resnet20: divided "
+             "by the root of 2 where two branches are summed."},
+    {"model.init", WORD(recipe.model.init, init_words), .standard = "pytorch",
+     .text = "Start of the convolutions' weights: uniform in +-1/sqrt(fan_in) "
+             "as PyTorch's layers, or normal of variance 2/fan_out (He 2015) "
+             "as the ResNets' codes; all other weights as PyTorch."},
+    {"model.zero_init_residual", BOOL(recipe.model.zero_init_residual),
+     .standard = "false",
+     .text = "ResNets: gamma of the last norm of each residual branch starts "
+             "at 0 (Goyal 2017; Hu's MS-ResNet has it so)."},
     {"model.dropout", FLOAT(recipe.model.dropout), BELOW_ONE, .standard = "0",
-     .text = "Share dropped before the last linear layer; one draw a sample "
-             "holds for all steps."},
+     .text = "Share dropped before the last linear layer (plif_net: before "
+             "each); one draw a sample holds for all steps."},
     {"model.coding", WORD(recipe.model.coding, coding_words),
      .standard = "direct",
      .text = "direct: pixels are the current of every step; poisson: spikes "
@@ -387,6 +420,8 @@ const surge_key surge_layer_keys[] = {
      .text = "As model.norm."},
     {"norm.alpha", LAYER_FLOAT(alpha), ABOVE(0), .derived = "model.norm_alpha",
      .text = "As model.norm_alpha."},
+    {"norm.zero_init", LAYER_BOOL(zero_init), .standard = "false",
+     .text = "gamma starts at 0."},
     {"neuron.add", LAYER_NAME(add), .standard = SURGE_NOTHING,
      .text = "A second input, added to the first before the neuron: a norm or "
              "a layer above it with the same map (ResNet)."},

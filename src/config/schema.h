@@ -6,6 +6,7 @@
  *   read.c      a mapping of a document -> fields
  *   layers.c    model.layers
  *   rules.c     what keys demand of one another
+ *   networks.c  what the networks of the zoo want of model's keys
  *   recipe.c    the public calls: file, overrides, defaults
  *   write.c     the effective recipe and the manual */
 #ifndef SURGE_CONFIG_SCHEMA_H
@@ -74,12 +75,12 @@ typedef struct surge_draft {
 
 /* The recipe's keys in the order in which they are written; a section's row
  * stands before the rows of its keys. */
-#define SURGE_KEY_COUNT 86
+#define SURGE_KEY_COUNT 88
 extern const surge_key surge_keys[];
 
 /* The fields of layers; offsets are into surge_layer_spec. A neuron layer has
  * the keys of `neuron` and `surrogate` besides. */
-#define SURGE_LAYER_KEY_COUNT 22
+#define SURGE_LAYER_KEY_COUNT 23
 extern const surge_key surge_layer_keys[];
 
 extern const surge_word surge_layer_words[]; /* surge_layer_kind */

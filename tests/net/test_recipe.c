@@ -273,7 +273,8 @@ static const struct refused {
      "r.yaml:1:13: surrogate.width: wanted a learned width in [width_min, "
      "width_max], found 2000"},
     {"model: {channels: []}",
-     "r.yaml:1:9: model.channels: wanted at least one convolution, found none"},
+     "r.yaml:1:9: model.channels: wanted 1 to 16 entries with arch: convnet, "
+     "found 0"},
     {"model: {channels: [1, 2, 3]}",
      "r.yaml:1:9: model.channels: wanted as many entries of model.pool as of "
      "model.channels, 3, found 2"},
@@ -281,7 +282,28 @@ static const struct refused {
      "r.yaml:1:9: model.pool: wanted as many entries of model.pool as of "
      "model.channels, 2, found 1"},
     {"model: {arch: mlp, hidden: []}",
-     "r.yaml:1:20: model.hidden: wanted at least one hidden layer, found none"},
+     "r.yaml:1:20: model.hidden: wanted 1 to 16 entries with arch: mlp, found "
+     "0"},
+    {"model: {arch: cifarnet, channels: [8, 8]}",
+     "r.yaml:1:25: model.channels: wanted 5 entries with arch: cifarnet, found "
+     "2"},
+    {"model: {arch: resnet19, channels: [8, 8, 8, 8]}",
+     "r.yaml:1:25: model.channels: wanted 3 entries with arch: resnet19, found "
+     "4"},
+    {"model: {arch: resnet19, hidden: [8, 8]}",
+     "r.yaml:1:25: model.hidden: wanted 0 to 1 entry with arch: resnet19, "
+     "found 2"},
+    {"model: {arch: sew_resnet18, hidden: [8]}",
+     "r.yaml:1:29: model.hidden: wanted 0 entries with arch: sew_resnet18, "
+     "found 1"},
+    {"model: {arch: plif_net, hidden: []}",
+     "r.yaml:1:25: model.hidden: wanted 1 entry with arch: plif_net, found 0"},
+    {"model: {arch: vgg16, zero_init_residual: true}",
+     "r.yaml:1:22: model.zero_init_residual: wanted a ResNet with norms with "
+     "zero_init_residual, found another network"},
+    {"model: {arch: ms_resnet18, norm: none, zero_init_residual: true}",
+     "r.yaml:1:40: model.zero_init_residual: wanted a ResNet with norms with "
+     "zero_init_residual, found another network"},
     {"model: {norm: none}\nsurrogate: {width_rule: norm}",
      "r.yaml:2:13: surrogate.width_rule: wanted a norm before each neuron with "
      "width_rule: norm, found model.norm: none"},
@@ -543,7 +565,7 @@ Test(recipe, defaults) {
   cr_expect(r.train.batch == 128 && r.loss.tet_lambda == 0.05f);
   cr_expect(r.model.channel_count == 2 && r.model.channels[1] == 64 &&
             r.model.pool_count == 2 && r.model.pool[1] &&
-            r.model.hidden_count == 1 && r.model.hidden[0] == 256 &&
+            r.model.hidden_count == 0 &&
             r.optim.milestone_count == 0 && r.model.layer_count == 0);
   expect_round_trip(&r, "defaults");
 
@@ -640,6 +662,49 @@ Test(recipe, pda_kind_follows_weight) {
 }
 
 /* ======================================================================== *
+ *  What networks have by default
+ * ======================================================================== */
+
+Test(recipe, networks_have_the_widths_of_their_papers) {
+  static const struct {
+    const char *yaml;
+    int32_t channels, first, hidden, hidden_first;
+    surge_layer_kind pooling;
+  } cases[] = {
+      {"model: {}", 2, 32, 0, 0, SURGE_LAYER_AVGPOOL},
+      {"model: {arch: mlp}", 0, 0, 1, 256, SURGE_LAYER_AVGPOOL},
+      {"model: {arch: cifarnet}", 5, 128, 2, 1024, SURGE_LAYER_AVGPOOL},
+      {"model: {arch: vgg11}", 8, 64, 0, 0, SURGE_LAYER_AVGPOOL},
+      {"model: {arch: vgg16, hidden: [7, 8]}", 13, 64, 2, 7,
+       SURGE_LAYER_AVGPOOL},
+      {"model: {arch: resnet19}", 3, 128, 1, 256, SURGE_LAYER_AVGPOOL},
+      {"model: {arch: resnet19, channels: [1, 2, 3], hidden: []}", 3, 1, 0, 0,
+       SURGE_LAYER_AVGPOOL},
+      {"model: {arch: sew_resnet50}", 4, 64, 0, 0, SURGE_LAYER_AVGPOOL},
+      {"model: {arch: plif_net}", 2, 128, 1, 2048, SURGE_LAYER_MAXPOOL},
+      {"model: {arch: plif_net, pooling: avg}\ndata: {set: cifar10}", 6, 256, 1,
+       2048, SURGE_LAYER_AVGPOOL},
+      {"model: {arch: plif_net}\ndata: {set: cifar10_dvs}", 4, 128, 1, 512,
+       SURGE_LAYER_MAXPOOL},
+      {"model: {arch: plif_net}\ndata: {set: dvs_gesture}", 5, 128, 1, 512,
+       SURGE_LAYER_MAXPOOL},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    surge_recipe recipe = good(cases[i].yaml, NULL);
+    const struct surge_model_recipe *m = &recipe.model;
+    cr_expect_eq(m->channel_count, cases[i].channels, "%s", cases[i].yaml);
+    cr_expect(m->channel_count == 0 || m->channels[0] == cases[i].first, "%s",
+              cases[i].yaml);
+    cr_expect_eq(m->hidden_count, cases[i].hidden, "%s", cases[i].yaml);
+    cr_expect(m->hidden_count == 0 || m->hidden[0] == cases[i].hidden_first,
+              "%s", cases[i].yaml);
+    cr_expect_eq(m->pooling, cases[i].pooling, "%s", cases[i].yaml);
+    expect_round_trip(&recipe, cases[i].yaml);
+    surge_recipe_free(&recipe);
+  }
+}
+
+/* ======================================================================== *
  *  Layers
  * ======================================================================== */
 
@@ -654,7 +719,7 @@ static const char *const layered =
     "    - neuron: {name: first, tau: 2, family: arctan, pda: false}\n"
     "    - conv: {out: 64, kernel: 5, stride: 2, pad: 0, groups: 2}\n"
     "    - avgpool: 2\n"
-    "    - norm: {kind: bn, alpha: 2}\n"
+    "    - norm: {kind: bn, alpha: 2, zero_init: true}\n"
     "    - neuron: {width_rule: norm}\n"
     "    - conv: {out: 8, kernel: 4, bias: true}\n"
     "    - norm\n"
@@ -689,7 +754,8 @@ Test(recipe, layers_with_their_defaults) {
                 l[3].groups == 2 && l[3].bias,
             "a pool between it and the norm");
   cr_expect(l[4].kernel == 2 && l[4].stride == 2);
-  cr_expect(l[5].norm == SURGE_NORM_BN && l[5].alpha == 2.0f);
+  cr_expect(l[5].norm == SURGE_NORM_BN && l[5].alpha == 2.0f &&
+            l[5].zero_init && !l[1].zero_init);
   cr_expect(l[6].neuron.width_rule == SURGE_WIDTH_NORM &&
             l[6].neuron.family == SURGE_RECTANGULAR &&
             l[6].neuron.decay == 0.75f && l[6].pda &&
@@ -754,12 +820,12 @@ static const char *const everything =
     "data: {set: mnist, path: 'a \"b\" \\ # \xc3\xa9', limit: 2147483647,\n"
     "  test_limit: 1, validation: 2, normalize: false, crop_pad: 4,\n"
     "  flip: true}\n"
-    "model: {arch: layers, channels: [1, 65536, 3], pool: [true, false, "
+    "model: {arch: resnet20, channels: [1, 65536, 3], pool: [true, false, "
     "true],\n"
-    "  hidden: [], pooling: max, kernel: 5, norm: none, norm_alpha: "
+    "  hidden: [], pooling: max, kernel: 5, norm: tebn, norm_alpha: "
     "0.70710677,\n"
-    "  dropout: 0.2, coding: poisson, readout: membrane, vote: 10,\n"
-    "  layers: [neuron, linear: {out: classes}]}\n"
+    "  init: kaiming_fan_out, zero_init_residual: true,\n"
+    "  dropout: 0.2, coding: poisson, readout: membrane, vote: 10}\n"
     "neuron: {type: lif, decay: learned, decay_start: 0.333333343,\n"
     "  v_threshold: 1.1, v_reset: -0.0, reset: soft, detach_reset: false,\n"
     "  decay_input: true}\n"
