@@ -29,8 +29,8 @@ static size_t bind(backward_work *work, void *base, surge_context *context,
   size_t parts = surge_cpu_parts(a, a->spec.granularity);
   size_t rows = (size_t)context->threads * (size_t)a->T * call->in.row;
   for (int which = 0; which < a->inputs; which++)
-    work->sums[which] = surge_cpu_take(
-        &scratch, surge_cpu_partial_bytes(&call->in, which));
+    work->sums[which] =
+        surge_cpu_take(&scratch, surge_cpu_partial_bytes(&call->in, which));
   work->drho = surge_cpu_take(&scratch, groups * parts * sizeof(double));
   work->ddecay = surge_cpu_take(&scratch, groups * sizeof(double));
   work->u = surge_cpu_take(&scratch, rows * sizeof *work->u);
@@ -63,7 +63,7 @@ typedef struct backward_rows {
   _Alignas(64) surge_row gv, q[SURGE_STRIDE]; /* dL/dv; PDA's dL/du */
   _Alignas(64) surge_row g[SURGE_STRIDE];     /* dL/du, then da */
   surge_cpu_received received[2];
-  float *u, *v;                               /* [T, row] */
+  float *u, *v; /* [T, row] */
 
   _Alignas(64) surge_row drho, ddecay; /* sums over t and some pieces */
   surge_cpu_chain chain;               /* those pieces */
@@ -273,8 +273,8 @@ static void settle_sums(backward_rows *rows, const backward_call *b, size_t g) {
   const surge_cpu_piece *piece = &rows->chain.piece;
   size_t parts = surge_cpu_parts(&a->common, a->common.spec.granularity);
   for (int which = 0; which < b->call.in.count; which++)
-    surge_cpu_receive_settle(&rows->received[which], &b->to[which],
-                             &b->call.in, which, g, piece);
+    surge_cpu_receive_settle(&rows->received[which], &b->to[which], &b->call.in,
+                             which, g, piece);
   if (a->drho)
     surge_cpu_fold_into(b->work.drho + g * parts, rows->drho, piece, parts);
   if (a->ddecay_logit)

@@ -315,7 +315,8 @@ static double finish_quantization(const forward_call *f) {
   const surge_neuron_forward *a = f->a;
   size_t parts = surge_cpu_parts(&a->common, a->common.spec.pda_granularity);
   double elements = (double)f->call.in.M * a->common.T, distance = 0;
-  for (size_t g = 0; g < f->call.in.groups; g++) distance += f->work.distance[g];
+  for (size_t g = 0; g < f->call.in.groups; g++)
+    distance += f->work.distance[g];
   for (size_t part = 0; part < parts; part++)
     a->pda[part] = (surge_pda_coefficients){
         .c0 = (float)((double)a->pda_scale / elements)};
