@@ -13,8 +13,7 @@ surge_cpu_inputs surge_cpu_inputs_of(const surge_neuron_input *input,
   surge_cpu_inputs in = {
       .input = input, .count = count, .T = T, .C = map->c, .row = row};
   in.cut = surge_cpu_cut_maps(map, N, row);
-  in.groups =
-      in.cut.count < SURGE_CPU_GROUPS ? in.cut.count : SURGE_CPU_GROUPS;
+  in.groups = in.cut.count < SURGE_CPU_GROUPS ? in.cut.count : SURGE_CPU_GROUPS;
   in.M = (size_t)N * surge_map_elements(map);
   return in;
 }
@@ -269,8 +268,7 @@ void surge_cpu_receive_steps(surge_cpu_received *rows,
                     .length = piece->length};
   if (to->sums || moving)
     receive_by_case(rows, &r, to->mode, count, to->sums != NULL);
-  if (to->sums && input->per_step)
-    flush_sums(rows, to, in, which, g, piece, t);
+  if (to->sums && input->per_step) flush_sums(rows, to, in, which, g, piece, t);
   if (!to->da || moving) return;
   for (size_t k = count; k-- > 0;) {
     float p = input->step_scale ? input->step_scale[t + k] : 1.0f;

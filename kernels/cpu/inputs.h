@@ -4,8 +4,8 @@
  * The maps of one step are cut into pieces of at most SURGE_ROW elements. One
  * thread takes a piece through all T steps: it reads z once from memory, and
  * what depends on the channel, spread over the piece's elements, stays in its
- * own cache. The loops are over the elements of a row, without a branch, so that
- * the compiler makes vector code of them; time is the loop outside. */
+ * own cache. The loops are over the elements of a row, without a branch, so
+ * that the compiler makes vector code of them; time is the loop outside. */
 #ifndef SURGE_KERNELS_CPU_INPUTS_H
 #define SURGE_KERNELS_CPU_INPUTS_H
 

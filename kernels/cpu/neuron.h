@@ -1,8 +1,9 @@
 /* neuron.h - what the two directions of the neuron op share on the CPU.
  *
  * One thread takes a piece (inputs.h) through all T steps: it reads z (and
- * dL/ds) once from memory, and everything else - v, u of all steps, what depends
- * on the channel spread over the piece's elements - stays in its own cache. */
+ * dL/ds) once from memory, and everything else - v, u of all steps, what
+ * depends on the channel spread over the piece's elements - stays in its own
+ * cache. */
 #ifndef SURGE_KERNELS_CPU_NEURON_H
 #define SURGE_KERNELS_CPU_NEURON_H
 
