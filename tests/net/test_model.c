@@ -2,6 +2,7 @@
  * fit refused by name? */
 #include <criterion/criterion.h>
 #include <glob.h>
+#include <math.h>
 #include <string.h>
 
 #include "src/net/net.h"
@@ -59,26 +60,6 @@ Test(model, has_the_parameters_it_should) {
   }
 }
 
-/* Wu 2019, CIFARNet at 3x32x32: convolutions 3-128-256-512-1024-512, linear
- * 512*8*8-1024-512-10, two norm values a channel. */
-Test(model, cifarnet_has_the_published_widths) {
-  size_t expected =
-      9 * (3 * 128 + 128 * 256 + 256 * 512 + 512 * 1024 + 1024 * 512) +
-      32768 * 1024 + 1024 * 512 + 512 * 10 + 10 +
-      2 * (128 + 256 + 512 + 1024 + 512 + 1024 + 512);
-  size_t parameters = 0;
-  surge_recipe recipe = run_recipe(
-      "data: {set: cifar10}\nmodel: {arch: cifarnet}\n"
-      "surrogate: {width_rule: fixed}\ntrain: {batch: 2}\nT: 1\n",
-      NULL);
-  cr_expect_eq(plan(&recipe, surge_dataset_find("cifar10"), &parameters),
-               SURGE_OK, "%s", surge_last_error());
-  cr_expect_eq(parameters, expected, "%zu", parameters);
-  surge_recipe_free(&recipe);
-}
-
-#define LAYERS(list) "model: {layers: [" list "]}\n"
-
 /* The model alone, of a recipe's layers. */
 static surge_model built(const char *yaml, const surge_dataset_info *data) {
   surge_model model;
@@ -88,6 +69,181 @@ static surge_model built(const char *yaml, const surge_dataset_info *data) {
   surge_recipe_free(&recipe);
   return model;
 }
+
+/* ======================================================================== *
+ *  The zoo has the parameters of its papers
+ * ======================================================================== */
+
+/* A convolution's weights and its norm's two values a channel. */
+static size_t conv(size_t in, size_t out, size_t kernel) {
+  return in * out * kernel * kernel + 2 * out;
+}
+
+/* Stages of basic blocks whose shortcut is a 1x1 convolution where the map
+ * changes: at the first block of each stage, of the first stage where its
+ * stride is 2. */
+static size_t basic_stages(const size_t *channels, const size_t *blocks,
+                           size_t stages, bool first_strided) {
+  size_t sum = 0, in = channels[0];
+  for (size_t i = 0; i < stages; i++) {
+    size_t out = channels[i];
+    sum += conv(in, out, 3) + (2 * blocks[i] - 1) * conv(out, out, 3);
+    if (i > 0 || first_strided) sum += conv(in, out, 1);
+    in = out;
+  }
+  return sum;
+}
+
+static size_t bottleneck_stages(const size_t *channels, const size_t *blocks) {
+  size_t sum = 0, in = channels[0];
+  for (size_t i = 0; i < 4; i++) {
+    size_t c = channels[i];
+    sum += conv(in, 4 * c, 1); /* the shortcut */
+    for (size_t k = 0; k < blocks[i]; k++, in = 4 * c)
+      sum += conv(in, c, 1) + conv(c, c, 3) + conv(c, 4 * c, 1);
+  }
+  return sum;
+}
+
+/* 3x3 convolutions one after another. */
+static size_t chain(size_t in, const size_t *channels, size_t count) {
+  size_t sum = 0;
+  for (size_t i = 0; i < count; in = channels[i++])
+    sum += conv(in, channels[i], 3);
+  return sum;
+}
+
+static const size_t cifar_stages[] = {128, 256, 512},
+                    photo_stages[] = {64, 128, 256, 512},
+                    vgg11[] = {64, 128, 256, 256, 512, 512, 512, 512},
+                    vgg16[] = {64, 64, 128, 128, 256, 256, 256, 512, 512, 512,
+                               512, 512, 512},
+                    two[] = {128, 128}, five[] = {128, 128, 128, 128, 128},
+                    six[] = {256, 256, 256, 256, 256, 256};
+
+static const surge_dataset_info digits = {.name = "mnist", .h = 28, .w = 28,
+                                          .c = 1, .classes = 10},
+                                cifar = {.name = "cifar10", .h = 32, .w = 32,
+                                         .c = 3, .classes = 10},
+                                dvs48 = {.name = "cifar10_dvs", .h = 48,
+                                         .w = 48, .c = 2, .classes = 10},
+                                dvs128 = {.name = "cifar10_dvs", .h = 128,
+                                          .w = 128, .c = 2, .classes = 10},
+                                gesture = {.name = "dvs_gesture", .h = 128,
+                                           .w = 128, .c = 2, .classes = 11},
+                                nmnist = {.name = "nmnist", .h = 34, .w = 34,
+                                          .c = 2, .classes = 10},
+                                photo = {.name = "photo", .h = 224, .w = 224,
+                                         .c = 3, .classes = 1000};
+
+/* `published`: an exact number, or one in millions to two places; 0: none. The
+ * ImageNet ones are torchvision's (the same layers but for neurons), VGG's
+ * those of github.com/kuangliu/pytorch-cifar, VGGSNN's that of TET's code, all
+ * less the biases that their convolutions have beside norms. */
+Test(model, zoo_has_the_published_parameters) {
+  const size_t blocks19[] = {3, 3, 2}, blocks20[] = {3, 3, 3},
+               blocks18[] = {2, 2, 2, 2}, blocks34[] = {3, 4, 6, 3},
+               he[] = {16, 32, 64}, *s = cifar_stages, *p = photo_stages;
+  size_t r19 = conv(3, 128, 3) + basic_stages(s, blocks19, 3, false);
+  size_t stem = conv(3, 64, 7), head = 512 * 1000 + 1000;
+  const struct {
+    const char *model;
+    const surge_dataset_info *data;
+    size_t derived, neurons;
+    double published;
+  } cases[] = {
+      {"arch: cifarnet", &cifar,
+       9 * (3 * 128 + 128 * 256 + 256 * 512 + 512 * 1024 + 1024 * 512) +
+           32768 * 1024 + 1024 * 512 + 512 * 10 + 10 +
+           2 * (128 + 256 + 512 + 1024 + 512 + 1024 + 512), 7, 0},
+      {"arch: vgg11", &cifar, chain(3, vgg11, 8) + 5130, 8, 9231114 - 2752},
+      {"arch: vgg16", &cifar, chain(3, vgg16, 13) + 5130, 13, 14728266 - 4224},
+      {"arch: vggsnn", &dvs48, chain(2, vgg11, 8) + 512 * 9 * 10 + 10, 8,
+       9271498 - 2752},
+      {"arch: plif_net, vote: 10", &digits,
+       chain(1, two, 2) + 128 * 49 * 2048 + 2048 * 100, 3, 0},
+      {"arch: plif_net, vote: 10", &cifar,
+       chain(3, six, 6) + 256 * 64 * 2048 + 2048 * 100, 7, 0},
+      {"arch: plif_net, vote: 10", &nmnist,
+       chain(2, two, 2) + 128 * 64 * 2048 + 2048 * 100, 3, 0},
+      {"arch: plif_net, vote: 10", &dvs128,
+       chain(2, five, 4) + 128 * 64 * 512 + 512 * 100, 5, 0},
+      {"arch: plif_net, vote: 10", &gesture,
+       chain(2, five, 5) + 128 * 16 * 512 + 512 * 110, 6, 0},
+      {"arch: resnet19, hidden: []", &cifar, r19 + 5130, 17, 12.57},
+      {"arch: resnet19, hidden: [128]", &cifar, r19 + 513 * 128 + 1290, 18,
+       12.63},
+      {"arch: resnet19", &cifar, r19 + 513 * 256 + 2570, 18, 12.70},
+      {"arch: resnet20", &cifar,
+       conv(3, 128, 3) + basic_stages(s, blocks20, 3, false) + 5130, 19, 0},
+      {"arch: resnet20, channels: [16, 32, 64]", &cifar, /* He 2016, table 6 */
+       conv(3, 16, 3) + basic_stages(he, blocks20, 3, false) + 650, 19, 0.27},
+      {"arch: sew_resnet18", &photo,
+       stem + basic_stages(p, blocks18, 4, false) + head, 20, 11689512},
+      {"arch: sew_resnet34", &photo,
+       stem + basic_stages(p, blocks34, 4, false) + head, 36, 21797672},
+      {"arch: sew_resnet50", &photo,
+       stem + bottleneck_stages(p, blocks34) + 2048 * 1000 + 1000, 53,
+       25557032},
+      /* its first stage has a strided shortcut besides */
+      {"arch: ms_resnet18", &photo,
+       stem + basic_stages(p, blocks18, 4, true) + head, 17,
+       11689512 + 64 * 64 + 128},
+      {"arch: ms_resnet34", &photo,
+       stem + basic_stages(p, blocks34, 4, true) + head, 33,
+       21797672 + 64 * 64 + 128},
+  };
+  for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+    char yaml[256];
+    bool learned = i % 2; /* a width a neuron more */
+    size_t parameters = 0, k = i / 2,
+           wanted = cases[k].derived + (learned ? cases[k].neurons : 0);
+    snprintf(yaml, sizeof yaml,
+             "data: {set: %s}\nmodel: {%s}\ntrain: {batch: 2}\nT: 1\n"
+             "surrogate: {width_rule: %s}\n",
+             cases[k].data->name, cases[k].model,
+             learned ? "learned" : "fixed");
+    surge_recipe recipe = run_recipe(yaml, NULL);
+    cr_expect_eq(plan(&recipe, cases[k].data, &parameters), SURGE_OK, "%s: %s",
+                 cases[k].model, surge_last_error());
+    cr_expect_eq(parameters, wanted, "%s: %zu, not %zu", cases[k].model,
+                 parameters, wanted);
+    surge_recipe_free(&recipe);
+    double published = cases[k].published,
+           near = published < 1000 ? 1e6 : 1,
+           found = round(100 * (double)cases[k].derived / near) / 100;
+    cr_expect(published == 0 || fabs(found - published) < 1e-9, "%s: %.2f",
+              cases[k].model, found);
+  }
+}
+
+/* tdBN's alpha where two branches are summed, and nowhere else: norms 3, 5, 7,
+ * the ends of the branches of the first stage, 9 and 10, a branch and its
+ * shortcut, ... */
+Test(model, summed_norms_of_resnet19_have_the_smaller_alpha) {
+  static const char *const smaller[] = {"norm3",  "norm5",  "norm7",  "norm9",
+                                        "norm10", "norm12", "norm14", "norm16",
+                                        "norm17", "norm19"};
+  surge_model model =
+      built("model: {arch: resnet19, channels: [4, 8, 8], norm_alpha: 2}\n",
+            &cifar);
+  size_t found = 0;
+  for (int32_t i = 0; i < model.count; i++)
+    for (int32_t k = 0; k < model.layers[i].sources; k++) {
+      const surge_source *source = &model.layers[i].source[k];
+      if (!source->has_norm) continue;
+      bool small = found < sizeof smaller / sizeof *smaller &&
+                   strcmp(source->norm.name, smaller[found]) == 0;
+      found += small;
+      cr_expect_float_eq(source->norm.alpha, small ? 1.41421356f : 2.0f, 1e-6,
+                         "%s: %g", source->norm.name,
+                         (double)source->norm.alpha);
+    }
+  cr_expect_eq(found, sizeof smaller / sizeof *smaller);
+  surge_model_free(&model);
+}
+
+#define LAYERS(list) "model: {layers: [" list "]}\n"
 
 /* An add has no threshold of its own. */
 Test(model, norms_of_an_add_take_the_threshold_of_the_neurons) {
