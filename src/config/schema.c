@@ -216,7 +216,8 @@ const surge_key surge_keys[] = {
     {"model.hidden", INTS(recipe.model.hidden, recipe.model.hidden_count),
      BETWEEN(1, 1 << 20), .derived = "those of the network's paper",
      .text = "Neurons of each hidden layer before the last (mlp, resnet19: "
-             "[256] by default; others need none)."},
+             "[256] by default). Those of resnet19, resnet20 and plif_net have "
+             "no norm."},
     {"model.pooling", WORD(recipe.model.pooling, pooling_words),
      .standard = "avg",
      .text = "Kind of the zoo's pooling layers; plif_net: max by default."},
