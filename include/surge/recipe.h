@@ -84,6 +84,11 @@ typedef enum surge_precision {
   SURGE_PRECISION_TF32, /* products alone                                     */
   SURGE_PRECISION_BF16  /* maps and products; neurons and the rest in fp32    */
 } surge_precision;
+typedef enum surge_memory { /* what lives from forward to backward             */
+  SURGE_MEMORY_NORMAL,   /* currents and spikes                                */
+  SURGE_MEMORY_PACKED,   /* currents; spikes in a bit                          */
+  SURGE_MEMORY_RECOMPUTE /* spikes in a bit; convolutions are done once more   */
+} surge_memory;
 typedef enum surge_device { SURGE_DEVICE_AUTO, SURGE_DEVICE_CPU, SURGE_DEVICE_CUDA } surge_device;
 
 typedef struct surge_recipe {
@@ -92,6 +97,7 @@ typedef struct surge_recipe {
   surge_device device;
   int32_t threads;        /* 0: all cores                                      */
   surge_precision precision;
+  surge_memory memory;
   bool deterministic;
   int32_t workspace_mb;   /* cap under which library algorithms are chosen     */
   int32_t T;

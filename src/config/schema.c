@@ -16,6 +16,11 @@ static const surge_word device_words[] = {{"auto", SURGE_DEVICE_AUTO},
                                           {"cpu", SURGE_DEVICE_CPU},
                                           {"cuda", SURGE_DEVICE_CUDA},
                                           {NULL, 0}};
+static const surge_word memory_words[] = {
+    {"normal", SURGE_MEMORY_NORMAL},
+    {"packed", SURGE_MEMORY_PACKED},
+    {"recompute", SURGE_MEMORY_RECOMPUTE},
+    {NULL, 0}};
 static const surge_word precision_words[] = {
     {"fp32", SURGE_PRECISION_FP32},
     {"tf32", SURGE_PRECISION_TF32},
@@ -154,6 +159,11 @@ const surge_key surge_keys[] = {
      .text = "Device: type of maps and products. tf32: fp32 whose products round "
              "their inputs; bf16: maps and weights of products in bf16, membranes, "
              "statistics and trained weights in fp32."},
+    {"memory", WORD(recipe.memory, memory_words), .standard = "normal",
+     .text = "What is kept from forward to backward: normal keeps it as it is; "
+             "packed keeps spikes in a bit and their sums in a byte; recompute "
+             "does so too and computes convolutions and products again. The "
+             "same bits come out."},
     {"deterministic", BOOL(recipe.deterministic), .standard = "true",
      .text = "Same bits on every run of one device; the CPU always gives them."},
     {"workspace_mb", INT(recipe.workspace_mb), BETWEEN(0, 1 << 20),

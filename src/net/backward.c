@@ -177,6 +177,7 @@ surge_status surge_net_backward(surge_net *net) {
   for (int32_t i = net->model.count - 1; i >= 0; i--) {
     if (net->ids[i].grad_out < 0) continue;
     double start = surge_profile_start(net, i);
+    SURGE_TRY(surge_net_restore_sources(net, i));
     SURGE_TRY(backward_layer(net, i));
     surge_profile_end(net, i, SURGE_BACKWARD, start);
   }
@@ -185,20 +186,14 @@ surge_status surge_net_backward(surge_net *net) {
 
 /* The same convolutions and products as a training step, and nothing else. */
 surge_status surge_net_library_only(surge_net *net) {
-  const surge_backend *b = net->backend;
+  surge_net_start_pass(net);
   for (int32_t i = 0; i < net->model.count; i++) {
-    const surge_layer *layer = &net->model.layers[i];
-    if (layer->spec.kind == SURGE_LAYER_LINEAR) {
-      surge_linear linear = surge_net_linear(net, i);
-      SURGE_TRY(b->linear_forward(net->context, &linear));
-      SURGE_TRY(backward_linear(net, i));
-    } else if (layer->spec.kind == SURGE_LAYER_CONV) {
-      surge_conv2d_forward conv = surge_net_conv(net, i);
-      SURGE_TRY(b->conv2d_forward(net->context, net->plans[i], &conv));
-      SURGE_TRY(backward_conv(net, i));
-    }
+    bool conv = net->plans[i] != NULL;
+    if (!conv && net->model.layers[i].spec.kind != SURGE_LAYER_LINEAR) continue;
+    SURGE_TRY(surge_net_multiply(net, i));
+    SURGE_TRY(conv ? backward_conv(net, i) : backward_linear(net, i));
   }
-  return b->zero(net->context, net->arena[SURGE_ROLE_GRADIENT],
+  return net->backend->zero(net->context, net->arena[SURGE_ROLE_GRADIENT],
                  net->table.bytes[SURGE_ROLE_GRADIENT]);
 }
 

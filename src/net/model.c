@@ -73,7 +73,38 @@ static surge_status shape_linear(walk *w, surge_layer *layer) {
   return SURGE_OK;
 }
 
-static surge_status shape_pool(surge_layer *layer) {
+/* Layer i's source k, or NULL for the image. */
+static const surge_layer *source_of(const walk *w, const surge_layer *layer,
+                                    int32_t k) {
+  int32_t from = layer->source[k].from;
+  return from < 0 ? NULL : &w->model->layers[from];
+}
+
+/* The maximum of spikes is a spike; their mean is one of area + 1 fractions,
+ * exact floats where the area is a power of two. */
+static void set_pooled_levels(const walk *w, surge_layer *layer) {
+  const surge_layer *from = source_of(w, layer, 0);
+  if (!from || from->levels == 0) return;
+  int32_t area = layer->spec.kind == SURGE_LAYER_AVGPOOL
+                     ? layer->spec.kernel * layer->spec.kernel
+                     : 1;
+  if (area & (area - 1)) return;
+  layer->levels = from->levels * area;
+  layer->most = from->most * area;
+}
+
+/* The sum of spikes is a small integer. */
+static void set_added_levels(const walk *w, surge_layer *layer) {
+  if (layer->sources < 2 || layer->source[0].has_norm ||
+      layer->source[1].has_norm)
+    return;
+  const surge_layer *a = source_of(w, layer, 0), *b = source_of(w, layer, 1);
+  if (!a || !b || a->levels != b->levels) return;
+  layer->levels = a->levels;
+  layer->most = a->most + b->most;
+}
+
+static surge_status shape_pool(const walk *w, surge_layer *layer) {
   surge_layer_spec *s = &layer->spec;
   surge_map in = layer->in;
   if (s->kernel == 0) { /* global */
@@ -90,9 +121,7 @@ static surge_status shape_pool(surge_layer *layer) {
   layer->out = in;
   layer->out.h = (in.h - s->kernel) / s->stride + 1;
   layer->out.w = (in.w - s->kernel) / s->stride + 1;
-  /* The maximum of spikes is a spike; their mean is not. */
-  layer->binary_out =
-      layer->source[0].binary && s->kind == SURGE_LAYER_MAXPOOL;
+  set_pooled_levels(w, layer);
   return SURGE_OK;
 }
 
@@ -109,7 +138,7 @@ static surge_status shape_neuron(walk *w, surge_layer *layer) {
   if (!layer->spec.pda) n->pda = SURGE_PDA_OFF;
   if (n->pda != SURGE_PDA_OFF) w->model->pda_layers++;
   layer->static_out = false;
-  layer->binary_out = true;
+  layer->levels = layer->most = 1;
   return SURGE_OK;
 }
 
@@ -136,12 +165,11 @@ static surge_status shape_layer(walk *w, surge_layer *layer) {
     case SURGE_LAYER_LINEAR: return shape_linear(w, layer);
     case SURGE_LAYER_NEURON: return shape_neuron(w, layer);
     case SURGE_LAYER_AVGPOOL:
-    case SURGE_LAYER_MAXPOOL: return shape_pool(layer);
+    case SURGE_LAYER_MAXPOOL: return shape_pool(w, layer);
     case SURGE_LAYER_DROPOUT:
       layer->dropout_index = w->dropouts++;
-      layer->binary_out = layer->source[0].binary; /* where it is evaluated */
       break;
-    case SURGE_LAYER_ADD:
+    case SURGE_LAYER_ADD: set_added_levels(w, layer); break;
     case SURGE_LAYER_INTEGRATOR:
     case SURGE_LAYER_NORM: break;
   }
@@ -195,7 +223,9 @@ static surge_status add_source(walk *w, surge_layer *layer, const char *name) {
   if (i >= 0) {
     surge_layer *from = &w->model->layers[source->from = w->place[i]];
     source->is_static = from->static_out;
-    source->binary = from->binary_out;
+    source->binary = /* in an evaluation, where dropout is nothing */
+        surge_layer_spikes(from) || (from->spec.kind == SURGE_LAYER_DROPOUT &&
+                                     from->source[0].binary);
     map = from->out;
     from->readers++;
     layer->trained = layer->trained || from->trained;
