@@ -744,7 +744,7 @@ Test(recipe, layers_by_override) {
 /* No key here has its default value: what is not written is seen. */
 static const char *const everything =
     "name: all-keys.1\nseed: 9223372036854775807\ndevice: cuda\nthreads: 3\n"
-    "precision: bf16\ndeterministic: false\nworkspace_mb: 1\nT: 7\n"
+    "precision: bf16\nmemory: packed\ndeterministic: false\nworkspace_mb: 1\nT: 7\n"
     "data: {set: mnist, path: 'a \"b\" \\ # \xc3\xa9', limit: 2147483647,\n"
     "  test_limit: 1, validation: 2, normalize: false, crop_pad: 4,\n"
     "  flip: true}\n"

@@ -111,6 +111,84 @@ Test(training, resumed_equals_uninterrupted) {
   run_remove_folder(folder);
 }
 
+/* --- memory --------------------------------------------------------------- */
+
+/* Every wiring, and every kind of output that is packed: spikes, their mean,
+ * their sum. */
+static const char residual[] =
+    "T: 3\n"
+    "threads: 2\n"
+    "data: {set: fashion_mnist, limit: 24, test_limit: 8}\n"
+    "surrogate: {family: arctan}\n"
+    "train: {epochs: 1, batch: 8}\n"
+    "model:\n"
+    "  layers:\n"
+    "    - conv: {out: 8}\n"
+    "    - norm\n"
+    "    - neuron\n"
+    "    - avgpool: 2\n"
+    "    - conv: {out: 8}\n"
+    "    - norm\n"
+    "    - neuron: {add: avgpool1}\n" /* before the neuron */
+    "    - conv: {out: 8}\n"
+    "    - norm\n"
+    "    - neuron\n"
+    "    - add: neuron2\n" /* spikes */
+    "    - conv: {out: 16, stride: 2}\n"
+    "    - norm\n"
+    "    - conv: {out: 16, stride: 2, kernel: 1, from: add1}\n"
+    "    - norm\n"
+    "    - add: {from: norm4, add: norm5}\n" /* a stream */
+    "    - neuron\n"
+    "    - maxpool: 2\n"
+    "    - linear: {out: 16}\n"
+    "    - norm\n"
+    "    - neuron\n"
+    "    - linear: {out: classes}\n";
+
+static size_t training_bytes(const char *yaml, const char *override) {
+  surge_recipe recipe = run_recipe(yaml, override);
+  surge_context *context;
+  surge_net *net;
+  surge_net_options options = {.training = true};
+  surge_context_options one = {.threads = 1};
+  cr_assert_eq(test_backend()->open(&context, &one), SURGE_OK);
+  cr_assert_eq(surge_net_create(&net, test_backend(), context, &recipe,
+                                surge_dataset_find("fashion_mnist"), &options),
+               SURGE_OK, "%s", surge_last_error());
+  size_t bytes = surge_net_bytes(net);
+  surge_net_destroy(net);
+  test_backend()->close(context);
+  surge_recipe_free(&recipe);
+  return bytes;
+}
+
+Test(training, less_memory_gives_the_same_bits) {
+  static const struct {
+    const char *name, *yaml;
+  } nets[] = {{"everything", everything}, {"residual", residual}};
+  char folder[64];
+  run_needs_data();
+  for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
+    const char *yaml = nets[i].yaml;
+    size_t normal = training_bytes(yaml, NULL),
+           packed = training_bytes(yaml, "memory=packed"),
+           recompute = training_bytes(yaml, "memory=recompute");
+    cr_expect(normal > packed && packed > recompute, "%s: %zu, %zu, %zu bytes",
+              nets[i].name, normal, packed, recompute);
+    run_make_folder(folder);
+    cr_assert_eq(train_once(yaml, NULL, folder, "normal"), SURGE_OK, "%s: %s",
+                 nets[i].name, surge_last_error());
+    cr_assert_eq(train_once(yaml, "memory=packed", folder, "packed"), SURGE_OK);
+    cr_assert_eq(train_once(yaml, "memory=recompute", folder, "again"),
+                 SURGE_OK);
+    run_same_checkpoints(folder, "normal", "packed");
+    run_same_checkpoints(folder, "normal", "again");
+    run_same_metrics(folder, "normal", "again");
+    run_remove_folder(folder);
+  }
+}
+
 /* --- single steps --------------------------------------------------------- */
 
 static void one_step(surge_session *s, int32_t index) {
