@@ -147,6 +147,9 @@ const surge_word surge_layer_words[] = {
  * ======================================================================== */
 
 const surge_key surge_keys[] = {
+    {"base", TEXT(base), .standard = "",
+     .text = "A recipe that this one starts from: a file, seen from this one's "
+             "folder. All that stands here replaces what stands there."},
     {"name", LABEL(recipe.name), .standard = "unnamed",
      .text = "Names the experiment in run folders and reports."},
     {"seed", LONG(recipe.seed), FROM(0), .standard = "1",

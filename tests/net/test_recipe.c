@@ -738,6 +738,73 @@ Test(recipe, layers_by_override) {
 }
 
 /* ======================================================================== *
+ *  Recipes that start from others
+ * ======================================================================== */
+
+static void write_file(const char *folder, const char *name, const char *text) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  FILE *file = fopen(path, "wb");
+  cr_assert_not_null(file, "%s", path);
+  fputs(text, file);
+  fclose(file);
+}
+
+static void remove_files(const char *folder, const char *const *names) {
+  char path[128];
+  for (; *names; names++) {
+    snprintf(path, sizeof path, "%s/%s", folder, *names);
+    unlink(path);
+  }
+  rmdir(folder);
+}
+
+Test(recipe, starts_from_its_base) {
+  char folder[] = "/tmp/surge_base_XXXXXX", path[64];
+  cr_assert_not_null(mkdtemp(folder));
+  write_file(folder, "first.yaml", "T: 2\nseed: 5\noptim: {lr: 0.5}\n");
+  write_file(folder, "second.yaml",
+             "base: first.yaml\noptim: {momentum: 0.25}\nseed: 6\n");
+  write_file(folder, "third.yaml", "seed: 7\nbase: second.yaml\n");
+  snprintf(path, sizeof path, "%s/third.yaml", folder);
+  surge_recipe recipe;
+  cr_assert_eq(surge_recipe_read(&recipe, path, SETS("T=3")), SURGE_OK, "%s",
+               surge_last_error());
+  cr_expect_eq(recipe.seed, 7, "its own, wherever base stands");
+  cr_expect_eq(recipe.T, 3);
+  cr_expect(recipe.optim.lr == 0.5f && recipe.optim.momentum == 0.25f);
+  expect_round_trip(&recipe, "base");
+  surge_recipe_free(&recipe);
+  remove_files(folder, SETS("first.yaml", "second.yaml", "third.yaml"));
+}
+
+Test(recipe, refuses_a_base_with_place) {
+  static const struct {
+    const char *first, *wanted;
+  } cases[] = {
+      {"T: 2\nbase: no.yaml\n",
+       "/no.yaml: wanted a recipe to start from, found: No such file"},
+      {"base: first.yaml\n", "/first.yaml:1:7: base: wanted a recipe that ends "
+                             "in one without base, found a circle"},
+      {"base: [first.yaml]\n", "/first.yaml:1:7: base: wanted a text"},
+      {"base: second.yaml\n", "/second.yaml:1:4: T: wanted an integer"},
+  };
+  char folder[] = "/tmp/surge_base_XXXXXX", path[64];
+  cr_assert_not_null(mkdtemp(folder));
+  write_file(folder, "second.yaml", "T: two\n");
+  snprintf(path, sizeof path, "%s/first.yaml", folder);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    surge_recipe recipe;
+    write_file(folder, "first.yaml", cases[i].first);
+    cr_expect_eq(surge_recipe_read(&recipe, path, NULL), SURGE_ERROR_RECIPE);
+    cr_expect_not_null(strstr(surge_last_error(), cases[i].wanted),
+                       "%s\nwanted %s", surge_last_error(), cases[i].wanted);
+    surge_recipe_free(&recipe);
+  }
+  remove_files(folder, SETS("first.yaml", "second.yaml"));
+}
+
+/* ======================================================================== *
  *  The table as a whole
  * ======================================================================== */
 
@@ -788,7 +855,8 @@ Test(recipe, every_key_round_trips) {
   for (size_t i = 0; i < SURGE_KEY_COUNT; i++) {
     const surge_key *key = &surge_keys[i];
     if (key->type == SURGE_KEY_SECTION || key->type == SURGE_KEY_LAYERS ||
-        strcmp(key->path, "neuron.type") == 0)
+        strcmp(key->path, "neuron.type") == 0 ||
+        strcmp(key->path, "base") == 0)
       continue;
     char *text = field_text(key, &draft);
     cr_expect(!key->standard || strcmp(text, key->standard) != 0,
