@@ -370,7 +370,12 @@ typedef struct surge_integrator {
  *     x = (u8/255 - mean[c]) / std[c], zero where a crop leaves the image
  *         (padding is applied before normalisation, as torchvision does)
  * crop: shift by up to crop_pad pixels each way; flip: mirrored with p = .5;
- * both drawn with Philox by (seed, epoch, sample). Only when `training`. */
+ * then two that set whole pixels of x to 0, the normalised mean:
+ * cutout: a square of cutout x cutout around a pixel drawn from all (DeVries &
+ *         Taylor 2017), cut off at the border;
+ * random_erasing: with this probability a rectangle of 0.02 to 0.33 of the
+ *         area and height/width 0.3 to 3.3 (torchvision's RandomErasing).
+ * All drawn with Philox by (seed, epoch, sample). Only when `training`. */
 typedef struct surge_augment {
   void *x;              /* [N] of map, overwritten                           */
   const uint8_t *images;   /* [N, H, W, C] channels-last, or with `gather`   */
@@ -381,7 +386,8 @@ typedef struct surge_augment {
   surge_map map;
   int32_t N;
   const float *mean, *std; /* host [C]                                       */
-  int32_t crop_pad;
+  int32_t crop_pad, cutout; /* pixels; cutout 0: none                        */
+  float random_erasing;    /* 0 <= p <= 1                                    */
   bool flip, training, gather;
 } surge_augment;
 

@@ -111,6 +111,8 @@ typedef struct surge_recipe {
     bool normalize;         /* per-channel mean and deviation of the set       */
     int32_t crop_pad;       /* random crop after padding by so many pixels     */
     bool flip;              /* random horizontal flip                          */
+    int32_t cutout;         /* side of a square set to the mean; 0: none       */
+    float random_erasing;   /* probability of an erased rectangle              */
   } data;
 
   struct surge_model_recipe {

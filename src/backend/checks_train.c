@@ -84,6 +84,9 @@ surge_status surge_check_augment(const surge_augment *a) {
   for (int32_t c = 0; c < a->map.c; c++)
     WANT(std[c], a->std[c] > 0, "more than 0");
   WANT(crop_pad, a->crop_pad >= 0, "at least 0");
+  WANT(cutout, a->cutout >= 0, "at least 0");
+  WANT(random_erasing, a->random_erasing >= 0 && a->random_erasing <= 1,
+       "0 to 1");
   if (a->training || a->gather) WANT_ARRAY(sample);
   if (a->training) WANT_ARRAY(step);
   return SURGE_OK;

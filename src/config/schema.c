@@ -195,6 +195,15 @@ const surge_key surge_keys[] = {
      .text = "Random crop of the original size after padding by so much."},
     {"data.flip", BOOL(recipe.data.flip), .standard = "false",
      .text = "Mirror half of the training images."},
+    {"data.cutout", INT(recipe.data.cutout), BETWEEN(0, MOST),
+     .unit = "pixels", .standard = "0",
+     .text = "Side of a square around a random pixel of each training image "
+             "that is 0 after normalising (DeVries 2017); 0: none."},
+    {"data.random_erasing", FLOAT(recipe.data.random_erasing), BETWEEN(0, 1),
+     .standard = "0",
+     .text = "Probability that a rectangle of a training image is 0 after "
+             "normalising (Zhong 2017; area and sides as torchvision's); 0: "
+             "none."},
 
     {"model", SURGE_KEY_SECTION, .text = "The network."},
     {"model.arch", WORD(recipe.model.arch, arch_words), .standard = "convnet",

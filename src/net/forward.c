@@ -303,6 +303,8 @@ static surge_status encode_input(surge_net *net, surge_pass pass) {
                            .mean = data->normalize ? net->data->mean : zero,
                            .std = data->normalize ? net->data->std : one,
                            .crop_pad = data->crop_pad,
+                           .cutout = data->cutout,
+                           .random_erasing = data->random_erasing,
                            .flip = data->flip,
                            .training = pass == SURGE_PASS_TRAIN};
   SURGE_TRY(net->backend->augment(net->context, &augment));

@@ -353,6 +353,18 @@ static surge_status walk_list(walk *w, surge_layer_spec *specs, int32_t count) {
   return check_readout(w->model);
 }
 
+/* A cutout must leave something of an image at least where its centre is a
+ * corner: half of it, rounded up, below the longer side. */
+static surge_status check_cutout(const surge_recipe *recipe,
+                                 const surge_dataset_info *data) {
+  int32_t side = data->h > data->w ? data->h : data->w, most = 2 * (side - 1);
+  if (recipe->data.cutout <= most) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                    "data.cutout: wanted at most %d, above which nothing of "
+                    "an image of %d x %d is left, found %d",
+                    most, data->h, data->w, recipe->data.cutout);
+}
+
 surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
                                const surge_dataset_info *data,
                                surge_layout (*layout)(int32_t c)) {
@@ -365,6 +377,7 @@ surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
   model->input = map_of(&w, data->h, data->w, data->c);
   surge_layer_spec *specs;
   int32_t count;
+  SURGE_TRY(check_cutout(recipe, data));
   SURGE_TRY(surge_zoo_expand(recipe, &specs, &count));
   surge_status status = walk_list(&w, specs, count);
   free(specs);

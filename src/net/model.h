@@ -50,7 +50,8 @@ typedef struct surge_model {
 } surge_model;
 
 /* Builds the list. SURGE_ERROR_RECIPE where layers do not fit the image or
- * each other: names the layer, its place, what was wanted and found. */
+ * each other: names the layer, its place, what was wanted and found; or where
+ * data.cutout leaves nothing of the image. */
 surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
                                const surge_dataset_info *data,
                                surge_layout (*layout)(int32_t c));

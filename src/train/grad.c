@@ -85,10 +85,12 @@ static surge_status check_steps(const surge_session *session, int32_t steps) {
     return SURGE_FAIL(SURGE_ERROR_RECIPE,
                       "--steps: wanted at most the %lld of the run, found %d",
                       (long long)most, steps);
-  if (r->data.flip || r->data.crop_pad > 0 ||
-      r->model.coding == SURGE_CODING_POISSON || r->train.accumulate > 1)
+  if (r->data.flip || r->data.crop_pad > 0 || r->data.cutout > 0 ||
+      r->data.random_erasing > 0 || r->model.coding == SURGE_CODING_POISSON ||
+      r->train.accumulate > 1)
     return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                      "--steps: wanted data.flip false, data.crop_pad 0, "
+                      "--steps: wanted data.flip false, data.crop_pad, "
+                      "data.cutout and data.random_erasing 0, "
                       "model.coding direct and train.accumulate 1 (steps that "
                       "the images alone determine), found another value");
   return SURGE_OK;

@@ -146,6 +146,10 @@ Test(cli, a_run_from_recipe_to_prediction) {
   run_in(folder, "grad " RECIPE SMALL "--out steps.safetensors --soft --steps 2 "
                  "--set data.flip=false", "");
   run_in(folder, "info steps.safetensors", "steps.state.neuron1.rho");
+  cr_expect_eq(surge(folder, "grad " RECIPE SMALL "--out x.safetensors --steps 2 "
+                             "--set data.flip=false --set data.cutout=4",
+                     text, sizeof text),
+               2, "steps that the images alone do not determine: %s", text);
   run_in(folder, "train --resume run --set train.epochs=2", "epoch 2/2");
   run_in(folder, "train --resume run", "after 2 epochs");
   run_in(folder, "train " RECIPE SMALL "--out run --force", "epoch 1/1");

@@ -45,7 +45,8 @@ Test(model, has_the_parameters_it_should) {
        "    - neuron: {width_rule: fixed}\n"
        "    - avgpool: global\n    - linear: {out: classes}\n",
        72 + 8 + 1 + 8 + 16 * 2 + 32 + 170},
-      {"vote", "model: {arch: mlp, hidden: [10], vote: 3}\n",
+      {"vote; the largest cutout",
+       "model: {arch: mlp, hidden: [10], vote: 3}\ndata: {cutout: 54}\n",
        7840 + 20 + 1 + 300 + 30},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -126,6 +127,9 @@ Test(model, lists_that_do_not_fit_are_refused_by_name) {
       {"model: {arch: convnet, channels: [8, 8, 8, 8, 8], pool: [true, true, true, "
        "true, true]}\n",
        "pool5"},
+      {"data: {cutout: 55}\n",
+       "data.cutout: wanted at most 54, above which nothing of an image of 28 x "
+       "28 is left, found 55"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     size_t parameters;

@@ -169,6 +169,15 @@ static const struct refused {
      "r.yaml:1:19: optim.momentum: wanted a number in [0, 1), found 1"},
     {"pda: {epsilon: 0.5}",
      "r.yaml:1:16: pda.epsilon: wanted a number in (0, 0.5), found 0.5"},
+    {"data: {cutout: -1}",
+     "r.yaml:1:16: data.cutout: wanted an integer in [0, 2147483647], found -1"},
+    {"data: {cutout: 7.5}",
+     "r.yaml:1:16: data.cutout: wanted an integer in [0, 2147483647], found "
+     "7.5"},
+    {"data: {random_erasing: 1.01}",
+     "r.yaml:1:24: data.random_erasing: wanted a number in [0, 1], found 1.01"},
+    {"data: {random_erasing: -0.1}",
+     "r.yaml:1:24: data.random_erasing: wanted a number in [0, 1], found -0.1"},
     {"neuron: {tau: 0.5}",
      "r.yaml:1:15: neuron.tau: wanted a number in [1, inf), found 0.5"},
     {"neuron: {decay: 1.5}",
@@ -814,7 +823,7 @@ static const char *const everything =
     "precision: bf16\nmemory: packed\ndeterministic: false\nworkspace_mb: 1\nT: 7\n"
     "data: {set: mnist, path: 'a \"b\" \\ # \xc3\xa9', limit: 2147483647,\n"
     "  test_limit: 1, validation: 2, normalize: false, crop_pad: 4,\n"
-    "  flip: true}\n"
+    "  flip: true, cutout: 8, random_erasing: 0.25}\n"
     "model: {arch: layers, channels: [1, 65536, 3], pool: [true, false, "
     "true],\n"
     "  hidden: [], pooling: max, kernel: 5, norm: none, norm_alpha: "

@@ -20,7 +20,7 @@ static const char everything[] =
     "T: 3\n"
     "threads: 2\n"
     "data: {set: fashion_mnist, limit: 56, test_limit: 40, validation: 24,\n"
-    "       crop_pad: 2, flip: true}\n"
+    "       crop_pad: 2, flip: true, cutout: 6, random_erasing: 0.5}\n"
     "model: {arch: convnet, channels: [8, 12], pool: [true, true], norm: tebn,\n"
     "        dropout: 0.2}\n"
     "neuron: {decay: learned, decay_start: 0.4}\n"
@@ -201,12 +201,51 @@ static void one_step(surge_session *s, int32_t index) {
                surge_last_error());
 }
 
-static void open_session(surge_session *s, const surge_recipe *recipe) {
-  surge_net_options options = {.training = true};
+static void open_session(surge_session *s, const surge_recipe *recipe,
+                         bool keep_currents) {
+  surge_net_options options = {.training = true,
+                               .keep_currents = keep_currents};
   cr_assert_eq(surge_session_open(s, recipe, &options), SURGE_OK, "%s",
                surge_last_error());
   cr_assert_eq(surge_session_open_train(s), SURGE_OK, "%s", surge_last_error());
   cr_assert_eq(surge_loader_start(s->train_loader, 1, 0, 0, true), SURGE_OK);
+}
+
+/* Zeros in the input of the first batch; no pixel is the set's mean. */
+static int zeros_of_input(const char *override, surge_pass pass) {
+  surge_recipe recipe = run_recipe(
+      "T: 1\ndata: {set: fashion_mnist, limit: 16}\ntrain: {batch: 16}\n"
+      "model: {arch: mlp, hidden: [4]}\n",
+      override);
+  surge_step step = surge_step_at(&recipe, 0, 0, 1, false);
+  surge_tensor_list list;
+  surge_session s;
+  surge_batch batch;
+  int zeros = 0;
+  open_session(&s, &recipe, true);
+  cr_assert_eq(surge_loader_next(s.train_loader, &batch), SURGE_OK);
+  cr_assert_eq(surge_net_load(s.net, &batch, &step), SURGE_OK);
+  cr_assert_eq(surge_net_forward(s.net, pass, false), SURGE_OK);
+  cr_assert_eq(surge_net_dump(s.net, &list), SURGE_OK);
+  cr_assert_str_eq(list.tensors[0].name, "input");
+  const float *x = list.tensors[0].data;
+  for (int i = 0; i < 16 * 28 * 28; i++) zeros += x[i] == 0;
+  surge_tensor_list_free(&list);
+  surge_session_close(&s);
+  surge_recipe_free(&recipe);
+  return zeros;
+}
+
+/* The recipe's keys arrive at the op: at least a quarter of each square, and of
+ * each of 16 erasings a pixel; nothing is erased where it is not asked for. */
+Test(training, pixels_are_erased_on_the_training_pass_alone) {
+  run_needs_data();
+  int cut = zeros_of_input("data.cutout=8", SURGE_PASS_TRAIN);
+  cr_expect(cut >= 16 * 16 && cut <= 16 * 64, "%d", cut);
+  cr_expect_geq(zeros_of_input("data.random_erasing=1", SURGE_PASS_TRAIN), 16);
+  cr_expect_eq(zeros_of_input(NULL, SURGE_PASS_TRAIN), 0);
+  cr_expect_eq(zeros_of_input("data.cutout=8", SURGE_PASS_EVALUATE), 0);
+  cr_expect_eq(zeros_of_input("data.random_erasing=1", SURGE_PASS_EVALUATE), 0);
 }
 
 Test(training, every_parameter_moves_in_one_step) {
@@ -214,7 +253,7 @@ Test(training, every_parameter_moves_in_one_step) {
   surge_recipe recipe = run_recipe(everything, "model.dropout=0");
   surge_session s;
   surge_tensor_list before, after;
-  open_session(&s, &recipe);
+  open_session(&s, &recipe, false);
   cr_assert_eq(surge_net_save(s.net, &before, false), SURGE_OK);
   one_step(&s, 0);
   cr_assert_eq(surge_net_save(s.net, &after, false), SURGE_OK);
@@ -239,7 +278,7 @@ Test(training, psg_and_pda_start_from_the_same_weights) {
     surge_recipe recipe = run_recipe(everything, overrides[i]);
     surge_session s;
     surge_tensor_list list;
-    open_session(&s, &recipe);
+    open_session(&s, &recipe, false);
     cr_assert_eq(surge_net_save(s.net, &list, false), SURGE_OK);
     for (size_t k = 0; k < first.count; k++)
       for (size_t j = 0; j < list.count; j++)
@@ -351,7 +390,7 @@ Test(training, nothing_allocates_from_the_second_step_on) {
   surge_session s;
   counting.allocate = count_allocation;
   surge_backend_register(&counting);
-  open_session(&s, &recipe);
+  open_session(&s, &recipe, false);
   one_step(&s, 0);
   int before = atomic_load(&large_allocations), on_device = device_allocations;
   size_t in_use = mallinfo2().uordblks;

@@ -154,6 +154,7 @@ Test(same_bits, pool) {
 
 /* --- inputs and dropout ------------------------------------------------------ */
 
+/* Variants: map, training or not, pixels erased or not. */
 static outputs augment(machine *m, int v) {
   static const float mean[] = {.1f, .2f, .3f}, std[] = {.4f, .5f, .6f};
   surge_map map = {v % 2 ? 7 : 8, 5, 3, SURGE_CHANNELS_LAST};
@@ -169,8 +170,10 @@ static outputs augment(machine *m, int v) {
                      .mean = mean,
                      .std = std,
                      .crop_pad = 2,
+                     .cutout = v / 4 * 3,
+                     .random_erasing = (float)(v / 4) * .7f,
                      .flip = true,
-                     .training = v < 2};
+                     .training = v / 2 % 2 == 0};
   expect_ok(m->b->augment(m->context, &a));
   free(images);
   return (outputs){{a.x}, {count}};
@@ -207,7 +210,7 @@ static outputs dropout(machine *m, int v) {
 }
 
 Test(same_bits, inputs_and_dropout) {
-  compare("augment", augment, 4);
+  compare("augment", augment, 8);
   compare("poisson", poisson, 2);
   compare("dropout", dropout, 2);
 }
