@@ -90,7 +90,7 @@ typedef struct surge_recipe {
   int32_t T;
 
   struct surge_data_recipe {
-    char set[SURGE_WORD];   /* fashion_mnist, mnist, cifar10                   */
+    char set[SURGE_WORD];   /* fashion_mnist, mnist, cifar10, cifar100, ...    */
     char path[SURGE_PATH];  /* folder; "": where the set's package puts it     */
     int32_t limit;          /* training images used; 0: all                    */
     int32_t test_limit;     /* test images used; 0: all                        */

@@ -163,7 +163,7 @@ const surge_key surge_keys[] = {
 
     {"data", SURGE_KEY_SECTION, .text = "The images and what is done to them."},
     {"data.set", NAME(recipe.data.set), .standard = "fashion_mnist",
-     .text = "Data set: fashion_mnist, mnist, cifar10, ..."},
+     .text = "Data set: fashion_mnist, mnist, cifar10, cifar100."},
     {"data.path", TEXT(recipe.data.path), .standard = "",
      .text = "Its folder; \"\" is where the set's package puts it."},
     {"data.limit", INT(recipe.data.limit), BETWEEN(0, MOST), .unit = "images",

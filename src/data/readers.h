@@ -4,22 +4,28 @@
 
 #include <surge/data.h>
 
-typedef struct surge_reader {
+typedef struct surge_reader surge_reader;
+struct surge_reader {
+  const void *layout; /* the reader's own, where one serves several formats */
+
   /* Are the files of both splits there? Reads nothing. */
-  surge_status (*probe)(const surge_dataset_info *info, const char *folder);
+  surge_status (*probe)(const surge_reader *reader,
+                        const surge_dataset_info *info, const char *folder);
 
   /* Fills set->images and set->labels, which hold set->count samples of
    * set->info's sizes. Files of any other count or size are refused. */
-  surge_status (*fill)(const surge_dataset *set, const char *folder,
-                       surge_split split);
+  surge_status (*fill)(const surge_reader *reader, const surge_dataset *set,
+                       const char *folder, surge_split split);
 
   /* Reads one file of any number of images into `set`, whose info is given:
    * allocates its arrays and sets its count. */
-  surge_status (*open)(surge_dataset *set, const char *path);
-} surge_reader;
+  surge_status (*open)(const surge_reader *reader, surge_dataset *set,
+                       const char *path);
+};
 
-extern const surge_reader surge_idx_reader;     /* idx.c: the MNIST family   */
-extern const surge_reader surge_cifar10_reader; /* cifar10.c: .bin records   */
+extern const surge_reader surge_idx_reader;      /* idx.c: the MNIST family  */
+extern const surge_reader surge_cifar10_reader;  /* cifar.c: .bin records    */
+extern const surge_reader surge_cifar100_reader; /* cifar.c                  */
 
 /* Reads a split of the set that `info` describes; *set is empty on failure. */
 surge_status surge_dataset_read(surge_dataset *set,

@@ -40,6 +40,15 @@ static const registered_set registry[] = {
       .install_hint = "unpack cifar-10-binary.tar.gz and name the folder of "
                       "its .bin files in data.path"},
      &surge_cifar10_reader},
+    {{.name = "cifar100",
+      .h = 32, .w = 32, .c = 3, .classes = 100,
+      .train_count = 50000, .test_count = 10000,
+      .mean = {0.50707516f, 0.48654887f, 0.44091784f},
+      .std = {0.26733429f, 0.25643846f, 0.27615047f},
+      .default_path = "",
+      .install_hint = "unpack cifar-100-binary.tar.gz and name the folder of "
+                      "train.bin and test.bin in data.path"},
+     &surge_cifar100_reader},
 };
 
 enum { REGISTERED = sizeof registry / sizeof registry[0] };
@@ -84,7 +93,7 @@ surge_status surge_dataset_probe(const struct surge_data_recipe *recipe) {
   const registered_set *entry;
   const char *folder;
   SURGE_TRY(resolve(recipe, &entry, &folder));
-  return entry->reader->probe(&entry->info, folder);
+  return entry->reader->probe(entry->reader, &entry->info, folder);
 }
 
 /* --- reading -------------------------------------------------------------- */
@@ -116,7 +125,7 @@ surge_status surge_dataset_read(surge_dataset *set,
   *set = (surge_dataset){.info = info};
   surge_status status = surge_dataset_allocate(
       set, split == SURGE_TRAIN ? info->train_count : info->test_count);
-  if (status == SURGE_OK) status = reader->fill(set, folder, split);
+  if (status == SURGE_OK) status = reader->fill(reader, set, folder, split);
   if (status != SURGE_OK) surge_dataset_close(set);
   return status;
 }
@@ -125,7 +134,8 @@ surge_status surge_dataset_open_file(surge_dataset *set,
                                      const surge_dataset_info *info,
                                      const char *path) {
   *set = (surge_dataset){.info = info};
-  surge_status status = find_set(info->name)->reader->open(set, path);
+  const surge_reader *reader = find_set(info->name)->reader;
+  surge_status status = reader->open(reader, set, path);
   if (status != SURGE_OK) surge_dataset_close(set);
   return status;
 }
