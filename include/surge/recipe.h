@@ -60,6 +60,7 @@ typedef enum surge_arch {
   SURGE_ARCH_LAYERS   /* model.layers                                          */
 } surge_arch;
 
+typedef enum surge_on_error { SURGE_ON_ERROR_STOP, SURGE_ON_ERROR_SKIP } surge_on_error;
 typedef enum surge_coding { SURGE_CODING_DIRECT, SURGE_CODING_POISSON } surge_coding;
 typedef enum surge_readout {
   SURGE_READOUT_LOGITS,   /* last layer is linear                              */
@@ -98,6 +99,10 @@ typedef struct surge_recipe {
     bool normalize;         /* per-channel mean and deviation of the set       */
     int32_t crop_pad;       /* random crop after padding by so many pixels     */
     bool flip;              /* random horizontal flip                          */
+    int32_t size;           /* image_folder: sides of the network's input      */
+    int32_t resize;         /* shorter side before the centre is taken; 0: auto */
+    int32_t workers;        /* threads that decode; 0: as `threads`            */
+    surge_on_error on_error; /* of an image that cannot be read                */
   } data;
 
   struct surge_model_recipe {

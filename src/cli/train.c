@@ -47,7 +47,7 @@ static void print_message(void *user, const char *line) {
 static size_t bytes_at(const surge_session *s, int32_t T) {
   surge_net *net;
   surge_net_options options = {.T = T, .training = true};
-  if (surge_net_create(&net, s->backend, s->context, s->recipe, s->info,
+  if (surge_net_create(&net, s->backend, s->context, s->recipe, &s->info,
                        &options) != SURGE_OK)
     return 0;
   size_t bytes = surge_net_bytes(net);
@@ -60,7 +60,7 @@ static surge_status describe(const surge_session *s) {
   surge_net *net;
   const surge_recipe *recipe = s->recipe;
   surge_net_options options = {.training = true};
-  SURGE_TRY(surge_net_create(&net, s->backend, s->context, recipe, s->info,
+  SURGE_TRY(surge_net_create(&net, s->backend, s->context, recipe, &s->info,
                              &options));
   surge_net_describe(net, stdout);
   size_t bytes = surge_net_bytes(net);
@@ -79,7 +79,7 @@ static surge_status describe(const surge_session *s) {
  * a device, for `auto` on what a run here would take. */
 static surge_status dry_run(const surge_recipe *recipe) {
   surge_session session = {.recipe = recipe};
-  surge_status status = surge_session_info(recipe, &session.info);
+  surge_status status = surge_dataset_describe(&session.info, &recipe->data);
   if (status == SURGE_OK)
     status =
         surge_session_device(&session, recipe->device == SURGE_DEVICE_CUDA);

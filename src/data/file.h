@@ -1,6 +1,6 @@
 /* file.h - a data file read once from front to back, gzip or plain.
  *
- * Every reader of src/data goes through these four functions, so that a
+ * Every reader of samples in a file goes through these four functions, so that a
  * missing, truncated, damaged or overlong file is refused in one place and in
  * the same words, and no reader can leave a file open. */
 #ifndef SURGE_DATA_FILE_H

@@ -49,9 +49,11 @@ static surge_status train_batch(run *r, const surge_batch *batch) {
 
 static surge_status train_epoch(run *r) {
   const struct surge_train_recipe *train = &r->recipe->train;
-  SURGE_TRY(
-      surge_loader_start(r->session.train_loader, (uint64_t)r->recipe->seed,
-                         (uint32_t)r->position.epoch, r->position.batch, true));
+  surge_data_pass pass = {.train = true,
+                          .seed = (uint64_t)r->recipe->seed,
+                          .epoch = (uint32_t)r->position.epoch};
+  SURGE_TRY(surge_loader_start(r->session.train_loader, &pass,
+                               r->position.batch));
   for (;;) {
     surge_batch batch;
     SURGE_TRY(surge_loader_next(r->session.train_loader, &batch));
@@ -85,6 +87,10 @@ static surge_status tell(run *r, const char *format, ...) {
   const surge_observer *o = &r->options->observer;
   if (o->message) o->message(o->user, line);
   return surge_folder_log(&r->folder, line);
+}
+
+static surge_status tell_line(void *user, const char *line) {
+  return tell(user, "%s", line);
 }
 
 /* A device is asked on logged steps alone, as it would have to be waited for;
@@ -232,6 +238,7 @@ static surge_status end_epoch(run *r) {
   r->position.epoch++;
   r->position.batch = 0;
   SURGE_TRY(measure(r, &result));
+  SURGE_TRY(surge_session_tell_skipped(&r->session, tell_line, r));
   SURGE_TRY(check_fault(r)); /* the last update may show in the evaluation */
   const surge_evaluation *judge =
       r->session.validation_loader ? &result.validation : &result.test;

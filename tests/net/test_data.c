@@ -438,7 +438,7 @@ Test(data, registry_refuses_by_name) {
     const char *word, *other;
   } cases[] = {
       {"unknown set", "emnist", "", SURGE_ERROR_RECIPE, "found 'emnist'",
-       "fashion_mnist, mnist, cifar10, cifar100"},
+       "fashion_mnist, mnist, cifar10, cifar100, image_folder"},
       {"no folder", "mnist", "", SURGE_ERROR_DATA, "mnist: data.path: wanted",
        "in data.path"},
       {"no folder", "cifar10", "", SURGE_ERROR_DATA,
@@ -458,7 +458,8 @@ Test(data, registry_refuses_by_name) {
     expect_refused(surge_dataset_probe(&recipe), cases[k].status, cases[k].word,
                    cases[k].other, cases[k].name);
     surge_dataset set;
-    expect_refused(surge_dataset_open(&set, &recipe, SURGE_TRAIN),
+    const surge_dataset_info *info = surge_dataset_find(cases[k].set);
+    expect_refused(surge_dataset_open(&set, info, &recipe, SURGE_TRAIN),
                    cases[k].status, cases[k].word, cases[k].other,
                    cases[k].name);
     expect_empty(&set, cases[k].name);
@@ -621,9 +622,9 @@ static void expect_real(const char *name, const char *path, int32_t first_label,
   struct surge_data_recipe recipe = recipe_of(name, path);
   for (int split = SURGE_TRAIN; split <= SURGE_TEST; split++) {
     surge_dataset set;
-    cr_assert_eq(surge_dataset_open(&set, &recipe, (surge_split)split),
-                 SURGE_OK, "%s", surge_last_error());
     const surge_dataset_info *info = surge_dataset_find(name);
+    cr_assert_eq(surge_dataset_open(&set, info, &recipe, (surge_split)split),
+                 SURGE_OK, "%s", surge_last_error());
     cr_expect(set.info == info);
     cr_expect_eq(set.count,
                  split == SURGE_TRAIN ? info->train_count : info->test_count);
