@@ -89,8 +89,8 @@ static surge_status dry_run(const surge_recipe *recipe) {
   return status;
 }
 
-/* Two recipes are one run if they differ in nothing but how long it goes on
- * and on what it runs. */
+/* Two recipes are one run if they differ in nothing but how long it goes on, on
+ * what it runs, and what it does about an image that cannot be read. */
 static surge_status check_same(const surge_recipe *given,
                                const surge_recipe *found, const char *folder) {
   char *text[2] = {NULL, NULL};
@@ -99,8 +99,9 @@ static surge_status check_same(const surge_recipe *given,
   const surge_recipe *both[2] = {given, found};
   for (int i = 0; i < 2 && status == SURGE_OK; i++) {
     surge_recipe copy = *both[i];
-    copy.threads = 0;
+    copy.threads = copy.data.workers = 0;
     copy.device = SURGE_DEVICE_AUTO;
+    copy.data.on_error = SURGE_ON_ERROR_STOP;
     copy.train.epochs = 1;
     FILE *file = open_memstream(&text[i], &size);
     if (!file)

@@ -30,6 +30,15 @@ static bool ends_step(const run *r) {
          r->position.batch == r->batches;
 }
 
+/* Stops where the data cannot be read; what was trained so far is kept. */
+static surge_status stop_and_save(run *r, surge_status status) {
+  char text[2048];
+  snprintf(text, sizeof text, "%s", surge_last_error());
+  SURGE_TRY(save_last(r));
+  return SURGE_FAIL(status, "%s (saved in %s, resumable)", text,
+                    r->folder.path);
+}
+
 static surge_status train_batch(run *r, const surge_batch *batch) {
   surge_net *net = r->session.net;
   surge_position *at = &r->position;
@@ -56,7 +65,8 @@ static surge_status train_epoch(run *r) {
                                r->position.batch));
   for (;;) {
     surge_batch batch;
-    SURGE_TRY(surge_loader_next(r->session.train_loader, &batch));
+    surge_status status = surge_loader_next(r->session.train_loader, &batch);
+    if (status != SURGE_OK) return stop_and_save(r, status);
     if (batch.n == 0) return SURGE_OK;
     SURGE_TRY(train_batch(r, &batch));
     SURGE_TRY(report_progress(r));
@@ -235,6 +245,8 @@ static surge_status measure(run *r, surge_epoch_result *result) {
 
 static surge_status end_epoch(run *r) {
   surge_epoch_result result = {0};
+  if (r->session.test.files) /* one of which the evaluation may fail to read */
+    SURGE_TRY(save_last(r));
   r->position.epoch++;
   r->position.batch = 0;
   SURGE_TRY(measure(r, &result));
