@@ -1,7 +1,7 @@
 /* data.h - data sets and the loader that batches them.
  *
  * A data set is what its files hold, as bytes, in memory or, where it is a
- * folder of images, decoded and cut to the network's input whenever one is asked
+ * folder of images, decoded and cut to the network's input when one is asked
  * for. Shifting, flipping and normalising are an op of the backend
  * (surge_augment), so that they run where the network runs. */
 #ifndef SURGE_DATA_H
@@ -57,8 +57,8 @@ surge_status surge_dataset_describe(surge_dataset_info *info,
 surge_status surge_dataset_probe(const struct surge_data_recipe *recipe);
 
 /* Reads a split whole, or lists its image files. SURGE_ERROR_DATA names the
- * file, what was expected (sizes, magic number, label range) and what was found.
- * `info`, of surge_dataset_describe, must outlive the set. */
+ * file, what was expected (sizes, magic number, label range) and what was
+ * found. `info`, of surge_dataset_describe, must outlive the set. */
 surge_status surge_dataset_open(surge_dataset *set,
                                 const surge_dataset_info *info,
                                 const struct surge_data_recipe *recipe,
@@ -73,8 +73,8 @@ typedef struct surge_data_pass {
   uint32_t epoch;
 } surge_data_pass;
 
-/* One image as the network's input, [H, W, C]. From any thread; SURGE_ERROR_DATA
- * names an image file that cannot be read. */
+/* One image as the network's input, [H, W, C]. From any thread.
+ * SURGE_ERROR_DATA names an image file that cannot be read. */
 surge_status surge_dataset_image(const surge_dataset *set, uint32_t sample,
                                  const surge_data_pass *pass, uint8_t *image);
 
@@ -118,8 +118,8 @@ typedef struct surge_batch {
  *
  * Where a set skips images that cannot be read: in training the next in the
  * epoch's order that can be read stands in for one, so that batches keep their
- * size; in any other pass it is left out of its batch, and batches that are left
- * empty are passed over. */
+ * size; in any other pass it is left out of its batch, and batches of none are
+ * passed over. */
 typedef struct surge_loader surge_loader;
 
 surge_status surge_loader_create(surge_loader **loader,

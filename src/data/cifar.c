@@ -18,7 +18,7 @@
 
 #define MOST_FILES 5
 #define SPELLINGS 2 /* data.path is the folder of the files, or its parent */
-#define CIFAR_NAMES(folder, name) \
+#define CIFAR_NAMES(folder, name)                                              \
   { name ".bin", folder "/" name ".bin" }
 
 /* What distinguishes the two versions. */
@@ -72,8 +72,8 @@ static surge_status take_records(surge_data_file *file, void *target) {
     snprintf(what, sizeof what, "record %d of %d", (int)i + 1,
              (int)range->count);
     SURGE_TRY(surge_data_file_bytes(file, record, bytes, what));
-    SURGE_TRY(
-        surge_check_label(set->info, surge_data_file_path(file), i, planes[-1]));
+    SURGE_TRY(surge_check_label(set->info, surge_data_file_path(file), i,
+                                planes[-1]));
     int32_t sample = range->first + i;
     set->labels[sample] = planes[-1];
     transpose(set->images + (size_t)sample * CHANNELS * PLANE, planes);

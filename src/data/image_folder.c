@@ -77,8 +77,8 @@ static bool is_folder(const char *path) {
 static surge_status find_split(char path[SURGE_DATA_PATH],
                                const surge_dataset_info *info,
                                const char *folder, surge_split split) {
-  static const char *const names[2][2] = {[SURGE_TRAIN] = {"train", "train"},
-                                          [SURGE_TEST] = {"val", "test"}};
+  static const char *const names[2][2] = {
+      [SURGE_TRAIN] = {"train", "train"}, [SURGE_TEST] = {"val", "test"}};
   for (int i = 0; i < 2; i++) {
     SURGE_TRY(join(path, folder, names[split][i]));
     if (is_folder(path)) return SURGE_OK;
@@ -174,7 +174,7 @@ struct surge_image_files {
   name_list *names; /* [classes.count] */
   struct image_place {
     int32_t label, rank; /* names[label].entries[rank] */
-  } *places;             /* [count] */
+  } * places;            /* [count] */
   int32_t count;
   bool skip;
   pthread_mutex_t mutex; /* guards what follows */
@@ -217,8 +217,8 @@ static surge_status list_files(struct surge_image_files *files) {
   return SURGE_OK;
 }
 
-/* The first image of each class, then the second of each, ...: so that the first
- * few (data.test_limit) are of all classes. */
+/* The first image of each class, then the second of each, ...: so that the
+ * first few (data.test_limit) are of all classes. */
 static void place_files(struct surge_image_files *files, int32_t *labels) {
   for (int32_t rank = 0, k = 0; k < files->count; rank++)
     for (int32_t label = 0; label < files->classes.count; label++)
@@ -276,9 +276,8 @@ static surge_status read_view(const surge_dataset_info *info, const char *path,
   surge_image image;
   SURGE_TRY(surge_image_read(&image, path));
   surge_view view =
-      pass->train
-          ? surge_view_random(image.h, image.w, info->h, pass, sample)
-          : surge_view_centre(image.h, image.w, info->resize, info->h);
+      pass->train ? surge_view_random(image.h, image.w, info->h, pass, sample)
+                  : surge_view_centre(image.h, image.w, info->resize, info->h);
   surge_status status = surge_image_resize(&image, &view, out);
   surge_image_free(&image);
   return status;
@@ -289,8 +288,10 @@ static surge_status read_file(const surge_dataset *set, uint32_t sample,
   const struct surge_image_files *files = set->files;
   struct image_place at = files->places[sample];
   char folder[SURGE_DATA_PATH], path[SURGE_DATA_PATH];
-  SURGE_TRY(join(folder, files->folder, files->classes.entries[at.label]->d_name));
-  SURGE_TRY(join(path, folder, files->names[at.label].entries[at.rank]->d_name));
+  SURGE_TRY(
+      join(folder, files->folder, files->classes.entries[at.label]->d_name));
+  SURGE_TRY(
+      join(path, folder, files->names[at.label].entries[at.rank]->d_name));
   return read_view(set->info, path, pass, sample, out);
 }
 

@@ -62,8 +62,9 @@ static surge_status decode(jpeg_job *job, surge_image *image, const char *path,
                            const uint8_t *bytes, size_t size) {
   struct jpeg_decompress_struct *jpeg = &job->jpeg;
   if (setjmp(job->back))
-    return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted a whole JPEG image, found: "
-                      "%s", path, job->message);
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: wanted a whole JPEG image, found: %s", path,
+                      job->message);
   jpeg_create_decompress(jpeg);
   jpeg_mem_src(jpeg, bytes, (unsigned long)size);
   jpeg_read_header(jpeg, TRUE);

@@ -2,8 +2,8 @@
  *
  * Three slots turn in a ring: one that the caller holds and two that are
  * filled ahead of it. `given` counts batches since the loader was made; batch
- * number k lies in slot k % 3. Workers claim pieces of the two batches that come
- * next, so they never touch slot (given - 1) % 3, the held one - not even when
+ * number k lies in slot k % 3. Workers claim pieces of the next two batches,
+ * so they never touch slot (given - 1) % 3, the held one - not even when
  * an epoch is broken off and another started. A piece is one image where images
  * are decoded, else the whole batch, for copying is not worth sharing. */
 #include <pthread.h>
@@ -24,13 +24,13 @@ typedef struct loader_slot {
   int32_t *labels;  /* [batch]; likewise */
   uint32_t *sample; /* [batch]          */
   int32_t n, index;
-  int32_t done;        /* images gathered; n: it is ready              */
-  int32_t failed;      /* the first that could not be, and why; n: none */
+  int32_t done;   /* images gathered; n: it is ready              */
+  int32_t failed; /* the first that could not be, and why; n: none */
   surge_status status;
   char error[2048];
 } loader_slot;
 
-/* Images place .. place + n - 1 of a slot; order[first] is the first of them. */
+/* Images place .. place + n - 1 of a slot, the first of them order[first]. */
 typedef struct loader_piece {
   loader_slot *slot;
   int32_t place, n, first;
@@ -50,14 +50,14 @@ struct surge_loader {
   pthread_mutex_t mutex;  /* guards what follows, down to `stop`           */
   pthread_cond_t changed; /* something of it did                           */
   uint64_t given;
-  int32_t next_give;      /* batch of the epoch that is handed out next    */
-  int64_t next_claim;     /* place in `order` that is claimed next         */
-  int32_t busy;           /* workers that read `order` and write to slots  */
+  int32_t next_give;  /* batch of the epoch that is handed out next    */
+  int64_t next_claim; /* place in `order` that is claimed next         */
+  int32_t busy;       /* workers that read `order` and write to slots  */
   bool stop;
 
-  uint32_t *order; /* [count], of this epoch; written while none is busy */
+  uint32_t *order;      /* [count], of this epoch; written while none is busy */
   surge_data_pass pass; /* likewise                                      */
-  double waited;   /* seconds; touched by the caller's thread alone       */
+  double waited; /* seconds; touched by the caller's thread alone       */
 };
 
 /* --- the workers ---------------------------------------------------------- */
@@ -130,8 +130,8 @@ static int32_t gather_piece(const surge_loader *loader,
   return piece->n;
 }
 
-/* Called with the mutex held. Of several failures the first in the batch's order
- * is kept, whichever came first. */
+/* Called with the mutex held. Of several failures the first in the batch's
+ * order is kept, whichever came first. */
 static void settle(loader_piece *piece, int32_t gathered, surge_status status) {
   loader_slot *slot = piece->slot;
   int32_t failed = piece->place + gathered;
@@ -218,8 +218,8 @@ static surge_status start_workers(surge_loader *loader, int32_t workers) {
   pthread_mutex_init(&loader->mutex, NULL);
   pthread_cond_init(&loader->changed, NULL);
   for (; loader->workers < workers; loader->workers++) {
-    int fault = pthread_create(&loader->threads[loader->workers], NULL, work,
-                               loader);
+    int fault =
+        pthread_create(&loader->threads[loader->workers], NULL, work, loader);
     if (fault)
       return SURGE_FAIL(SURGE_ERROR_DEVICE,
                         "loader: wanted %d threads, found %d: %s", (int)workers,
@@ -312,8 +312,7 @@ static bool is_ready(surge_loader *loader) {
 static void wait_for_batch(surge_loader *loader) {
   if (is_ready(loader)) return;
   double begin = surge_seconds();
-  while (!is_ready(loader))
-    pthread_cond_wait(&loader->changed, &loader->mutex);
+  while (!is_ready(loader)) pthread_cond_wait(&loader->changed, &loader->mutex);
   loader->waited += surge_seconds() - begin;
 }
 

@@ -31,6 +31,7 @@ surge_status surge_png_decode(surge_image *image, const char *path,
     return fail(&png, path);
   size_t pixels = (size_t)image->h * (size_t)image->w;
   for (size_t i = 0; i < pixels; i++) /* in place: 3i <= 4i */
-    for (size_t c = 0; c < 3; c++) image->rgb[3 * i + c] = image->rgb[4 * i + c];
+    for (size_t c = 0; c < 3; c++)
+      image->rgb[3 * i + c] = image->rgb[4 * i + c];
   return SURGE_OK;
 }

@@ -49,11 +49,10 @@ surge_view surge_view_random(int32_t h, int32_t w, int32_t size,
                              const surge_data_pass *pass, uint32_t sample) {
   surge_view view = {.scaled_h = size, .scaled_w = size, .size = size};
   for (uint32_t i = 0; i < TRIES; i++) {
-    surge_philox4 draw = surge_philox(pass->seed, pass->epoch,
-                                      SURGE_RANDOM_VIEW, sample, i);
+    surge_philox4 draw =
+        surge_philox(pass->seed, pass->epoch, SURGE_RANDOM_VIEW, sample, i);
     double area = (double)h * w * between(LEAST_AREA, 1, draw.x[0]);
-    double ratio =
-        exp(between(log(LEAST_RATIO), log(MOST_RATIO), draw.x[1]));
+    double ratio = exp(between(log(LEAST_RATIO), log(MOST_RATIO), draw.x[1]));
     double wide = rint(sqrt(area * ratio)), high = rint(sqrt(area / ratio));
     if (wide < 1 || wide > w || high < 1 || high > h) continue;
     view.h = (int32_t)high;

@@ -101,9 +101,9 @@ static surge_status run_batch(surge_session *session, int32_t index,
   surge_loader *loader = session->train_loader;
   int32_t batches = surge_loader_batches(loader), epoch = index / batches;
   *step = surge_step_at(recipe, epoch, index, batches, index == 0);
-  if (index % batches == 0)
-    SURGE_TRY(surge_loader_start(loader, &(surge_data_pass){
-        .train = true, .seed = step->seed, .epoch = step->epoch}, 0));
+  surge_data_pass pass = {
+      .train = true, .seed = step->seed, .epoch = step->epoch};
+  if (index % batches == 0) SURGE_TRY(surge_loader_start(loader, &pass, 0));
   SURGE_TRY(surge_loader_next(loader, batch));
   SURGE_TRY(surge_net_load(session->net, batch, step));
   SURGE_TRY(surge_net_reset_metrics(session->net));

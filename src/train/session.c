@@ -31,8 +31,8 @@ surge_status surge_session_open(surge_session *session,
  * files stay where they are. */
 static surge_status open_split(surge_session *session, surge_dataset *set,
                                surge_split split) {
-  SURGE_TRY(surge_dataset_open(set, &session->info, &session->recipe->data,
-                               split));
+  SURGE_TRY(
+      surge_dataset_open(set, &session->info, &session->recipe->data, split));
   if (!set->images) return SURGE_OK;
   const surge_backend *b = session->backend;
   size_t count = (size_t)set->count;
@@ -111,8 +111,9 @@ static surge_status tell_skipped(const surge_dataset *set, const char *split,
     SURGE_TRY(tell(user, text));
   }
   if (!any) return SURGE_OK;
-  snprintf(text, sizeof text, "%d of %d images in the files of the %s set could "
-           "not be read so far", surge_dataset_skipped(set), set->count, split);
+  snprintf(text, sizeof text,
+           "%d of %d images in the files of the %s set could not be read so far",
+           surge_dataset_skipped(set), set->count, split);
   return tell(user, text);
 }
 

@@ -61,8 +61,8 @@ static surge_status train_epoch(run *r) {
   surge_data_pass pass = {.train = true,
                           .seed = (uint64_t)r->recipe->seed,
                           .epoch = (uint32_t)r->position.epoch};
-  SURGE_TRY(surge_loader_start(r->session.train_loader, &pass,
-                               r->position.batch));
+  SURGE_TRY(
+      surge_loader_start(r->session.train_loader, &pass, r->position.batch));
   for (;;) {
     surge_batch batch;
     surge_status status = surge_loader_next(r->session.train_loader, &batch);

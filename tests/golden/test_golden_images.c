@@ -25,9 +25,9 @@ static int different(const uint8_t *a, const uint8_t *b, size_t count) {
 
 Test(images, decode_as_pillow) {
   static const char *const names[] = {
-      "jpeg", "jpeg progressive", "jpeg grey",   "jpeg cmyk", "png",
-      "png grey", "png bits",     "png palette", "png alpha", "png grey alpha",
-      "png 16 bits"};
+      "jpeg",      "jpeg progressive", "jpeg grey",  "jpeg cmyk",
+      "png",       "png grey",         "png bits",   "png palette",
+      "png alpha", "png grey alpha",   "png 16 bits"};
   surge_safetensors file = golden_open("images");
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     const surge_named_tensor *bytes = tensor_of(&file, names[i], ".file");
@@ -40,8 +40,7 @@ Test(images, decode_as_pillow) {
                  "%s: %s", names[i], surge_last_error());
     cr_assert(image.h == rgb->shape[0] && image.w == rgb->shape[1], "%s: size",
               names[i]);
-    int wrong =
-        different(image.rgb, rgb->data, surge_named_tensor_bytes(rgb));
+    int wrong = different(image.rgb, rgb->data, surge_named_tensor_bytes(rgb));
     cr_expect_eq(wrong, 0, "%s: %d bytes are wrong", names[i], wrong);
     surge_image_free(&image);
   }
@@ -49,8 +48,9 @@ Test(images, decode_as_pillow) {
 }
 
 Test(images, resize_as_pillow) {
-  static const char *const names[] = {"same", "larger",    "smaller", "flat",
-                                      "one pixel", "to one pixel", "window"};
+  static const char *const names[] = {"same",  "larger",    "smaller",
+                                      "flat",  "one pixel", "to one pixel",
+                                      "window"};
   surge_safetensors file = golden_open("images");
   const surge_named_tensor *pixels = tensor_of(&file, "image", "");
   surge_image image = {.h = (int32_t)pixels->shape[0],
@@ -89,14 +89,14 @@ Test(images, random_part_as_torchvision) {
   surge_safetensors_free(&file);
 }
 
-/* Resize and CenterCrop by hand: int(resize * longer / shorter), and halves of a
- * pixel to the even number. */
+/* Resize and CenterCrop by hand: int(resize * longer / shorter), and halves of
+ * a pixel to the even number. */
 Test(images, centre_as_torchvision) {
   static const struct {
     int32_t h, w, resize, size, scaled_h, scaled_w, y, x;
-  } cases[] = {{500, 375, 256, 224, 341, 256, 58, 16},  /* 58.5 */
+  } cases[] = {{500, 375, 256, 224, 341, 256, 58, 16}, /* 58.5 */
                {375, 500, 256, 224, 256, 341, 16, 58},
-               {501, 334, 256, 225, 384, 256, 80, 16},  /* 79.5, 15.5 */
+               {501, 334, 256, 225, 384, 256, 80, 16}, /* 79.5, 15.5 */
                {224, 224, 224, 224, 224, 224, 0, 0},
                {10, 20, 256, 224, 256, 512, 16, 144}, /* made larger */
                {1, 1, 8, 8, 8, 8, 0, 0},
