@@ -83,25 +83,26 @@ Test(image_folder, refuses_what_is_no_image) {
   expect_unreadable(test_folder(), "directory", "a folder");
 }
 
-/* Bytes between the end of the data and the next mark are passed over, as every
- * decoder does; data in which a code is wrong is not. */
+/* A byte between two segments is passed over, as every decoder does; an end
+ * mark in the midst of the data is not. */
 Test(image_folder, tells_harmless_warnings_from_damage) {
   static const uint8_t rgb[3] = {10, 100, 250};
+  enum { JFIF_END = 2 + 2 + 16 }; /* start mark, mark, segment */
   size_t size;
   surge_image image;
   const char *path = test_path("a.jpg");
   test_write_jpeg(path, 16, 16, rgb);
   uint8_t *bytes = test_read_file(path, &size); /* one byte more than size */
-  memmove(bytes + size - 1, bytes + size - 2, 2);
-  bytes[size - 2] = 0; /* before the end mark */
+  memmove(bytes + JFIF_END + 1, bytes + JFIF_END, size - JFIF_END);
+  bytes[JFIF_END] = 0;
   test_write_file(path, bytes, size + 1);
   cr_expect_eq(surge_image_read(&image, path), SURGE_OK, "%s",
                surge_last_error());
   surge_image_free(&image);
-  bytes[size - 3] = 0xff; /* a mark in the midst of the data */
-  bytes[size - 2] = 0xd9;
-  test_write_file(path, bytes, size - 4);
-  expect_unreadable(path, "wanted a whole JPEG image", "no end");
+  bytes[size - 4] = 0xff;
+  bytes[size - 3] = 0xd9;
+  test_write_file(path, bytes, size + 1);
+  expect_unreadable(path, "wanted a whole JPEG image", "early end");
   free(bytes);
 }
 
