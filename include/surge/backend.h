@@ -72,7 +72,8 @@ typedef struct surge_step {
 
 /* What a Philox stream is drawn for: never the same numbers twice. */
 typedef enum surge_random_use {
-  SURGE_RANDOM_ORDER = 1, /* shuffling: host                                 */
+  SURGE_RANDOM_VIEW,      /* which part of an image file is seen: host       */
+  SURGE_RANDOM_ORDER,     /* shuffling: host                                 */
   SURGE_RANDOM_INIT,      /* parameters: host                                */
   SURGE_RANDOM_AUGMENT,
   SURGE_RANDOM_POISSON,

@@ -67,6 +67,7 @@ typedef enum surge_arch {
   SURGE_ARCH_LAYERS   /* model.layers                                          */
 } surge_arch;
 
+typedef enum surge_on_error { SURGE_ON_ERROR_STOP, SURGE_ON_ERROR_SKIP } surge_on_error;
 typedef enum surge_coding { SURGE_CODING_DIRECT, SURGE_CODING_POISSON } surge_coding;
 typedef enum surge_readout {
   SURGE_READOUT_LOGITS,   /* last layer is linear                              */
@@ -103,7 +104,7 @@ typedef struct surge_recipe {
   int32_t T;
 
   struct surge_data_recipe {
-    char set[SURGE_WORD];   /* fashion_mnist, mnist, cifar10                   */
+    char set[SURGE_WORD];   /* fashion_mnist, mnist, cifar10, cifar100, ...    */
     char path[SURGE_PATH];  /* folder; "": where the set's package puts it     */
     int32_t limit;          /* training images used; 0: all                    */
     int32_t test_limit;     /* test images used; 0: all                        */
@@ -113,6 +114,10 @@ typedef struct surge_recipe {
     bool flip;              /* random horizontal flip                          */
     int32_t cutout;         /* side of a square set to the mean; 0: none       */
     float random_erasing;   /* probability of an erased rectangle              */
+    int32_t size;           /* image_folder: sides of the network's input      */
+    int32_t resize;         /* shorter side before the centre is taken; 0: auto */
+    int32_t workers;        /* threads that decode; 0: as `threads`            */
+    surge_on_error on_error; /* of an image that cannot be read                */
   } data;
 
   struct surge_model_recipe {

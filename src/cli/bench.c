@@ -9,13 +9,18 @@
 
 #define MAX_STEPS 10000
 
+static surge_status start_epoch(surge_session *s, int32_t epoch) {
+  surge_data_pass pass = {.train = true, .seed = 1, .epoch = (uint32_t)epoch};
+  return surge_loader_start(s->train_loader, &pass, 0);
+}
+
 /* A whole training step on the next batch, epochs without end. */
 static surge_status one_step(surge_session *s, int32_t index) {
   surge_batch batch;
   surge_step step = surge_step_at(s->recipe, 0, index, 1000000, false);
   SURGE_TRY(surge_loader_next(s->train_loader, &batch));
   if (batch.n < s->recipe->train.batch) { /* the epoch's end: a new one */
-    SURGE_TRY(surge_loader_start(s->train_loader, 1, (uint32_t)index, 0, true));
+    SURGE_TRY(start_epoch(s, index));
     SURGE_TRY(surge_loader_next(s->train_loader, &batch));
   }
   SURGE_TRY(surge_net_load(s->net, &batch, &step));
@@ -116,7 +121,7 @@ static surge_status bench(const surge_recipe *recipe, const cli_options *o,
   surge_status status = surge_session_open(&session, recipe, &options);
   if (status == SURGE_OK) status = surge_session_open_train(&session);
   if (status == SURGE_OK)
-    status = surge_loader_start(session.train_loader, 1, 0, 0, true);
+    status = start_epoch(&session, 0);
   if (status == SURGE_OK)
     status = ops ? bench_ops(&session, o) : bench_train(&session, o);
   surge_session_close(&session);

@@ -148,6 +148,15 @@ static void settle_widths(const surge_scope *scope) {
   }
 }
 
+static surge_status check_data(const surge_scope *scope) {
+  const struct surge_data_recipe *data = &scope->draft->recipe.data;
+  char wanted[64], found[32];
+  snprintf(wanted, sizeof wanted, "0 or at least data.size, %d", data->size);
+  snprintf(found, sizeof found, "%d", data->resize);
+  return surge_rule(scope, data->resize > 0 && data->resize < data->size,
+                    "data.resize", "data.size", wanted, found);
+}
+
 static surge_status check_model(const surge_scope *scope) {
   const surge_recipe *recipe = &scope->draft->recipe;
   const struct surge_model_recipe *model = &recipe->model;
@@ -231,6 +240,7 @@ surge_status surge_settle_recipe(const surge_scope *scope) {
   recipe->neuron.pda =
       recipe->pda_weight > 0 ? recipe->pda_kind : SURGE_PDA_OFF;
   settle_widths(scope);
+  SURGE_TRY(check_data(scope));
   SURGE_TRY(check_model(scope));
   return check_optim(scope);
 }

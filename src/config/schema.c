@@ -42,6 +42,8 @@ static const surge_word norm_or_none_words[] = {{"tdbn", SURGE_NORM_TDBN},
                                                 {"tebn", SURGE_NORM_TEBN},
                                                 {"none", SURGE_NO_NORM},
                                                 {NULL, 0}};
+static const surge_word on_error_words[] = {
+    {"stop", SURGE_ON_ERROR_STOP}, {"skip", SURGE_ON_ERROR_SKIP}, {NULL, 0}};
 static const surge_word coding_words[] = {{"direct", SURGE_CODING_DIRECT},
                                           {"poisson", SURGE_CODING_POISSON},
                                           {NULL, 0}};
@@ -177,7 +179,9 @@ const surge_key surge_keys[] = {
 
     {"data", SURGE_KEY_SECTION, .text = "The images and what is done to them."},
     {"data.set", NAME(recipe.data.set), .standard = "fashion_mnist",
-     .text = "Data set: fashion_mnist, mnist, cifar10, ..."},
+     .text = "Data set: fashion_mnist, mnist, cifar10, cifar100, or "
+             "image_folder: PATH/train/CLASS/ and PATH/val/CLASS/ with JPEG or "
+             "PNG files."},
     {"data.path", TEXT(recipe.data.path), .standard = "",
      .text = "Its folder; \"\" is where the set's package puts it."},
     {"data.limit", INT(recipe.data.limit), BETWEEN(0, MOST), .unit = "images",
@@ -204,6 +208,24 @@ const surge_key surge_keys[] = {
      .text = "Probability that a rectangle of a training image is 0 after "
              "normalising (Zhong 2017; area and sides as torchvision's); 0: "
              "none."},
+    {"data.size", INT(recipe.data.size), BETWEEN(1, 4096), .unit = "pixels",
+     .standard = "224",
+     .text = "image_folder: sides of the network's input. Training takes a "
+             "random part of 8 to 100 % of the area at a ratio of 3/4 to 4/3 "
+             "(torchvision's RandomResizedCrop), evaluation the centre."},
+    {"data.resize", INT(recipe.data.resize), BETWEEN(0, 8192),
+     .unit = "pixels", .standard = "0",
+     .text = "image_folder: the shorter side before the centre is taken; 0: "
+             "size*256/224."},
+    {"data.workers", INT(recipe.data.workers), BETWEEN(0, 4096),
+     .unit = "threads", .standard = "0",
+     .text = "image_folder: threads that decode, 0: as `threads`; results do "
+             "not depend on it."},
+    {"data.on_error", WORD(recipe.data.on_error, on_error_words),
+     .standard = "stop",
+     .text = "image_folder: an image that cannot be read stops the run, or is "
+             "counted and named once: in training the next image of the epoch "
+             "stands in for it, in evaluation it is left out."},
 
     {"model", SURGE_KEY_SECTION, .text = "The network."},
     {"model.arch", WORD(recipe.model.arch, arch_words), .standard = "convnet",

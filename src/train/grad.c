@@ -17,7 +17,7 @@ static char *loss_json(const surge_session *session) {
   cJSON_AddNumberToObject(object, "tet_lambda", (double)r->loss.tet_lambda);
   cJSON_AddNumberToObject(object, "tet_target", (double)r->neuron.v_threshold);
   cJSON_AddNumberToObject(object, "vote", r->model.vote);
-  cJSON_AddNumberToObject(object, "classes", session->info->classes);
+  cJSON_AddNumberToObject(object, "classes", session->info.classes);
   char *text = cJSON_PrintUnformatted(object);
   cJSON_Delete(object);
   return text;
@@ -25,7 +25,7 @@ static char *loss_json(const surge_session *session) {
 
 /* "mean" and "std" of value/255, a channel, as the input is normalised by. */
 static void add_normalization(cJSON *object, const surge_session *session) {
-  const surge_dataset_info *info = session->info;
+  const surge_dataset_info *info = &session->info;
   const float zeros[SURGE_MAX_CHANNELS] = {0}, ones[] = {1, 1, 1, 1};
   bool normalize = session->recipe->data.normalize;
   const float *mean = normalize ? info->mean : zeros;
@@ -103,8 +103,9 @@ static surge_status run_batch(surge_session *session, int32_t index,
   surge_loader *loader = session->train_loader;
   int32_t batches = surge_loader_batches(loader), epoch = index / batches;
   *step = surge_step_at(recipe, epoch, index, batches, index == 0);
-  if (index % batches == 0)
-    SURGE_TRY(surge_loader_start(loader, step->seed, step->epoch, 0, true));
+  surge_data_pass pass = {
+      .train = true, .seed = step->seed, .epoch = step->epoch};
+  if (index % batches == 0) SURGE_TRY(surge_loader_start(loader, &pass, 0));
   SURGE_TRY(surge_loader_next(loader, batch));
   SURGE_TRY(surge_net_load(session->net, batch, step));
   SURGE_TRY(surge_net_reset_metrics(session->net));

@@ -44,7 +44,7 @@ static surge_status reserve(surge_record *record, const char *prefix,
 static surge_status reserve_numbers(surge_record *record,
                                     const surge_session *session,
                                     int32_t steps) {
-  const surge_dataset_info *info = session->info;
+  const surge_dataset_info *info = &session->info;
   int64_t images = (int64_t)steps * session->recipe->train.batch;
   const struct {
     const char *name;
@@ -111,14 +111,16 @@ static void put(surge_record *record, size_t tensor, int64_t first,
          (size_t)rows * row);
 }
 
-/* The batch as it lies in its set. */
+/* The batch's images: its own, or of a mirrored set those that lie there. */
 static void put_batch(surge_record *record, const surge_batch *batch) {
   const surge_dataset *set = batch->set;
   size_t pixels =
       (size_t)set->info->h * (size_t)set->info->w * (size_t)set->info->c;
   for (int32_t n = 0; n < batch->n; n++, record->images++) {
     uint32_t sample = batch->sample[n];
-    put(record, IMAGES, record->images, 1, set->images + sample * pixels);
+    put(record, IMAGES, record->images, 1,
+        batch->images ? batch->images + (size_t)n * pixels
+                      : set->images + sample * pixels);
     put(record, LABELS, record->images, 1, &set->labels[sample]);
   }
 }

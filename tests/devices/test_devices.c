@@ -60,7 +60,7 @@ static void open_session(surge_session *s, const surge_recipe *recipe,
   s->train.mirror_labels = NULL;
   cr_assert_eq(surge_loader_create(&s->train_loader, &s->train,
                                    s->train_samples, s->train_count,
-                                   recipe->train.batch),
+                                   recipe->train.batch, 1),
                SURGE_OK);
 }
 
@@ -74,7 +74,8 @@ static int32_t train(const char *yaml, const device_options *o, double *loss,
   open_session(&s, &recipe, o);
   int64_t batches = surge_loader_batches(s.train_loader);
   for (uint32_t epoch = 0; epoch < (uint32_t)recipe.train.epochs; epoch++) {
-    cr_assert_eq(surge_loader_start(s.train_loader, 1, epoch, 0, true),
+    cr_assert_eq(surge_loader_start(s.train_loader, &(surge_data_pass){
+                     .train = true, .seed = 1, .epoch = epoch}, 0),
                  SURGE_OK);
     for (surge_batch batch;; steps++) {
       cr_assert_eq(surge_loader_next(s.train_loader, &batch), SURGE_OK);

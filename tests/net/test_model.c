@@ -142,6 +142,20 @@ Test(model, lists_that_do_not_fit_are_refused_by_name) {
   }
 }
 
+/* A last layer of another number of classes names that of the set. */
+Test(model, refuses_the_classes_of_another_set) {
+  size_t parameters;
+  surge_recipe recipe = run_recipe(
+      LAYERS("conv: {out: 8}, neuron, linear: {out: 10}"), NULL);
+  cr_expect_eq(plan(&recipe, surge_dataset_find("cifar100"), &parameters),
+               SURGE_ERROR_RECIPE);
+  cr_expect_not_null(strstr(surge_last_error(), "1 x 1 x 100 (classes"),
+                     "%s", surge_last_error());
+  cr_expect_not_null(strstr(surge_last_error(), "found 1 x 1 x 10"), "%s",
+                     surge_last_error());
+  surge_recipe_free(&recipe);
+}
+
 Test(model, every_recipe_of_the_repository_plans) {
   glob_t found;
   cr_assert_eq(

@@ -208,7 +208,8 @@ static void open_session(surge_session *s, const surge_recipe *recipe,
   cr_assert_eq(surge_session_open(s, recipe, &options), SURGE_OK, "%s",
                surge_last_error());
   cr_assert_eq(surge_session_open_train(s), SURGE_OK, "%s", surge_last_error());
-  cr_assert_eq(surge_loader_start(s->train_loader, 1, 0, 0, true), SURGE_OK);
+  cr_assert_eq(surge_loader_start(s->train_loader,
+                                  &(surge_data_pass){.train = true, .seed = 1}, 0), SURGE_OK);
 }
 
 /* Zeros in the input of the first batch; no pixel is the set's mean. */
