@@ -54,7 +54,8 @@ COLUMNS = ["network", "side", "version", "backend", "compile", "precision",
 # --- the networks ------------------------------------------------------------
 
 class Spike(torch_snn.HardSpike):
-    """Without the gradient of the width, which is no parameter here."""
+    """Without the gradient of the width, which is no parameter here: HardSpike
+    asks needs_input_grad, where torch.compile before 2.4 leaves its graph."""
 
     @staticmethod
     def backward(ctx, g):
