@@ -246,32 +246,26 @@ static surge_status gradient_norm(bench *x) {
   return x->b->gradient_norm(x->context, &a);
 }
 
-static surge_status sgd(bench *x) {
-  surge_sgd a = {.w = x->w,
-                 .m = x->m,
-                 .g = x->g,
-                 .step = x->step,
-                 .fault = x->fault,
-                 .count = x->count,
-                 .momentum = 0.9f};
-  return x->b->sgd(x->context, &a);
+/* One group, as large as the arrays. */
+static surge_status optimize(bench *x, surge_optimizer kind) {
+  surge_optimize a = {.step = x->step, .fault = x->fault};
+  a.update[SURGE_GROUP_WEIGHT] = (surge_update){.kind = kind,
+                                                .count = x->count,
+                                                .w = x->w,
+                                                .m = x->m,
+                                                .v = x->v,
+                                                .g = x->g,
+                                                .momentum = 0.9f,
+                                                .beta1 = 0.9f,
+                                                .beta2 = 0.999f,
+                                                .eps = 1e-8f,
+                                                .w_min = -1e30f,
+                                                .w_max = 1e30f};
+  return x->b->optimize(x->context, &a);
 }
 
-static surge_status adam(bench *x) {
-  surge_adam a = {.w = x->w,
-                  .m = x->m,
-                  .v = x->v,
-                  .g = x->g,
-                  .step = x->step,
-                  .fault = x->fault,
-                  .count = x->count,
-                  .beta1 = 0.9f,
-                  .beta2 = 0.999f,
-                  .eps = 1e-8f,
-                  .w_min = -1e30f,
-                  .w_max = 1e30f};
-  return x->b->adam(x->context, &a);
-}
+static surge_status optimize_sgd(bench *x) { return optimize(x, SURGE_SGD); }
+static surge_status optimize_adam(bench *x) { return optimize(x, SURGE_ADAM); }
 
 /* Arrays of [T, N] of map that each op reads and writes, as its contract counts
  * them; a pooled one is a quarter. An optimizer's are of fp32. */
@@ -298,8 +292,8 @@ static const op ops[] = {
     {"dropout", dropout, 2},
     {"count_nonzero", count_nonzero, 1},
     {"gradient_norm", gradient_norm, 1, true},
-    {"sgd", sgd, 5, true},
-    {"adam", adam, 7, true},
+    {"optimize_sgd", optimize_sgd, 5, true},
+    {"optimize_adam", optimize_adam, 7, true},
 };
 #define OPS (sizeof ops / sizeof *ops)
 

@@ -444,7 +444,7 @@ typedef struct surge_loss {
 } surge_loss;
 
 /* ======================================================================== *
- *  Optimisers: one call a group of a parameter arena
+ *  Optimisers: one call for all groups of a parameter arena
  * ======================================================================== */
 
 /* *norm = sqrt(sum g^2), *clip = min(1, max_norm/(norm + 1e-6)) (max_norm 0:
@@ -460,34 +460,44 @@ typedef struct surge_gradient_norm {
   void *workspace;      /* gradient_norm_workspace bytes                      */
 } surge_gradient_norm;
 
-/* g = clip*g + weight_decay*w; m = momentum*m + g (first step: m = g, as m
- * starts at 0); w -= lr*(nesterov ? g + momentum*m : m). As torch.optim.SGD. */
-typedef struct surge_sgd {
-  float *w, *m;         /* [count] updated                                    */
-  const float *g, *clip;   /* clip [1] or NULL                                */
-  const surge_step *step;
-  const surge_fault *fault;
-  size_t count;
-  surge_group group;
-  float momentum, weight_decay;
-  bool nesterov;
-} surge_sgd;
+typedef enum surge_optimizer {
+  SURGE_SGD,
+  SURGE_ADAM,
+  SURGE_ADAMW
+} surge_optimizer;
 
-/* m += (1-b1)(g - m); v = b2 v + (1-b2) g^2; w -= lr*(m*scale1) /
- * (sqrt(v*scale2) + eps), weight decay coupled (Adam: g += wd*w) or decoupled
- * (AdamW: w -= lr*wd*w first). Then w is held in [w_min, w_max]. As
- * torch.optim.Adam / AdamW. */
-typedef struct surge_adam {
-  float *w, *m, *v;
-  const float *g, *clip;
+/* One group's update, from g = clip*g (clip NULL: 1) and the step's numbers of
+ * the group.
+ *   SGD          g += weight_decay*w; m = momentum*m + g (first step: m = g, as
+ *                m starts at 0); w -= lr*(nesterov ? g + momentum*m : m). As
+ *                torch.optim.SGD.
+ *   Adam, AdamW  m += (1-b1)(g - m); v = b2 v + (1-b2) g^2;
+ *                w -= lr*(m*scale1)/(sqrt(v*scale2) + eps), weight decay
+ *                coupled (Adam: g += wd*w) or decoupled (AdamW: w -= lr*wd*w
+ *                first); then w is held in [w_min, w_max]. As torch.optim.Adam,
+ *                AdamW. */
+typedef struct surge_update {
+  surge_optimizer kind;
+  size_t count;         /* 0: the arena has none of this group, all is unread */
+  float *w, *m, *v;     /* [count] updated; v: of Adam and AdamW alone        */
+  void *rounded;        /* bf16 [count] overwritten with the new w, or NULL   */
+  const float *g;       /* [count]                                            */
+  const float *clip;    /* [1] or NULL                                        */
+  float weight_decay;
+  float momentum;       /* SGD                                                */
+  bool nesterov;
+  float beta1, beta2, eps; /* Adam, AdamW                                     */
+  float w_min, w_max;      /* -INFINITY, INFINITY: no bounds                  */
+} surge_update;
+
+/* A step of all groups at once. A fault leaves everything as it is.
+ * Bytes, a parameter: SGD reads w, m, g, writes w, m; Adam v besides; rounded
+ * weights are written once. */
+typedef struct surge_optimize {
+  surge_update update[SURGE_GROUP_COUNT]; /* by surge_group                   */
   const surge_step *step;
   const surge_fault *fault;
-  size_t count;
-  surge_group group;
-  float beta1, beta2, eps, weight_decay;
-  bool decoupled;
-  float w_min, w_max;   /* -INFINITY, INFINITY: no bounds                     */
-} surge_adam;
+} surge_optimize;
 
 /* *nonzero += elements of x that are not 0 (rates of a layer's inputs). */
 typedef struct surge_count_nonzero {
@@ -498,7 +508,8 @@ typedef struct surge_count_nonzero {
 } surge_count_nonzero;
 
 /* to = from, rounded to bf16: the weights that convolutions and products of
- * bf16 maps read. The fp32 ones stay the ones that are trained. */
+ * bf16 maps read, once they were set; surge_optimize keeps them so. The fp32
+ * ones stay the ones that are trained. */
 typedef struct surge_cast {
   void *to;             /* bf16 [count], overwritten                          */
   const float *from;
@@ -617,8 +628,7 @@ typedef struct surge_backend {
 
   size_t (*gradient_norm_workspace)(size_t count);
   surge_status (*gradient_norm)(surge_context *, const surge_gradient_norm *);
-  surge_status (*sgd)(surge_context *, const surge_sgd *);
-  surge_status (*adam)(surge_context *, const surge_adam *);
+  surge_status (*optimize)(surge_context *, const surge_optimize *);
   surge_status (*count_nonzero)(surge_context *, const surge_count_nonzero *);
   surge_status (*cast)(surge_context *, const surge_cast *);
 } surge_backend;

@@ -74,7 +74,6 @@ typedef enum surge_readout {
   SURGE_READOUT_MEMBRANE, /* its output through an integrator with neuron.decay */
   SURGE_READOUT_SPIKES    /* its output through a neuron                       */
 } surge_readout;
-typedef enum surge_optimizer { SURGE_SGD, SURGE_ADAM, SURGE_ADAMW } surge_optimizer;
 typedef enum surge_schedule_kind {
   SURGE_SCHEDULE_CONSTANT,
   SURGE_SCHEDULE_COSINE,

@@ -68,8 +68,7 @@ SURGE_CPU_OP(poisson, surge_poisson);
 SURGE_CPU_OP(dropout, surge_dropout);
 SURGE_CPU_OP(loss, surge_loss);
 SURGE_CPU_OP(gradient_norm, surge_gradient_norm);
-SURGE_CPU_OP(sgd, surge_sgd);
-SURGE_CPU_OP(adam, surge_adam);
+SURGE_CPU_OP(optimize, surge_optimize);
 SURGE_CPU_OP(count_nonzero, surge_count_nonzero);
 SURGE_CPU_OP(cast, surge_cast);
 

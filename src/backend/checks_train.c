@@ -153,34 +153,37 @@ surge_status surge_check_gradient_norm(const surge_gradient_norm *a) {
   return SURGE_OK;
 }
 
-surge_status surge_check_sgd(const surge_sgd *a) {
-  const char *op = "sgd";
+static surge_status check_update(const char *op, const surge_update *a) {
+  WANT(kind, a->kind <= SURGE_ADAMW, "sgd, adam or adamw");
   WANT_ARRAY(w);
   WANT_ARRAY(m);
   WANT_ARRAY(g);
-  WANT_ARRAY(step);
-  WANT_ARRAY(fault);
-  WANT(group, a->group < SURGE_GROUP_COUNT, "a group of surge_group");
-  WANT(momentum, a->momentum >= 0 && a->momentum < 1,
-       "at least 0 and less than 1");
   WANT(weight_decay, a->weight_decay >= 0, "at least 0");
-  return SURGE_OK;
-}
-
-surge_status surge_check_adam(const surge_adam *a) {
-  const char *op = "adam";
-  WANT_ARRAY(w);
-  WANT_ARRAY(m);
+  if (a->kind == SURGE_SGD) {
+    WANT(momentum, a->momentum >= 0 && a->momentum < 1,
+         "at least 0 and less than 1");
+    return SURGE_OK;
+  }
   WANT_ARRAY(v);
-  WANT_ARRAY(g);
-  WANT_ARRAY(step);
-  WANT_ARRAY(fault);
-  WANT(group, a->group < SURGE_GROUP_COUNT, "a group of surge_group");
   WANT(beta1, a->beta1 >= 0 && a->beta1 < 1, "at least 0 and less than 1");
   WANT(beta2, a->beta2 >= 0 && a->beta2 < 1, "at least 0 and less than 1");
   WANT(eps, a->eps >= 0, "at least 0");
-  WANT(weight_decay, a->weight_decay >= 0, "at least 0");
   WANT(w_min, a->w_min <= a->w_max, "at most w_max");
+  return SURGE_OK;
+}
+
+surge_status surge_check_optimize(const surge_optimize *a) {
+  static const char *const groups[SURGE_GROUP_COUNT] = {
+      [SURGE_GROUP_WEIGHT] = "optimize: weights",
+      [SURGE_GROUP_NORM] = "optimize: norms",
+      [SURGE_GROUP_WIDTH] = "optimize: widths",
+      [SURGE_GROUP_DECAY] = "optimize: decays"};
+  const char *op = "optimize";
+  WANT_ARRAY(step);
+  WANT_ARRAY(fault);
+  for (int group = 0; group < SURGE_GROUP_COUNT; group++)
+    if (a->update[group].count > 0)
+      SURGE_TRY(check_update(groups[group], &a->update[group]));
   return SURGE_OK;
 }
 

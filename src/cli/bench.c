@@ -51,7 +51,7 @@ static surge_status bench_train(surge_session *s, const cli_options *o) {
   printf(
       "name,threads,T,batch,steps,median_ms,min_ms,max_ms,samples_per_s,"
       "peak_rss_mb,library_ms\n");
-  printf("%s,%d,%d,%d,%d,%.2f,%.2f,%.2f,%.1f,%.1f,%.2f\n", s->recipe->name,
+  printf("%s,%d,%d,%d,%d,%.5g,%.5g,%.5g,%.1f,%.1f,%.5g\n", s->recipe->name,
          s->recipe->threads, s->recipe->T, s->recipe->train.batch, o->steps,
          step, step_ms[0], step_ms[o->steps - 1],
          1e3 * s->recipe->train.batch / step, (double)usage.ru_maxrss / 1024,
@@ -84,7 +84,7 @@ static double copy_rate(void) {
 static void print_time(const surge_layer_time *t, int steps) {
   double forward = 1e3 * t->forward / steps,
          backward = 1e3 * t->backward / steps;
-  printf("%-12s %10.3f %10.3f", t->name, forward, backward);
+  printf("%-12s %10.5g %10.5g", t->name, forward, backward);
   if (t->neuron) {
     double z = 4e-9 * t->inputs, s = 4e-9 * t->outputs;
     double read = t->norm ? 2 * z + s : z + s;
@@ -108,7 +108,7 @@ static surge_status bench_ops(surge_session *s, const cli_options *o) {
     total += 1e3 * (times[i].forward + times[i].backward) / o->steps;
   }
   printf(
-      "all layers %.2f ms a step, T %d, batch %d; a copy by one thread: %.1f "
+      "all layers %.5g ms a step, T %d, batch %d; a copy by one thread: %.1f "
       "GB/s\n",
       total, s->recipe->T, s->recipe->train.batch, copy_rate());
   return SURGE_OK;

@@ -319,14 +319,6 @@ static surge_status encode_input(surge_net *net, surge_pass pass) {
   return net->backend->poisson(net->context, &poisson);
 }
 
-static surge_status cast_weights(surge_net *net) {
-  surge_cast cast = {.to = net->arena[SURGE_ROLE_CAST],
-                     .from = (const float *)net->arena[SURGE_ROLE_PARAMETER] +
-                             net->table.group_first[SURGE_GROUP_WEIGHT],
-                     .count = net->table.group_count[SURGE_GROUP_WEIGHT]};
-  return cast.to ? net->backend->cast(net->context, &cast) : SURGE_OK;
-}
-
 static surge_status compute_loss(surge_net *net, surge_pass pass) {
   const surge_model *model = &net->model;
   const struct surge_loss_recipe *r = &net->recipe->loss;
@@ -360,7 +352,6 @@ surge_status surge_net_forward(surge_net *net, surge_pass pass,
                                bool statistics) {
   surge_net_start_pass(net);
   SURGE_TRY(encode_input(net, pass));
-  SURGE_TRY(cast_weights(net));
   for (int32_t i = 0; i < net->model.count; i++) {
     double start = surge_profile_start(net, i);
     SURGE_TRY(forward_layer(net, i, pass, statistics));

@@ -62,6 +62,14 @@ static surge_status initialize_layer(surge_net *net, int32_t i, float *host) {
   return set_constant(net, ids->decay_logit, (float)log(d / (1 - d)), host);
 }
 
+surge_status surge_net_round_weights(surge_net *net) {
+  surge_cast cast = {.to = net->arena[SURGE_ROLE_CAST],
+                     .from = (const float *)net->arena[SURGE_ROLE_PARAMETER] +
+                             net->table.group_first[SURGE_GROUP_WEIGHT],
+                     .count = net->table.group_count[SURGE_GROUP_WEIGHT]};
+  return cast.to ? net->backend->cast(net->context, &cast) : SURGE_OK;
+}
+
 surge_status surge_net_initialize(surge_net *net) {
   size_t largest = 0;
   for (int32_t i = 0; i < net->table.count; i++) {
@@ -76,5 +84,5 @@ surge_status surge_net_initialize(surge_net *net) {
   for (int32_t i = 0; i < net->model.count && status == SURGE_OK; i++)
     status = initialize_layer(net, i, host);
   free(host);
-  return status;
+  return status == SURGE_OK ? surge_net_round_weights(net) : status;
 }

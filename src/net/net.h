@@ -100,7 +100,7 @@ static inline surge_dtype surge_net_type(const surge_net *net) {
 }
 
 /* Address of a weight as convolutions and products read it: rounded to the
- * maps' type (surge_cast) where that is bf16. */
+ * maps' type where that is bf16 (surge_net_round_weights). */
 static inline const void *surge_weight_at(const surge_net *net, int32_t id) {
   if (surge_net_type(net) == SURGE_F32) return surge_at(net, id);
   size_t place = net->table.tensors[id].offset / sizeof(float) -
@@ -179,5 +179,9 @@ void surge_net_forget_recordings(surge_net *net);
 
 /* Fills `parameters` of a fresh net (init.c). */
 surge_status surge_net_initialize(surge_net *net);
+
+/* Rounds weights that came from the host, where maps are bf16: surge_net_update
+ * keeps them rounded from then on (init.c). */
+surge_status surge_net_round_weights(surge_net *net);
 
 #endif

@@ -3,8 +3,8 @@
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 
-#include "src/train/record.h"
 #include "src/train/schedule.h"
+#include "src/train/trajectory.h"
 
 /* {"kind": ..., "label_smoothing": ..., ...} */
 static char *loss_json(const surge_session *session) {
@@ -113,22 +113,23 @@ static surge_status run_batch(surge_session *session, int32_t index,
   return surge_net_backward(session->net);
 }
 
-/* Trains; `list` gets the first step before its update, then the record. */
+/* Trains; `list` gets the first step before its update, then the trajectory. */
 static surge_status run_steps(surge_session *session, int32_t steps,
-                              surge_record *record, surge_tensor_list *list) {
+                              surge_trajectory *trajectory,
+                              surge_tensor_list *list) {
   surge_batch batch;
   surge_step step;
   SURGE_TRY(run_batch(session, 0, &batch, &step));
   SURGE_TRY(surge_net_dump(session->net, list));
   if (steps == 1) return SURGE_OK;
-  SURGE_TRY(surge_record_open(record, session, steps));
+  SURGE_TRY(surge_trajectory_open(trajectory, session, steps));
   for (;;) {
-    SURGE_TRY(surge_record_step(record, session, &batch, &step));
+    SURGE_TRY(surge_trajectory_step(trajectory, session, &batch, &step));
     SURGE_TRY(surge_net_update(session->net));
-    if (record->steps == steps) break;
-    SURGE_TRY(run_batch(session, record->steps, &batch, &step));
+    if (trajectory->steps == steps) break;
+    SURGE_TRY(run_batch(session, trajectory->steps, &batch, &step));
   }
-  return surge_record_finish(record, session, list);
+  return surge_trajectory_finish(trajectory, session, list);
 }
 
 static surge_status write_dump(surge_session *session,
@@ -175,7 +176,7 @@ static surge_status write_dump(surge_session *session,
 surge_status surge_gradient_dump(const surge_recipe *original, const char *from,
                                  bool soft, int32_t steps, const char *out) {
   surge_session session;
-  surge_record record = {0};
+  surge_trajectory trajectory = {0};
   surge_tensor_list list = {0};
   surge_recipe one_batch = *original; /* its gradient, not a share of a step */
   const surge_recipe *recipe = steps == 1 ? &one_batch : original;
@@ -187,11 +188,12 @@ surge_status surge_gradient_dump(const surge_recipe *original, const char *from,
   if (status == SURGE_OK && steps > 1) status = check_steps(&session, steps);
   if (status == SURGE_OK && from)
     status = surge_session_restore(&session, from, false);
-  if (status == SURGE_OK) status = run_steps(&session, steps, &record, &list);
+  if (status == SURGE_OK)
+    status = run_steps(&session, steps, &trajectory, &list);
   if (status == SURGE_OK)
     status = write_dump(&session, &list, soft, steps > 1, out);
   surge_tensor_list_free(&list);
-  surge_record_close(&record);
+  surge_trajectory_close(&trajectory);
   surge_session_close(&session);
   return status;
 }
