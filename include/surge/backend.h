@@ -371,7 +371,8 @@ typedef struct surge_add {
   int32_t T, N;
   int32_t inputs;       /* 1 or 2                                            */
   surge_neuron_input input[2];
-  void *workspace;      /* add_workspace bytes; backward with sums alone     */
+  void *workspace;      /* add_workspace bytes (by sizes alone: no array is  */
+                        /* looked at); forward, or without sums: may be NULL */
 } surge_add;
 
 /* Membrane readout: u[t] = d*u[t-1] + x[t] without firing or reset; backward

@@ -145,7 +145,6 @@ static size_t partial_count(const surge_cpu_inputs *in, int which) {
 }
 
 size_t surge_cpu_partial_bytes(const surge_cpu_inputs *in, int which) {
-  if (!in->input[which].scale) return 0;
   return in->groups * partial_count(in, which) * sizeof(double);
 }
 

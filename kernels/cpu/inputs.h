@@ -119,7 +119,8 @@ typedef struct surge_cpu_received {
                                      /* da*(z - mean)                        */
 } surge_cpu_received;
 
-/* Bytes of the partial sums of input `which`. */
+/* Bytes of the partial sums of input `which`: by sizes alone, for it is asked
+ * before there are arrays. */
 size_t surge_cpu_partial_bytes(const surge_cpu_inputs *in, int which);
 
 /* Before a group's first piece: rows and partial sums are zero. */

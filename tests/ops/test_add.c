@@ -136,13 +136,25 @@ static surge_add args_of(const sum_case *c, run *r) {
   return a;
 }
 
+/* Workspace as it is booked: before there are arrays. */
+static test_buffer workspace_of(const surge_add *a, surge_context *context) {
+  surge_add planned = {
+      .map = a->map, .T = a->T, .N = a->N, .inputs = a->inputs};
+  for (int which = 0; which < a->inputs; which++)
+    planned.input[which] =
+        (surge_neuron_input){.is_static = a->input[which].is_static,
+                             .per_step = a->input[which].per_step};
+  return test_poisoned(
+      context,
+      test_backend()->add_workspace(context, &planned) / sizeof(float));
+}
+
 /* Forward without gradients, backward without y. */
 static outcome run_case(const sum_case *c, int threads) {
   const surge_backend *b = test_backend();
   run r = {.r = {.context = test_context(threads)}};
   surge_add a = args_of(c, &r), forward = a;
-  test_buffer workspace = test_poisoned(
-      r.r.context, b->add_workspace(r.r.context, &a) / sizeof(float));
+  test_buffer workspace = workspace_of(&a, r.r.context);
   forward.dy = forward.da[0] = forward.da[1] = NULL;
   forward.sums[0] = forward.sums[1] = NULL;
   a.y = NULL;
@@ -408,9 +420,7 @@ NEURON_TEST(add, one_gradient_may_serve_both) {
     p->mode[1] = SURGE_ADD;
     surge_add a = args_of(&c, &r);
     size_t count = r.r.out[DA0].count;
-    test_buffer workspace = test_poisoned(
-        r.r.context,
-        test_backend()->add_workspace(r.r.context, &a) / sizeof(float) + 1);
+    test_buffer workspace = workspace_of(&a, r.r.context);
     a.workspace = workspace.device;
     a.da[1] = a.da[0];
     cr_assert_eq(test_backend()->add_backward(r.r.context, &a), SURGE_OK, "%s",
