@@ -128,6 +128,31 @@ static surge_status neuron_backward(bench *x) {
   return x->b->neuron_backward(x->context, &a);
 }
 
+/* A membrane shortcut: a norm and the stream. */
+static surge_add add_of(bench *x) {
+  surge_neuron neuron = neuron_of(x);
+  return (surge_add){.y = x->s,
+                     .da = {x->da},
+                     .sums = {x->sums},
+                     .dy = x->gs,
+                     .map = x->map,
+                     .T = x->T,
+                     .N = x->N,
+                     .inputs = 2,
+                     .input = {neuron.input[0], {.z = x->gs}},
+                     .workspace = x->workspace};
+}
+
+static surge_status add_forward(bench *x) {
+  surge_add a = add_of(x);
+  return x->b->add_forward(x->context, &a);
+}
+
+static surge_status add_backward(bench *x) {
+  surge_add a = add_of(x);
+  return x->b->add_backward(x->context, &a);
+}
+
 static surge_norm_forward norm_of(bench *x) {
   return (surge_norm_forward){.scale = x->channel[4],
                               .shift = x->channel[5],
@@ -281,6 +306,8 @@ static const op ops[] = {
     {"neuron_forward_pda", neuron_forward_pda, 2},
     {"neuron_forward_statistics", neuron_forward_statistics, 2},
     {"neuron_backward", neuron_backward, 3},
+    {"add_forward", add_forward, 3},
+    {"add_backward", add_backward, 3},
     {"norm_forward", norm_forward, 1},
     {"norm_backward", norm_backward, 3},
     {"avgpool_forward", avgpool_forward, 1.25},
@@ -355,9 +382,11 @@ static void make_arrays(bench *x) {
   surge_neuron neuron = neuron_of(x);
   neuron.spec.pda = SURGE_PDA_MOMENT;
   surge_norm_forward norm = norm_of(x);
+  surge_add add = add_of(x);
   size_t bytes = x->b->gradient_norm_workspace(x->count);
   bytes = largest(bytes, x->b->neuron_workspace(x->context, &neuron));
   bytes = largest(bytes, x->b->norm_workspace(x->context, &norm));
+  bytes = largest(bytes, x->b->add_workspace(x->context, &add));
   x->workspace = zeros(x, bytes + 1);
 }
 

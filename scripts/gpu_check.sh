@@ -307,6 +307,7 @@ sanitized='
 test_integrator_cuda integrator/impulse_decays
 test_neuron_cuda neuron/@(traces_of_constant_input|every_number_of_steps)
 test_neuron_statistics_cuda neuron_statistics/pda_of_a_silent_layer
+test_add_cuda add/one_gradient_may_serve_both
 test_norm_cuda norm/@(integer_moments_are_exact|constant_channels_have_variance_zero)
 test_pool_cuda pool/maximum_keeps_nan
 test_loss_cuda loss/the_first_maximum_wins

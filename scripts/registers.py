@@ -45,10 +45,11 @@ def readable(names):
 
 
 def threads_of(name):
-    """As the launches have it: neuron.cuh, launch.h."""
+    """As the launches have it: inputs.cuh, launch.h."""
     if "finish_columns" in name:
         return 512
-    return 128 if name.startswith("neuron_") and "scalars" not in name else 256
+    rows = name.startswith(("neuron_", "add_forward", "add_backward"))
+    return 128 if rows and "scalars" not in name else 256
 
 
 def main():

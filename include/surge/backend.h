@@ -245,8 +245,8 @@ typedef struct surge_neuron_scalars {
   int32_t C;
 } surge_neuron_scalars;
 
-/* One current: a = scale[k]*z + shift[k] (two roundings), or z itself where
- * scale is NULL. A second input is added to the first, then the gain of
+/* One current, of a neuron or of a sum: a = scale[k]*z + shift[k] (two
+ * roundings), or z itself where scale is NULL. In a neuron a second input is added to the first, then the gain of
  * decay_input is applied: x = a0 + a1, current = gain*x. */
 typedef struct surge_neuron_input {
   const void *z;        /* [T or 1, N] of map                                */
@@ -339,12 +339,41 @@ typedef struct surge_neuron_backward {
   const surge_pda_coefficients *pda;   /* [P]; NULL where PDA is off         */
 } surge_neuron_backward;
 
+/* ======================================================================== *
+ *  The sum outside a neuron, and the membrane readout
+ * ======================================================================== */
+
+/* y = a0, or a0 + a1: a residual sum that no neuron takes in. Spike-element-wise
+ * add (SEW-ResNet, Fang 2021): two plain spike maps; membrane shortcut
+ * (MS-ResNet, Hu 2021): norm(conv) + the stream, and y is the stream that lives
+ * on. Each input as the neuron's, a = scale[k]*z + shift[k] (two roundings) or z
+ * itself; the sum is in fp32, in this order, rounded once more. With one input
+ * it is a norm that is written out.
+ * y is [1,N] where all inputs are static (none may then have a scale for each
+ * step), else [T,N], and a static input is read with a step stride of 0.
+ *     da[i] = dy
+ * Where input i is static and y is not, da[i] is [1,N]: the sum over t of dy[t]
+ * (weighted by TEBN's p), as in neuron_backward, and so are the channel sums of
+ * a normalised input, of which norm_backward makes dgamma, dbeta, dp and dz:
+ * sums[i] = { sum da, sum da*zhat } over (N,H,W) and the steps of k. Of a static
+ * y all are over its one step: dy is the sum over t already.
+ * Bytes: forward reads z of each input once, writes y; backward reads dy once
+ * and z of each input with sums once, writes da. */
 typedef struct surge_add {
-  void *y; const void *dy;
-  void *da[2]; surge_mode mode[2]; float *sums[2];
-  surge_neuron_input input[2]; int32_t inputs;
-  surge_map map; int32_t T, N; 
-  void *workspace;
+  void *y;              /* forward: [T or 1, N] of map, overwritten; no z    */
+  void *da[2];          /* backward: a gradient an input, by mode, or NULL:  */
+                        /* not wanted, for unless it is a sum over t it is   */
+                        /* dy. May be dy itself (mode write, no sum over t); */
+                        /* both may be one array, the second mode add        */
+  surge_mode mode[2];
+  float *sums[2];       /* [Tk, 2, C] overwritten; NULL where input is plain */
+  const void *dy;       /* backward: as y                                    */
+  surge_map map;
+  int32_t T, N;
+  int32_t inputs;       /* 1 or 2                                            */
+  surge_neuron_input input[2];
+  void *workspace;      /* add_workspace bytes (by sizes alone: no array is  */
+                        /* looked at); forward, or without sums: may be NULL */
 } surge_add;
 
 typedef struct surge_pack {

@@ -61,6 +61,8 @@ SURGE_CPU_OP(norm_backward, surge_norm_backward);
 SURGE_CPU_OP(neuron_scalars, surge_neuron_scalars);
 SURGE_CPU_OP(neuron_forward, surge_neuron_forward);
 SURGE_CPU_OP(neuron_backward, surge_neuron_backward);
+SURGE_CPU_OP(add_forward, surge_add);
+SURGE_CPU_OP(add_backward, surge_add);
 SURGE_CPU_OP(integrator_forward, surge_integrator);
 SURGE_CPU_OP(integrator_backward, surge_integrator);
 SURGE_CPU_OP(augment, surge_augment);
@@ -91,6 +93,7 @@ size_t surge_cpu_norm_workspace(surge_context *context,
                                 const surge_norm_forward *a);
 size_t surge_cpu_neuron_workspace(surge_context *context,
                                   const surge_neuron *a);
+size_t surge_cpu_add_workspace(surge_context *context, const surge_add *a);
 size_t surge_cpu_gradient_norm_workspace(size_t count);
 
 #endif

@@ -17,18 +17,10 @@ static size_t row_elements(int32_t T) {
 }
 
 surge_cpu_neuron surge_cpu_neuron_call(const surge_neuron *a) {
-  surge_cpu_neuron call = {.a = a, .row = row_elements(a->T)};
-  call.cut = surge_cpu_cut_maps(&a->map, a->N, call.row);
-  call.groups =
-      call.cut.count < SURGE_CPU_GROUPS ? call.cut.count : SURGE_CPU_GROUPS;
-  call.M = (size_t)a->N * surge_map_elements(&a->map);
-  return call;
-}
-
-void *surge_cpu_take(surge_cpu_scratch *scratch, size_t bytes) {
-  void *part = scratch->base ? scratch->base + scratch->used : NULL;
-  scratch->used += (bytes + 63) / 64 * 64;
-  return part;
+  return (surge_cpu_neuron){
+      .a = a,
+      .in = surge_cpu_inputs_of(a->input, a->inputs, &a->map, a->T, a->N,
+                                row_elements(a->T))};
 }
 
 size_t surge_cpu_neuron_workspace(surge_context *context,
@@ -39,20 +31,6 @@ size_t surge_cpu_neuron_workspace(surge_context *context,
 }
 
 /* --- rows ---------------------------------------------------------------- */
-
-void surge_cpu_repeat(float *row, size_t lanes, size_t length) {
-  for (size_t done = lanes; done < length; done *= 2) {
-    size_t rest = length - done;
-    memcpy(row + done, row, (rest < done ? rest : done) * sizeof *row);
-  }
-}
-
-void surge_cpu_spread(float *restrict row, const surge_cpu_piece *piece,
-                      const float *values, size_t parts) {
-  size_t lanes = surge_cpu_lanes(piece, parts);
-  memcpy(row, values + (parts == 1 ? 0 : piece->channel), lanes * sizeof *row);
-  surge_cpu_repeat(row, lanes, piece->length);
-}
 
 static void fill_widths(surge_cpu_rows *rows, const surge_neuron *a,
                         const surge_cpu_piece *piece) {
@@ -66,96 +44,17 @@ static void fill_widths(surge_cpu_rows *rows, const surge_neuron *a,
 
 void surge_cpu_rows_start(surge_cpu_rows *rows, const surge_cpu_neuron *call) {
   const surge_cpu_piece any = {.length = SURGE_ROW};
-  rows->filled = (surge_cpu_piece){0}; /* as good as no piece */
+  rows->affine.filled = (surge_cpu_piece){0}; /* as good as no piece */
   if (call->a->spec.granularity == SURGE_PER_LAYER)
     fill_widths(rows, call->a, &any);
 }
 
 bool surge_cpu_rows_fill(surge_cpu_rows *rows, const surge_cpu_neuron *call,
                          const surge_cpu_piece *piece) {
-  const surge_neuron *a = call->a;
-  size_t C = (size_t)a->map.c;
-  /* A shorter piece of the same channels needs the start of the same rows. */
-  if (rows->filled.channel == piece->channel &&
-      rows->filled.length >= piece->length)
-    return false;
-  rows->filled = *piece;
-  if (a->spec.granularity == SURGE_PER_CHANNEL) fill_widths(rows, a, piece);
-  for (int which = 0; which < a->inputs; which++) {
-    const surge_neuron_input *input = &a->input[which];
-    if (!input->scale || input->per_step) continue;
-    surge_cpu_spread(rows->scale[which], piece, input->scale, C);
-    surge_cpu_spread(rows->shift[which], piece, input->shift, C);
-  }
+  if (!surge_cpu_affine_fill(&rows->affine, &call->in, piece)) return false;
+  if (call->a->spec.granularity == SURGE_PER_CHANNEL)
+    fill_widths(rows, call->a, piece);
   return true;
-}
-
-void surge_cpu_fold(float *x, size_t length, size_t lanes) {
-  for (size_t count = length / lanes; count > 1;) {
-    size_t half = (count + 1) / 2, moved = (count - half) * lanes;
-    const float *second = x + half * lanes;
-#pragma omp simd
-    for (size_t i = 0; i < moved; i++) x[i] += second[i];
-    count = half;
-  }
-}
-
-void surge_cpu_fold_into(double *total, float *x, const surge_cpu_piece *piece,
-                         size_t parts) {
-  size_t lanes = surge_cpu_lanes(piece, parts);
-  double *own = total + (parts == 1 ? 0 : piece->channel);
-  surge_cpu_fold(x, piece->length, lanes);
-  for (size_t l = 0; l < lanes; l++) own[l] += (double)x[l];
-}
-
-/* --- the current --------------------------------------------------------- */
-
-/* TEBN's scale and shift differ by step: these rows are filled each time. */
-static void fill_step(surge_cpu_rows *rows, const surge_cpu_neuron *call,
-                      const surge_cpu_piece *piece, int which, size_t t) {
-  const surge_neuron_input *input = &call->a->input[which];
-  size_t C = (size_t)call->a->map.c;
-  surge_cpu_spread(rows->scale[which], piece, input->scale + t * C, C);
-  surge_cpu_spread(rows->shift[which], piece, input->shift + t * C, C);
-}
-
-static void affine_row(float *restrict x, const float *restrict z,
-                       const float *restrict scale, const float *restrict shift,
-                       size_t length) {
-  for (size_t i = 0; i < length; i++)
-    x[i] = surge_affine(scale[i], z[i], shift[i]);
-}
-
-static void add_affine_row(float *restrict x, const float *restrict z,
-                           const float *restrict scale,
-                           const float *restrict shift, size_t length) {
-  for (size_t i = 0; i < length; i++)
-    x[i] += surge_affine(scale[i], z[i], shift[i]);
-}
-
-static void add_row(float *restrict x, const float *restrict z, size_t length) {
-  for (size_t i = 0; i < length; i++) x[i] += z[i];
-}
-
-const float *surge_cpu_neuron_input(float *row, surge_cpu_rows *rows,
-                                    const surge_cpu_neuron *call,
-                                    const surge_cpu_piece *piece, size_t t) {
-  const surge_neuron *a = call->a;
-  size_t length = piece->length;
-  for (int which = 0; which < a->inputs; which++) {
-    const float *z = surge_cpu_input_at(call, which, t, piece->offset);
-    if (a->input[which].per_step) fill_step(rows, call, piece, which, t);
-    if (!a->input[which].scale) {
-      if (a->inputs == 1) return z;
-      if (which == 0) memcpy(row, z, length * sizeof *row);
-      if (which == 1) add_row(row, z, length);
-    } else if (which == 0) {
-      affine_row(row, z, rows->scale[0], rows->shift[0], length);
-    } else {
-      add_affine_row(row, z, rows->scale[1], rows->shift[1], length);
-    }
-  }
-  return row;
 }
 
 /* --- one step of a piece -------------------------------------------------- */
@@ -266,8 +165,8 @@ static void gather_inputs(step_rows *r, float *x, surge_cpu_rows *rows,
                           size_t count) {
   r->z_stride = SURGE_ROW;
   for (size_t k = 0; k < count; k++) {
-    const float *sum =
-        surge_cpu_neuron_input(x + k * SURGE_ROW, rows, call, piece, t + k);
+    const float *sum = surge_cpu_input_sum(x + k * SURGE_ROW, &rows->affine,
+                                           &call->in, piece, t + k);
     if (k == 0) r->z = sum;
     if (k == 1 && sum != x + SURGE_ROW) r->z_stride = (size_t)(sum - r->z);
   }
@@ -287,10 +186,10 @@ bool surge_cpu_neuron_step(surge_cpu_steps u, surge_cpu_steps s,
   /* The usual case, one normalised input, is not stored in between. */
   if (a->inputs == 1 && input->scale && !input->per_step &&
       !a->spec.soft_forward) {
-    r.z = surge_cpu_input_at(call, 0, t, piece->offset);
-    r.z_stride = input->is_static ? 0 : call->M;
-    r.scale = rows->scale[0];
-    r.shift = rows->shift[0];
+    r.z = surge_cpu_input_at(&call->in, 0, t, piece->offset);
+    r.z_stride = input->is_static ? 0 : call->in.M;
+    r.scale = rows->affine.scale[0];
+    r.shift = rows->affine.shift[0];
     return step_affine(&r, a, count);
   }
   gather_inputs(&r, x, rows, call, piece, t, count);

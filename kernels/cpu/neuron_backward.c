@@ -21,20 +21,16 @@ typedef struct backward_work {
   float *v;        /* [threads, T, row] v[t-1], where the decay is learned    */
 } backward_work;
 
-static size_t steps_of(const surge_neuron *a, int which) {
-  return a->input[which].per_step ? (size_t)a->T : 1;
-}
-
 static size_t bind(backward_work *work, void *base, surge_context *context,
                    const surge_cpu_neuron *call) {
   surge_cpu_scratch scratch = {base, 0};
   const surge_neuron *a = call->a;
-  size_t groups = call->groups, C = (size_t)a->map.c;
+  size_t groups = call->in.groups;
   size_t parts = surge_cpu_parts(a, a->spec.granularity);
-  size_t rows = (size_t)context->threads * (size_t)a->T * call->row;
+  size_t rows = (size_t)context->threads * (size_t)a->T * call->in.row;
   for (int which = 0; which < a->inputs; which++)
-    work->sums[which] = surge_cpu_take(
-        &scratch, groups * steps_of(a, which) * 2 * C * sizeof(double));
+    work->sums[which] =
+        surge_cpu_take(&scratch, surge_cpu_partial_bytes(&call->in, which));
   work->drho = surge_cpu_take(&scratch, groups * parts * sizeof(double));
   work->ddecay = surge_cpu_take(&scratch, groups * sizeof(double));
   work->u = surge_cpu_take(&scratch, rows * sizeof *work->u);
@@ -57,22 +53,20 @@ typedef struct backward_call {
   const surge_neuron_backward *a;
   surge_cpu_neuron call;
   backward_work work;
+  surge_cpu_receiver to[2];
 } backward_call;
 
 /* One thread's rows: of the channels, and of the piece at hand. */
 typedef struct backward_rows {
   surge_cpu_rows channel;
-  _Alignas(64) surge_row mean[2]; /* of a normalised input */
   _Alignas(64) surge_row pda_m, pda_c0, pda_c1;
   _Alignas(64) surge_row gv, q[SURGE_STRIDE]; /* dL/dv; PDA's dL/du */
   _Alignas(64) surge_row g[SURGE_STRIDE];     /* dL/du, then da */
-  _Alignas(64) surge_row da[2];               /* of a static input */
-  float *u, *v;                               /* [T, row] */
+  surge_cpu_received received[2];
+  float *u, *v; /* [T, row] */
 
-  _Alignas(64) surge_row drho, ddecay;     /* sums over t and some pieces: */
-  _Alignas(64) surge_row sum0[2], sum1[2]; /* of da and da*(z - mean) */
-  surge_cpu_piece summed;                  /* the longest of those pieces */
-  size_t terms;                            /* of one place of the sums */
+  _Alignas(64) surge_row drho, ddecay; /* sums over t and some pieces */
+  surge_cpu_chain chain;               /* those pieces */
 } backward_rows;
 
 static void fill_channel_rows(backward_rows *rows, const backward_call *b,
@@ -80,10 +74,6 @@ static void fill_channel_rows(backward_rows *rows, const backward_call *b,
   const surge_neuron_backward *a = b->a;
   const surge_neuron *common = &a->common;
   if (!surge_cpu_rows_fill(&rows->channel, &b->call, piece)) return;
-  for (int which = 0; which < common->inputs; which++)
-    if (a->sums[which])
-      surge_cpu_spread(rows->mean[which], piece, common->input[which].mean,
-                       (size_t)common->map.c);
   if (!a->pda) return;
   size_t parts = surge_cpu_parts(common, common->spec.pda_granularity);
   size_t lanes = surge_cpu_lanes(piece, parts);
@@ -104,7 +94,7 @@ static void rebuild(backward_rows *rows, const backward_call *b,
                     const surge_cpu_piece *piece) {
   _Alignas(64) surge_row v;
   const surge_neuron *common = &b->a->common;
-  size_t T = (size_t)common->T, row = b->call.row, count;
+  size_t T = (size_t)common->T, row = b->call.in.row, count;
   surge_cpu_neuron_start(v, &b->call, piece);
   for (size_t t = 0; t < T; t += count) {
     surge_cpu_steps u = {rows->u + t * row, row}, none = {NULL, 0};
@@ -174,7 +164,7 @@ static inline __attribute__((always_inline)) void adjoint_loop(
   const surge_neuron *a = &b->a->common;
   const float d = a->scalars[SURGE_SCALAR_DECAY];
   const float theta = a->spec.v_threshold, v_reset = a->spec.v_reset;
-  const size_t M = b->call.M, stride = b->call.row;
+  const size_t M = b->call.in.M, stride = b->call.in.row;
   const float *width = rows->channel.width[later];
   const float *inverse = rows->channel.inverse[later];
 #pragma GCC ivdep
@@ -256,12 +246,12 @@ static void decay_row(backward_rows *rows, const backward_call *b,
                       const surge_cpu_piece *piece, const float *extra,
                       size_t t) {
   _Alignas(64) surge_row sum;
-  const float *v = rows->v + t * b->call.row, *g = rows->g[0];
+  const float *v = rows->v + t * b->call.in.row, *g = rows->g[0];
   float *restrict ddecay = rows->ddecay;
   for (size_t i = 0; i < piece->length; i++) ddecay[i] += g[i] * v[i];
   if (!b->a->common.spec.decay_input) return;
   const float *x =
-      surge_cpu_neuron_input(sum, &rows->channel, &b->call, piece, t);
+      surge_cpu_input_sum(sum, &rows->channel.affine, &b->call.in, piece, t);
   for (size_t i = 0; i < piece->length; i++)
     ddecay[i] -= (extra ? g[i] + extra[i] : g[i]) * x[i];
 }
@@ -275,143 +265,29 @@ static void current_row(float *restrict g, const float *restrict extra,
     for (size_t i = 0; i < length; i++) g[i] *= gain;
 }
 
-/* --- what an input receives ----------------------------------------------- */
-
-typedef enum delivery { DELIVER_NONE, DELIVER_WRITE, DELIVER_ADD } delivery;
-
-/* The channel sums over `count` steps and, of an input that is not static, its
- * gradient: one look at da. The last three are constants. */
-static inline __attribute__((always_inline)) void deliver_loop(
-    backward_rows *rows, int which, const float *z, size_t z_stride, float *to,
-    size_t to_stride, size_t length, size_t count, bool sums, delivery mode) {
-  const float *mean = rows->mean[which];
-  float *sum0 = rows->sum0[which], *sum1 = rows->sum1[which];
-#pragma GCC ivdep
-  for (size_t i = 0; i < length; i++) {
-    float s0 = sum0[i], s1 = sum1[i];
-#pragma GCC unroll 4
-    for (size_t k = 0; k < count; k++) {
-      float da = rows->g[k][i];
-      s0 += da;
-      if (sums) s1 += da * (z[k * z_stride + i] - mean[i]);
-      if (mode == DELIVER_ADD) da += to[k * to_stride + i];
-      if (mode != DELIVER_NONE) to[k * to_stride + i] = da;
-    }
-    if (!sums) continue;
-    sum0[i] = s0;
-    sum1[i] = s1;
-  }
-}
-
-static inline __attribute__((always_inline)) void deliver_by_mode(
-    backward_rows *rows, const backward_call *b, const surge_cpu_piece *piece,
-    int which, size_t t, size_t count, bool sums) {
-  const surge_neuron_backward *a = b->a;
-  const surge_neuron_input *input = &a->common.input[which];
-  const float *z = surge_cpu_input_at(&b->call, which, t, piece->offset);
-  size_t length = piece->length, M = b->call.M;
-  size_t z_stride = input->is_static ? 0 : M;
-  float *to = a->da[which];
-  if (!to || input->is_static) {
-    deliver_loop(rows, which, z, z_stride, NULL, 0, length, count, sums,
-                 DELIVER_NONE);
-    return;
-  }
-  to += t * M + piece->offset;
-  if (a->mode[which] == SURGE_WRITE)
-    deliver_loop(rows, which, z, z_stride, to, M, length, count, sums,
-                 DELIVER_WRITE);
-  else
-    deliver_loop(rows, which, z, z_stride, to, M, length, count, sums,
-                 DELIVER_ADD);
-}
-
-/* Moves the sums of a piece into its group's, of step k; then they are zero. */
-static void flush_sums(backward_rows *rows, const backward_call *b, size_t g,
-                       const surge_cpu_piece *piece, int which, size_t k) {
-  size_t C = (size_t)b->a->common.map.c, bytes = piece->length * sizeof(float);
-  size_t steps = steps_of(&b->a->common, which);
-  double *total = b->work.sums[which] + (g * steps + k) * 2 * C;
-  surge_cpu_fold_into(total, rows->sum0[which], piece, C);
-  surge_cpu_fold_into(total + C, rows->sum1[which], piece, C);
-  memset(rows->sum0[which], 0, bytes);
-  memset(rows->sum1[which], 0, bytes);
-}
-
-static void deliver_steps(backward_rows *rows, const backward_call *b, size_t g,
-                          const surge_cpu_piece *piece, int which, size_t t,
-                          size_t count) {
-  const surge_neuron_backward *a = b->a;
-  const surge_neuron_input *input = &a->common.input[which];
-  bool sums = a->sums[which];
-  if (sums && count == SURGE_STRIDE)
-    deliver_by_mode(rows, b, piece, which, t, SURGE_STRIDE, true);
-  else if (sums)
-    deliver_by_mode(rows, b, piece, which, t, 1, true);
-  else if (count == SURGE_STRIDE)
-    deliver_by_mode(rows, b, piece, which, t, SURGE_STRIDE, false);
-  else
-    deliver_by_mode(rows, b, piece, which, t, 1, false);
-  if (sums && input->per_step) flush_sums(rows, b, g, piece, which, t);
-  if (!a->da[which] || !input->is_static) return;
-  for (size_t k = count; k-- > 0;) {
-    float p = input->step_scale ? input->step_scale[t + k] : 1.0f;
-    for (size_t i = 0; i < piece->length; i++)
-      rows->da[which][i] += p * rows->g[k][i];
-  }
-}
-
-static void deliver_piece(const backward_rows *rows, const backward_call *b,
-                          const surge_cpu_piece *piece, int which) {
-  const surge_neuron_backward *a = b->a;
-  const surge_neuron_input *input = &a->common.input[which];
-  if (!a->da[which] || !input->is_static) return;
-  float *to = surge_cpu_to(a->da[which], piece->offset);
-  const float *da = rows->da[which];
-  if (a->mode[which] == SURGE_ADD)
-    for (size_t i = 0; i < piece->length; i++) to[i] += da[i];
-  else
-    memcpy(to, da, piece->length * sizeof *to);
-}
-
 /* --- sums over pieces ---------------------------------------------------- */
 
-/* Float additions that make one place of a row of sums: a bound on the chain,
- * large enough that folding costs little. */
-#define MAX_TERMS 32
-
-/* Moves the rows of sums into the group's partial sums. */
+/* Moves the rows of sums into the group's partial sums; then they are zero. */
 static void settle_sums(backward_rows *rows, const backward_call *b, size_t g) {
   const surge_neuron_backward *a = b->a;
-  const surge_cpu_piece *piece = &rows->summed;
+  const surge_cpu_piece *piece = &rows->chain.piece;
   size_t parts = surge_cpu_parts(&a->common, a->common.spec.granularity);
-  for (int which = 0; which < a->common.inputs; which++)
-    if (a->sums[which] && !a->common.input[which].per_step)
-      flush_sums(rows, b, g, piece, which, 0);
+  for (int which = 0; which < b->call.in.count; which++)
+    surge_cpu_receive_settle(&rows->received[which], &b->to[which], &b->call.in,
+                             which, g, piece);
   if (a->drho)
     surge_cpu_fold_into(b->work.drho + g * parts, rows->drho, piece, parts);
   if (a->ddecay_logit)
     surge_cpu_fold_into(b->work.ddecay + g, rows->ddecay, piece, 1);
-  rows->terms = 0;
+  rows->chain = (surge_cpu_chain){0};
 }
 
-/* Makes room for a piece in the rows of sums: it joins the pieces before it
- * where they have its channels and the chain stays short. */
+/* Makes room for a piece in the rows of sums. */
 static void join_sums(backward_rows *rows, const backward_call *b, size_t g,
                       const surge_cpu_piece *piece) {
-  size_t T = (size_t)b->a->common.T;
-  bool joins =
-      rows->summed.channel == piece->channel && rows->terms + T <= MAX_TERMS;
-  if (rows->terms > 0 && !joins) settle_sums(rows, b, g);
-  if (rows->terms == 0) {
-    memset(rows->drho, 0, sizeof rows->drho);
-    memset(rows->ddecay, 0, sizeof rows->ddecay);
-    memset(rows->sum0, 0, sizeof rows->sum0);
-    memset(rows->sum1, 0, sizeof rows->sum1);
-    rows->summed = *piece;
-  }
-  if (rows->summed.length < piece->length) rows->summed = *piece;
-  rows->terms += T;
+  int32_t T = b->a->common.T;
+  if (!surge_cpu_chain_takes(&rows->chain, piece, T)) settle_sums(rows, b, g);
+  surge_cpu_chain_join(&rows->chain, piece, T);
 }
 
 /* --- pieces and groups --------------------------------------------------- */
@@ -419,6 +295,7 @@ static void join_sums(backward_rows *rows, const backward_call *b, size_t g,
 static void start_piece(backward_rows *rows, const backward_call *b,
                         const surge_cpu_piece *piece) {
   const surge_neuron_backward *a = b->a;
+  const surge_cpu_inputs *in = &b->call.in;
   size_t bytes = piece->length * sizeof(float);
   fill_channel_rows(rows, b, piece);
   rebuild(rows, b, piece);
@@ -426,15 +303,16 @@ static void start_piece(backward_rows *rows, const backward_call *b,
     memcpy(rows->gv, a->gv_out + piece->offset, bytes);
   else
     memset(rows->gv, 0, bytes);
-  for (int which = 0; which < a->common.inputs; which++)
-    if (a->common.input[which].is_static) memset(rows->da[which], 0, bytes);
+  for (int which = 0; which < in->count; which++)
+    surge_cpu_receive_piece(&rows->received[which], &b->to[which], in, which,
+                            piece);
 }
 
 /* PDA's q of step t into row k. */
 static void pda_row(backward_rows *rows, const backward_call *b, size_t length,
                     size_t t, size_t k) {
   const surge_neuron_spec *spec = &b->a->common.spec;
-  const float *u = rows->u + t * b->call.row;
+  const float *u = rows->u + t * b->call.in.row;
   if (spec->pda == SURGE_PDA_MOMENT)
     moment_row(rows, rows->q[k], u, length);
   else
@@ -443,29 +321,29 @@ static void pda_row(backward_rows *rows, const backward_call *b, size_t length,
 
 /* Steps at once when `left` remain: one where something is done step by
  * step. */
-static size_t backward_stride(const surge_neuron_backward *a, size_t left) {
-  const surge_neuron *common = &a->common;
-  for (int which = 0; which < common->inputs; which++)
-    if (common->input[which].per_step) return 1;
-  return a->ddecay_logit ? 1 : surge_cpu_stride(common, left);
+static size_t backward_stride(const backward_call *b, size_t left) {
+  if (b->a->ddecay_logit || b->a->common.spec.soft_forward) return 1;
+  return surge_cpu_receive_stride(&b->call.in, left);
 }
 
 static void backward_steps(backward_rows *rows, const backward_call *b,
                            size_t g, const surge_cpu_piece *piece, size_t t,
                            size_t count) {
   const surge_neuron_backward *a = b->a;
-  size_t M = b->call.M, at = t * M + piece->offset, length = piece->length;
+  const surge_cpu_inputs *in = &b->call.in;
+  size_t M = in->M, at = t * M + piece->offset, length = piece->length;
   const float *extra = a->g_current ? a->g_current + at : NULL;
   float gain = a->common.scalars[SURGE_SCALAR_GAIN];
   for (size_t k = 0; a->pda && k < count; k++)
     pda_row(rows, b, length, t + k, k);
-  adjoint_steps(rows, b, rows->u + t * b->call.row, surge_cpu_from(a->gs, at), length, t > 0,
-                count);
+  adjoint_steps(rows, b, rows->u + t * in->row, surge_cpu_from(a->gs, at),
+                length, t > 0, count);
   if (a->ddecay_logit) decay_row(rows, b, piece, extra, t);
   for (size_t k = 0; k < count; k++)
     current_row(rows->g[k], extra ? extra + k * M : NULL, gain, length);
-  for (int which = 0; which < a->common.inputs; which++)
-    deliver_steps(rows, b, g, piece, which, t, count);
+  for (int which = 0; which < in->count; which++)
+    surge_cpu_receive_steps(&rows->received[which], &b->to[which], in, which, g,
+                            piece, rows->g[0], SURGE_ROW, t, count);
 }
 
 static void backward_piece(backward_rows *rows, const backward_call *b,
@@ -474,41 +352,44 @@ static void backward_piece(backward_rows *rows, const backward_call *b,
   join_sums(rows, b, g, piece);
   start_piece(rows, b, piece);
   for (size_t left = (size_t)a->common.T; left > 0;) {
-    size_t count = backward_stride(a, left);
+    size_t count = backward_stride(b, left);
     left -= count;
     backward_steps(rows, b, g, piece, left, count);
   }
-  for (int which = 0; which < a->common.inputs; which++)
-    deliver_piece(rows, b, piece, which);
+  for (int which = 0; which < b->call.in.count; which++)
+    surge_cpu_receive_end(&rows->received[which], &b->to[which], &b->call.in,
+                          which, piece);
   if (a->dv_in)
     memcpy(a->dv_in + piece->offset, rows->gv, piece->length * sizeof(float));
 }
 
-static void clear_group(const backward_call *b, size_t g) {
+/* Before its first piece: rows of sums and partial sums are zero. */
+static void start_group(backward_rows *rows, const backward_call *b, size_t g) {
   const surge_neuron *common = &b->a->common;
   size_t parts = surge_cpu_parts(common, common->spec.granularity);
-  for (int which = 0; which < common->inputs; which++) {
-    size_t count = steps_of(common, which) * 2 * (size_t)common->map.c;
-    memset(b->work.sums[which] + g * count, 0, count * sizeof(double));
-  }
+  for (int which = 0; which < common->inputs; which++)
+    surge_cpu_receive_group(&rows->received[which], &b->to[which], &b->call.in,
+                            which, g);
+  memset(rows->q, 0, sizeof rows->q); /* and so they stay without PDA */
+  memset(rows->drho, 0, sizeof rows->drho);
+  memset(rows->ddecay, 0, sizeof rows->ddecay);
   memset(b->work.drho + g * parts, 0, parts * sizeof(double));
   b->work.ddecay[g] = 0;
+  rows->chain = (surge_cpu_chain){0};
 }
 
 static void backward_group(const backward_call *b, size_t g) {
   backward_rows rows;
-  const surge_cpu_neuron *call = &b->call;
+  const surge_cpu_inputs *in = &b->call.in;
   size_t thread = (size_t)omp_get_thread_num();
-  size_t own = thread * (size_t)b->a->common.T * call->row;
+  size_t own = thread * (size_t)in->T * in->row;
   rows.u = b->work.u + own;
   rows.v = b->work.v ? b->work.v + own : NULL;
-  surge_cpu_rows_start(&rows.channel, call);
-  memset(rows.q, 0, sizeof rows.q); /* and so they stay without PDA */
-  clear_group(b, g);
-  rows.terms = 0;
-  for (size_t p = surge_cpu_first(call->cut.count, call->groups, g);
-       p < surge_cpu_first(call->cut.count, call->groups, g + 1); p++) {
-    surge_cpu_piece piece = surge_cpu_piece_at(&call->cut, p);
+  surge_cpu_rows_start(&rows.channel, &b->call);
+  start_group(&rows, b, g);
+  for (size_t p = surge_cpu_first(in->cut.count, in->groups, g);
+       p < surge_cpu_first(in->cut.count, in->groups, g + 1); p++) {
+    surge_cpu_piece piece = surge_cpu_piece_at(&in->cut, p);
     backward_piece(&rows, b, g, &piece);
   }
   settle_sums(&rows, b, g);
@@ -516,38 +397,19 @@ static void backward_group(const backward_call *b, size_t g) {
 
 /* --- the last stage: over the groups, in order, in double ----------------- */
 
-/* First row of `partial` [groups, count] becomes the sum of all. */
-static void combine(double *partial, size_t groups, size_t count) {
-  for (size_t g = 1; g < groups; g++)
-    for (size_t i = 0; i < count; i++) partial[i] += partial[g * count + i];
-}
-
-static void finish_sums(const backward_call *b, int which) {
-  const surge_neuron *common = &b->a->common;
-  size_t C = (size_t)common->map.c, steps = steps_of(common, which);
-  double *total = b->work.sums[which];
-  combine(total, b->call.groups, steps * 2 * C);
-  for (size_t k = 0; k < steps; k++)
-    for (size_t c = 0; c < C; c++) {
-      size_t at = 2 * k * C + c;
-      double rstd = (double)common->input[which].rstd[c];
-      b->a->sums[which][at] = (float)total[at];
-      b->a->sums[which][at + C] = (float)(total[at + C] * rstd);
-    }
-}
-
 static void finish(const backward_call *b) {
   const surge_neuron_backward *a = b->a;
   size_t parts = surge_cpu_parts(&a->common, a->common.spec.granularity);
+  size_t groups = b->call.in.groups;
   for (int which = 0; which < a->common.inputs; which++)
-    if (a->sums[which]) finish_sums(b, which);
+    surge_cpu_receive_finish(&b->to[which], &b->call.in, which);
   if (a->drho) {
-    combine(b->work.drho, b->call.groups, parts);
+    surge_cpu_combine(b->work.drho, groups, parts);
     for (size_t p = 0; p < parts; p++) a->drho[p] += (float)b->work.drho[p];
   }
   if (a->ddecay_logit) {
     double d = (double)a->common.scalars[SURGE_SCALAR_DECAY];
-    combine(b->work.ddecay, b->call.groups, 1);
+    surge_cpu_combine(b->work.ddecay, groups, 1);
     *a->ddecay_logit += (float)(d * (1 - d) * *b->work.ddecay);
   }
 }
@@ -557,8 +419,13 @@ surge_status surge_cpu_neuron_backward(surge_context *context,
   SURGE_TRY(surge_check_neuron_backward(a));
   backward_call b = {.a = a, .call = surge_cpu_neuron_call(&a->common)};
   bind(&b.work, a->common.workspace, context, &b.call);
+  for (int which = 0; which < a->common.inputs; which++)
+    b.to[which] = (surge_cpu_receiver){.da = a->da[which],
+                                       .mode = a->mode[which],
+                                       .sums = a->sums[which],
+                                       .partial = b.work.sums[which]};
 #pragma omp parallel for num_threads(context->threads) schedule(dynamic)
-  for (size_t g = 0; g < b.call.groups; g++) backward_group(&b, g);
+  for (size_t g = 0; g < b.call.in.groups; g++) backward_group(&b, g);
   finish(&b);
   return SURGE_OK;
 }

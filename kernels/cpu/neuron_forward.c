@@ -26,7 +26,7 @@ typedef struct forward_work {
 static size_t bind(forward_work *work, void *base, surge_context *context,
                    const surge_cpu_neuron *call) {
   surge_cpu_scratch scratch = {base, 0};
-  size_t groups = call->groups, T = (size_t)call->a->T;
+  size_t groups = call->in.groups, T = (size_t)call->a->T;
   size_t parts = surge_cpu_parts(call->a, call->a->spec.pda_granularity);
   work->moments =
       surge_cpu_take(&scratch, groups * parts * sizeof *work->moments);
@@ -35,7 +35,7 @@ static size_t bind(forward_work *work, void *base, surge_context *context,
       surge_cpu_take(&scratch, groups * T * sizeof *work->statistics);
   work->histogram = surge_cpu_take(&scratch, groups * sizeof *work->histogram);
   work->u = surge_cpu_take(
-      &scratch, (size_t)context->threads * T * call->row * sizeof *work->u);
+      &scratch, (size_t)context->threads * T * call->in.row * sizeof *work->u);
   return scratch.used;
 }
 
@@ -197,8 +197,9 @@ static void write_current(const forward_call *f, surge_cpu_rows *rows,
   _Alignas(64) surge_row sum;
   const surge_neuron *common = &f->a->common;
   float gain = common->scalars[SURGE_SCALAR_GAIN];
-  float *to = f->a->current + t * f->call.M + piece->offset;
-  const float *x = surge_cpu_neuron_input(sum, rows, &f->call, piece, t);
+  float *to = f->a->current + t * f->call.in.M + piece->offset;
+  const float *x =
+      surge_cpu_input_sum(sum, &rows->affine, &f->call.in, piece, t);
   for (size_t i = 0; i < piece->length; i++) to[i] = gain * x[i];
 }
 
@@ -210,7 +211,7 @@ static void reduce_step(const forward_call *f, size_t g, const float *u,
   const surge_neuron_spec *spec = &a->common.spec;
   if (a->statistics) {
     surge_neuron_statistics part =
-        statistics_of(u, surge_cpu_from(a->s, t * f->call.M + piece->offset),
+        statistics_of(u, surge_cpu_from(a->s, t * f->call.in.M + piece->offset),
                       rows->width[t > 0], piece, spec);
     surge_statistics_add(&f->work.statistics[g * (size_t)a->common.T + t],
                          &part);
@@ -224,7 +225,7 @@ static void reduce_pda(const forward_call *f, size_t g, const float *u,
                        const surge_cpu_rows *rows,
                        const surge_cpu_piece *piece) {
   const surge_neuron_spec *spec = &f->a->common.spec;
-  size_t T = (size_t)f->a->common.T, row = f->call.row;
+  size_t T = (size_t)f->a->common.T, row = f->call.in.row;
   size_t parts = surge_cpu_parts(&f->a->common, spec->pda_granularity);
   if (spec->pda == SURGE_PDA_MOMENT) {
     add_moments(f->work.moments + g * parts, parts, u, row, T, piece);
@@ -241,7 +242,7 @@ static bool forward_piece(const forward_call *f, size_t g, float *u_rows,
                           surge_cpu_rows *rows, const surge_cpu_piece *piece) {
   _Alignas(64) surge_row v;
   const surge_neuron_forward *a = f->a;
-  size_t T = (size_t)a->common.T, row = f->call.row, M = f->call.M, count;
+  size_t T = (size_t)a->common.T, row = f->call.in.row, M = f->call.in.M, count;
   bool logged = a->statistics || a->histogram, finite = true;
   bool needs_u = a->pda || logged; /* else it never leaves the registers */
   surge_cpu_neuron_start(v, &f->call, piece);
@@ -273,14 +274,15 @@ static void clear_group(const forward_call *f, size_t g) {
 static bool forward_group(const forward_call *f, size_t g) {
   surge_cpu_rows rows;
   const surge_cpu_neuron *call = &f->call;
+  const surge_cpu_inputs *in = &call->in;
   float *u = f->work.u +
-             (size_t)omp_get_thread_num() * (size_t)f->a->common.T * call->row;
+             (size_t)omp_get_thread_num() * (size_t)f->a->common.T * in->row;
   bool finite = true;
   surge_cpu_rows_start(&rows, call);
   clear_group(f, g);
-  for (size_t p = surge_cpu_first(call->cut.count, call->groups, g);
-       p < surge_cpu_first(call->cut.count, call->groups, g + 1); p++) {
-    surge_cpu_piece piece = surge_cpu_piece_at(&call->cut, p);
+  for (size_t p = surge_cpu_first(in->cut.count, in->groups, g);
+       p < surge_cpu_first(in->cut.count, in->groups, g + 1); p++) {
+    surge_cpu_piece piece = surge_cpu_piece_at(&in->cut, p);
     (void)surge_cpu_rows_fill(&rows, call, &piece);
     finite &= forward_piece(f, g, u, &rows, &piece);
   }
@@ -297,7 +299,7 @@ static double finish_moments(const forward_call *f) {
   double distance = 0, scale = (double)a->pda_scale / (double)parts;
   for (size_t part = 0; part < parts; part++) {
     surge_moments m = {0, 0, 0};
-    for (size_t g = 0; g < f->call.groups; g++) {
+    for (size_t g = 0; g < f->call.in.groups; g++) {
       const surge_moments *own = &f->work.moments[g * parts + part];
       if (own->n > 0) m = surge_moments_merge(m, *own);
     }
@@ -312,8 +314,9 @@ static double finish_moments(const forward_call *f) {
 static double finish_quantization(const forward_call *f) {
   const surge_neuron_forward *a = f->a;
   size_t parts = surge_cpu_parts(&a->common, a->common.spec.pda_granularity);
-  double elements = (double)f->call.M * a->common.T, distance = 0;
-  for (size_t g = 0; g < f->call.groups; g++) distance += f->work.distance[g];
+  double elements = (double)f->call.in.M * a->common.T, distance = 0;
+  for (size_t g = 0; g < f->call.in.groups; g++)
+    distance += f->work.distance[g];
   for (size_t part = 0; part < parts; part++)
     a->pda[part] = (surge_pda_coefficients){
         .c0 = (float)((double)a->pda_scale / elements)};
@@ -323,7 +326,7 @@ static double finish_quantization(const forward_call *f) {
 static void finish_statistics(const forward_call *f) {
   const surge_neuron_forward *a = f->a;
   size_t T = (size_t)a->common.T;
-  for (size_t g = 0; g < f->call.groups; g++) {
+  for (size_t g = 0; g < f->call.in.groups; g++) {
     for (size_t t = 0; a->statistics && t < T; t++)
       surge_statistics_add(&a->statistics[t], &f->work.statistics[g * T + t]);
     for (size_t b = 0; a->histogram && b < SURGE_HISTOGRAM_BINS + 2; b++)
@@ -339,7 +342,7 @@ surge_status surge_cpu_neuron_forward(surge_context *context,
   bind(&f.work, a->common.workspace, context, &f.call);
 #pragma omp parallel for num_threads(context->threads) schedule(dynamic)       \
     reduction(&& : finite)
-  for (size_t g = 0; g < f.call.groups; g++)
+  for (size_t g = 0; g < f.call.in.groups; g++)
     finite = forward_group(&f, g) && finite;
   if (!finite) *a->fault = surge_fault_first(*a->fault, a->common.layer);
   if (a->pda) {

@@ -55,6 +55,8 @@ SURGE_CUDA_OP(norm_backward, surge_norm_backward);
 SURGE_CUDA_OP(neuron_scalars, surge_neuron_scalars);
 SURGE_CUDA_OP(neuron_forward, surge_neuron_forward);
 SURGE_CUDA_OP(neuron_backward, surge_neuron_backward);
+SURGE_CUDA_OP(add_forward, surge_add);
+SURGE_CUDA_OP(add_backward, surge_add);
 SURGE_CUDA_OP(integrator_forward, surge_integrator);
 SURGE_CUDA_OP(integrator_backward, surge_integrator);
 SURGE_CUDA_OP(augment, surge_augment);
@@ -87,6 +89,7 @@ size_t surge_cuda_norm_workspace(surge_context *context,
                                  const surge_norm_forward *a);
 size_t surge_cuda_neuron_workspace(surge_context *context,
                                    const surge_neuron *a);
+size_t surge_cuda_add_workspace(surge_context *context, const surge_add *a);
 size_t surge_cuda_gradient_norm_workspace(size_t count);
 
 #ifdef __cplusplus

@@ -12,7 +12,7 @@
 /* --- workspace ------------------------------------------------------------ */
 
 struct backward_work {
-  double *sums[2]; /* [blocks, Tk, 2, C] of each normalised input             */
+  double *sums[2]; /* [blocks, Tk, 2, C] of each input                        */
   double *drho;    /* [blocks, P]                                             */
   double *ddecay;  /* [blocks] dL/dd                                          */
   float *start;    /* [chunks - 1, M] v before the second chunk, third, ...   */
@@ -25,20 +25,13 @@ static int backward_vector(const surge_neuron *a) {
   return a->map.c % V == 0 && !a->spec.soft_forward ? V : 1;
 }
 
-static size_t steps_of(const surge_neuron *a, int which) {
-  return a->input[which].per_step ? (size_t)a->T : 1;
-}
-
 static size_t bind(backward_work *work, void *base, const surge_neuron *a,
                    const neuron_cut &cut) {
   neuron_scratch scratch = {(uint8_t *)base, 0};
   surge_granularity by = a->spec.granularity;
-  size_t C = (size_t)a->map.c;
   size_t chunks = ((size_t)a->T + MAX_STEPS - 1) / MAX_STEPS;
   for (int which = 0; which < a->inputs; which++)
-    work->sums[which] = take<double>(
-        &scratch,
-        a->input[which].scale ? cut.blocks * steps_of(a, which) * 2 * C : 0);
+    work->sums[which] = take<double>(&scratch, partial_sums(*a, cut, which));
   work->drho =
       take<double>(&scratch, neuron_sharers(cut, by) * neuron_parts(a, by));
   work->ddecay = take<double>(&scratch, neuron_sharers(cut, SURGE_PER_LAYER));
@@ -55,11 +48,10 @@ size_t surge_cuda_neuron_backward_workspace(const surge_neuron *a) {
 
 template <int V>
 struct adjoint {
-  pack<V> gv;               /* dL/dv                                       */
-  pack<V> mean[2], da[2];   /* of a normalised input; of a static one      */
-  pack<V> sum0[2], sum1[2]; /* of da and da*(z - mean)                     */
-  pack<V> drho, ddecay;     /* sums over steps and rows                    */
-  neuron_width<V> width;    /* at t > 0                                    */
+  pack<V> gv;            /* dL/dv                                          */
+  receiver<V> input[2];  /* da, and what is summed of it                   */
+  pack<V> drho, ddecay;  /* sums over steps and rows                       */
+  neuron_width<V> width; /* at t > 0                                       */
   pack<V> pda_m, pda_c0, pda_c1;
 };
 
@@ -71,7 +63,8 @@ static __device__ __forceinline__ adjoint<V> adjoint_at(
 #pragma unroll
   for (int which = 0; which < neuron_inputs(level); which++)
     if (has_input(a.common, which) && a.sums[which])
-      own.mean[which] = surge_load<V>(a.common.input[which].mean + channel);
+      own.input[which].mean =
+          surge_load<V>(a.common.input[which].mean + channel);
   if (level < NEURON_MORE || !a.pda) return own;
   bool layer = a.common.spec.pda_granularity == SURGE_PER_LAYER;
   EACH_LANE {
@@ -180,78 +173,21 @@ static __device__ __forceinline__ void step_decay(
   }
 }
 
-/* Hands the gradient g of the current at step t to input `which`. */
-template <class E, int V>
-static __device__ __forceinline__ void deliver(adjoint<V> &own,
-                                               const surge_neuron_backward &a,
-                                               int which, pack<V> g,
-                                               const surge_packed<E, V> &z,
-                                               int32_t t, size_t M, size_t at) {
-  const surge_neuron_input &input = a.common.input[which];
-  EACH_LANE {
-    own.sum0[which].v[l] += g.v[l];
-    own.sum1[which].v[l] += g.v[l] * ((float)z.v[l] - own.mean[which].v[l]);
-  }
-  if (!a.da[which]) return;
-  if (input.is_static) {
-    float p = input.step_scale ? input.step_scale[t] : 1.0f;
-    EACH_LANE own.da[which].v[l] += p * g.v[l];
-    return;
-  }
-  E *to = (E *)a.da[which] + (size_t)t * M + at;
-  if (a.mode[which] == SURGE_ADD) {
-    pack<V> old = surge_load<V>(to);
-    EACH_LANE g.v[l] += old.v[l];
-  }
-  surge_store(to, g);
-}
-
 /* --- after the steps --------------------------------------------------------- */
 
-/* dL/dv_in, and the gradients of static inputs, which are sums over steps. */
+/* dL/dv_in, and the gradients of static inputs. */
 template <class E, int V, int level>
 static __device__ __forceinline__ void deliver_row(
     const adjoint<V> &own, const surge_neuron_backward &a, size_t at) {
   if (a.dv_in) surge_store(a.dv_in + at, own.gv);
 #pragma unroll
-  for (int which = 0; which < neuron_inputs(level); which++) {
-    if (!has_input(a.common, which) || !a.da[which] ||
-        !a.common.input[which].is_static)
-      continue;
-    pack<V> da = own.da[which];
-    E *to = (E *)a.da[which] + at;
-    if (a.mode[which] == SURGE_ADD) {
-      pack<V> old = surge_load<V>(to);
-      EACH_LANE da.v[l] = old.v[l] + da.v[l];
-    }
-    surge_store(to, da);
-  }
+  for (int which = 0; which < neuron_inputs(level); which++)
+    if (has_input(a.common, which))
+      receive_row<E>(own.input[which], a.common.input[which], a.da[which],
+                     a.mode[which], at);
 }
 
-template <int V>
-static __device__ __forceinline__ void share_sum(double *slots,
-                                                 const pack<V> &sum,
-                                                 const neuron_cut &cut,
-                                                 bool first) {
-  double own[V];
-  EACH_LANE own[l] = (double)sum.v[l];
-  share_channels(slots, own, cut, first);
-}
-
-/* The block's sums of input `which`, of the k-th scale; then they are zero. */
-template <int V>
-static __device__ __forceinline__ void share_sums(
-    adjoint<V> &own, const surge_neuron_backward &a, const neuron_cut &cut,
-    const backward_work &work, int which, int32_t k, bool first) {
-  size_t C = (size_t)cut.channels;
-  size_t Tk = a.common.input[which].per_step ? (size_t)a.common.T : 1;
-  double *slots = work.sums[which] + (blockIdx.x * Tk + (size_t)k) * 2 * C;
-  share_sum(slots, own.sum0[which], cut, first);
-  share_sum(slots + C, own.sum1[which], cut, first);
-  own.sum0[which] = own.sum1[which] = repeat<V>(0.0f);
-}
-
-/* Those of step t, of inputs with a scale a step. */
+/* The sums of step t, of inputs with a scale a step. */
 template <int V>
 static __device__ __forceinline__ void share_step_sums(
     adjoint<V> &own, const surge_neuron_backward &a, const neuron_cut &cut,
@@ -260,7 +196,8 @@ static __device__ __forceinline__ void share_step_sums(
   for (int which = 0; which < 2; which++)
     if (has_input(a.common, which) && a.sums[which] &&
         a.common.input[which].per_step)
-      share_sums(own, a, cut, work, which, t, first);
+      share_sums(own.input[which], work.sums[which], (size_t)a.common.T, t, cut,
+                 first);
 }
 
 /* What all rows of the block have come to. */
@@ -274,7 +211,7 @@ static __device__ __forceinline__ void share_all(adjoint<V> &own,
   for (int which = 0; which < neuron_inputs(level); which++)
     if (has_input(a.common, which) && a.sums[which] &&
         !a.common.input[which].per_step)
-      share_sums(own, a, cut, work, which, 0, true);
+      share_sums(own.input[which], work.sums[which], 1, 0, cut, true);
   if (a.drho) {
     EACH_LANE part[l] = (double)own.drho.v[l];
     share_parts(work.drho, part, cut, a.common.spec.granularity);
@@ -308,7 +245,7 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
     if (level < NEURON_MORE && !mine) break;
     size_t at = row * (size_t)cut.channels + (size_t)channel;
     pack<V> v_in = {};
-    own.gv = own.da[0] = own.da[1] = repeat<V>(0.0f);
+    own.gv = own.input[0].da = own.input[1].da = repeat<V>(0.0f);
     if (n.v_in && mine) v_in = surge_load<V>(n.v_in + at);
     if (a.gv_out && mine) own.gv = surge_load<V>(a.gv_out + at);
     if (B == MAX_STEPS && n.T > B && mine)
@@ -352,7 +289,8 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
 #pragma unroll
           for (int which = 0; which < neuron_inputs(level); which++)
             if (has_input(n, which))
-              deliver(own, a, which, total, steps.z[which][k], t + k, cut.M,
+              receive(own.input[which], n.input[which], a.da[which],
+                      a.mode[which], total, steps.z[which][k], t + k, cut.M,
                       at);
         }
         if (level >= NEURON_MORE)
@@ -365,17 +303,6 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
 }
 
 /* --- the last stage --------------------------------------------------------- */
-
-/* [Tk, 2, C]: the second of two is rounded once more, by 1/sqrt(var). */
-struct finish_sums {
-  float *sums;
-  const float *rstd;
-  size_t C;
-  __device__ void operator()(size_t at, double total) const {
-    size_t place = at % (2 * C);
-    sums[at] = (float)(place < C ? total : total * (double)rstd[place - C]);
-  }
-};
 
 struct finish_rho {
   float *drho;
@@ -397,12 +324,9 @@ static void finish(surge_context *context, const surge_neuron_backward *a,
                    const neuron_cut &cut, const backward_work &work) {
   const surge_neuron *n = &a->common;
   surge_granularity by = n->spec.granularity;
-  size_t C = (size_t)n->map.c;
   for (int which = 0; which < n->inputs; which++)
-    if (a->sums[which])
-      launch_finish(context, work.sums[which], cut.blocks,
-                    steps_of(n, which) * 2 * C,
-                    finish_sums{a->sums[which], n->input[which].rstd, C});
+    launch_finish_sums(context, *n, which, work.sums[which], a->sums[which],
+                       cut);
   if (a->drho)
     launch_finish(context, work.drho, neuron_sharers(cut, by),
                   neuron_parts(n, by), finish_rho{a->drho});

@@ -28,6 +28,8 @@ surge_status surge_check_norm_backward(const surge_norm_backward *a);
 surge_status surge_check_neuron_scalars(const surge_neuron_scalars *a);
 surge_status surge_check_neuron_forward(const surge_neuron_forward *a);
 surge_status surge_check_neuron_backward(const surge_neuron_backward *a);
+surge_status surge_check_add_forward(const surge_add *a);
+surge_status surge_check_add_backward(const surge_add *a);
 surge_status surge_check_integrator(const surge_integrator *a);
 surge_status surge_check_augment(const surge_augment *a);
 surge_status surge_check_poisson(const surge_poisson *a);

@@ -1,4 +1,6 @@
-/* checks_neuron.c - checks of the neuron op, its scalars, the integrator. */
+/* checks_neuron.c - checks of the neuron op, its scalars, the sum, the
+ * integrator. */
+#include "kernels/shared/add.h"
 #include "src/backend/checks.h"
 
 #define WANT_ARRAY(field) SURGE_TRY(surge_check_pointer(op, #field, a->field))
@@ -30,6 +32,15 @@ static surge_status check_input(const char *op, const surge_neuron_input *a) {
   return SURGE_OK;
 }
 
+static surge_status check_inputs(const char *op, int32_t inputs,
+                                 const surge_neuron_input *input) {
+  if (inputs != 1 && inputs != 2)
+    REFUSE("%s: inputs: wanted 1 or 2, found %d", op, inputs);
+  for (int32_t which = 0; which < inputs; which++)
+    SURGE_TRY(check_input(op, &input[which]));
+  return SURGE_OK;
+}
+
 static surge_status check_common(const char *op, const surge_neuron *a) {
   SURGE_TRY(surge_check_map(op, &a->map));
   WANT_POSITIVE(T);
@@ -37,10 +48,7 @@ static surge_status check_common(const char *op, const surge_neuron *a) {
   WANT_ARRAY(scalars);
   WANT_ARRAY(width);
   WANT_ARRAY(workspace);
-  if (a->inputs != 1 && a->inputs != 2)
-    REFUSE("%s: inputs: wanted 1 or 2, found %d", op, a->inputs);
-  for (int which = 0; which < a->inputs; which++)
-    SURGE_TRY(check_input(op, &a->input[which]));
+  SURGE_TRY(check_inputs(op, a->inputs, a->input));
   if (!(a->spec.v_threshold > 0))
     REFUSE("%s: v_threshold: wanted more than 0, found %g", op,
            (double)a->spec.v_threshold);
@@ -73,19 +81,20 @@ surge_status surge_check_neuron_forward(const surge_neuron_forward *a) {
   return SURGE_OK;
 }
 
-static surge_status check_gradient(const char *op,
-                                   const surge_neuron_backward *a, int which) {
-  const surge_neuron_input *input = &a->common.input[which];
-  if (a->mode[which] != SURGE_WRITE && a->mode[which] != SURGE_ADD)
-    REFUSE("%s: mode[%d]: wanted write or add, found %d", op, which,
-           (int)a->mode[which]);
-  if (a->sums[which] && !input->scale)
+/* What input `which` receives. */
+static surge_status check_gradient(const char *op, int which,
+                                   const surge_neuron_input *input,
+                                   const void *da, surge_mode mode,
+                                   const float *sums) {
+  if (mode != SURGE_WRITE && mode != SURGE_ADD)
+    REFUSE("%s: mode[%d]: wanted write or add, found %d", op, which, (int)mode);
+  if (sums && !input->scale)
     REFUSE("%s: sums[%d]: wanted NULL for a plain input, found an array", op,
            which);
-  if (a->sums[which] && (!input->mean || !input->rstd))
+  if (sums && (!input->mean || !input->rstd))
     REFUSE("%s: input[%d]: wanted mean and rstd for its sums, found NULL", op,
            which);
-  if (a->da[which] && input->is_static && input->per_step && !input->step_scale)
+  if (da && input->is_static && input->per_step && !input->step_scale)
     REFUSE(
         "%s: input[%d]: wanted step_scale for a static input with a scale "
         "for each step, found NULL",
@@ -100,7 +109,8 @@ surge_status surge_check_neuron_backward(const surge_neuron_backward *a) {
   SURGE_TRY(check_pda(op, spec, a->pda));
   WANT_ARRAY(gs);
   for (int which = 0; which < a->common.inputs; which++)
-    SURGE_TRY(check_gradient(op, a, which));
+    SURGE_TRY(check_gradient(op, which, &a->common.input[which], a->da[which],
+                             a->mode[which], a->sums[which]));
   if (a->drho && spec->width_rule != SURGE_WIDTH_LEARNED)
     REFUSE("%s: drho: wanted NULL unless the width is learned, found an array",
            op);
@@ -111,6 +121,52 @@ surge_status surge_check_neuron_backward(const surge_neuron_backward *a) {
         op);
   return SURGE_OK;
 }
+
+/* --- the sum --------------------------------------------------------------- */
+
+static surge_status check_add(const char *op, const surge_add *a) {
+  SURGE_TRY(surge_check_map(op, &a->map));
+  WANT_POSITIVE(T);
+  WANT_POSITIVE(N);
+  SURGE_TRY(check_inputs(op, a->inputs, a->input));
+  for (int which = 0; surge_add_is_static(a) && which < a->inputs; which++)
+    if (a->input[which].per_step)
+      REFUSE(
+          "%s: input[%d]: wanted one scale for all steps where all inputs are "
+          "static, found one for each",
+          op, which);
+  return SURGE_OK;
+}
+
+surge_status surge_check_add_forward(const surge_add *a) {
+  const char *op = "add_forward";
+  SURGE_TRY(check_add(op, a));
+  WANT_ARRAY(y);
+  for (int which = 0; which < a->inputs; which++)
+    if (a->y == a->input[which].z)
+      REFUSE("%s: y: wanted an array of its own, found z of input %d", op,
+             which);
+  return SURGE_OK;
+}
+
+surge_status surge_check_add_backward(const surge_add *a) {
+  const char *op = "add_backward";
+  SURGE_TRY(check_add(op, a));
+  WANT_ARRAY(dy);
+  for (int which = 0; which < a->inputs; which++) {
+    const surge_neuron_input *input = &a->input[which];
+    bool summed = input->is_static && !surge_add_is_static(a);
+    SURGE_TRY(check_gradient(op, which, input, a->da[which], a->mode[which],
+                             a->sums[which]));
+    if (a->da[which] == a->dy && (summed || a->mode[which] == SURGE_ADD))
+      REFUSE("%s: da[%d]: wanted an array of its own %s, found dy", op, which,
+             summed ? "for a sum over steps" : "to add to");
+    if (a->sums[which]) WANT_ARRAY(workspace);
+  }
+  return SURGE_OK;
+}
+
+/* --- the membrane readout --------------------------------------------------- */
 
 surge_status surge_check_integrator(const surge_integrator *a) {
   const char *op = "integrator";
