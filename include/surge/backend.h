@@ -349,8 +349,8 @@ typedef struct surge_neuron_backward {
  * on. Each input as the neuron's, a = scale[k]*z + shift[k] (two roundings) or z
  * itself; the sum is in fp32, in this order, rounded once more. With one input
  * it is a norm that is written out.
- * y is [1,N] where all inputs are static (none may then have a scale for each
- * step), else [T,N], and a static input is read with a step stride of 0.
+ * y is [1,N] where all inputs are static and none has a scale for each step,
+ * else [T,N], and a static input is read with a step stride of 0.
  *     da[i] = dy
  * Where input i is static and y is not, da[i] is [1,N]: the sum over t of dy[t]
  * (weighted by TEBN's p), as in neuron_backward, and so are the channel sums of

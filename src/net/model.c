@@ -93,8 +93,12 @@ static void set_pooled_levels(const walk *w, surge_layer *layer) {
   layer->most = from->most * area;
 }
 
-/* The sum of spikes is a small integer. */
-static void set_added_levels(const walk *w, surge_layer *layer) {
+/* A norm with a scale for each step moves. The sum of spikes is a small
+ * integer. */
+static void shape_add(const walk *w, surge_layer *layer) {
+  if (surge_source_tebn(&layer->source[0]) ||
+      surge_source_tebn(&layer->source[1]))
+    layer->static_out = false;
   if (layer->sources < 2 || layer->source[0].has_norm ||
       layer->source[1].has_norm)
     return;
@@ -169,7 +173,7 @@ static surge_status shape_layer(walk *w, surge_layer *layer) {
     case SURGE_LAYER_DROPOUT:
       layer->dropout_index = w->dropouts++;
       break;
-    case SURGE_LAYER_ADD: set_added_levels(w, layer); break;
+    case SURGE_LAYER_ADD: shape_add(w, layer); break;
     case SURGE_LAYER_INTEGRATOR:
     case SURGE_LAYER_NORM: break;
   }

@@ -823,10 +823,8 @@ static const char *const everything =
     "precision: bf16\nmemory: packed\ndeterministic: false\nworkspace_mb: 1\nT: 7\n"
     "data: {set: mnist, path: 'a \"b\" \\ # \xc3\xa9', limit: 2147483647,\n"
     "  test_limit: 1, validation: 2, normalize: false, crop_pad: 4,\n"
-    "  flip: true, cutout: 8, random_erasing: 0.25, size: 64, resize: 80,
-"
-    "  workers: 3, on_error: skip}
-"
+    "  flip: true, cutout: 8, random_erasing: 0.25, size: 64, resize: 80,\n"
+    "  workers: 3, on_error: skip}\n"
     "model: {arch: layers, channels: [1, 65536, 3], pool: [true, false, "
     "true],\n"
     "  hidden: [], pooling: max, kernel: 5, norm: none, norm_alpha: "
