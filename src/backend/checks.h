@@ -38,6 +38,7 @@ surge_status surge_check_sgd(const surge_sgd *a);
 surge_status surge_check_adam(const surge_adam *a);
 surge_status surge_check_count_nonzero(const surge_count_nonzero *a);
 surge_status surge_check_cast(const surge_cast *a);
+surge_status surge_check_pack(const char *op, const surge_pack *a);
 
 /* Shared by the files checks_*.c. */
 surge_status surge_check_pointer(const char *op, const char *argument,

@@ -150,4 +150,6 @@ const surge_backend surge_cpu = {
     .adam = surge_cpu_adam,
     .count_nonzero = surge_cpu_count_nonzero,
     .cast = surge_cpu_cast,
+    .pack = surge_cpu_pack,
+    .unpack = surge_cpu_unpack,
 };

@@ -404,4 +404,6 @@ const surge_backend surge_cuda = {
     .adam = surge_cuda_adam,
     .count_nonzero = surge_cuda_count_nonzero,
     .cast = surge_cuda_cast,
+    .pack = surge_cuda_pack,
+    .unpack = surge_cuda_unpack,
 };
