@@ -506,7 +506,7 @@ typedef struct surge_cast {
  *
  * Exact: an x that k/scale was rounded to, in fp32 or from there on to bf16,
  * comes back to the bit where surge_pack_exact says so. That is all k in fp32,
- * where rounding moves x*scale by k 2^-24; in bf16, where it is k 2^-8, all k up
+ * where rounding moves x*scale by k 2^-24 at most; in bf16, by k 2^-8, all k up
  * to 128, or to 255 where scale is 2^n, and all k <= scale <= 255. The average
  * pool divides, and so gives such x from spikes: scale = kernel^2 up to 15 x 15.
  * So do sums of up to 255 spikes (scale 1), and dropped spikes (scale = 1 - p).

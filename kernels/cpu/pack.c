@@ -9,7 +9,7 @@
 #define CHUNK 4096 /* elements of a piece: whole bytes, no thread shares one */
 #define INLINED static inline __attribute__((always_inline))
 
-/* --- spikes ---------------------------------------------------------------- */
+/* --- spikes --------------------------------------------------------------- */
 
 /* A byte and its `count` elements: 8 but for the last byte's. */
 INLINED uint8_t gather_byte(const float *x, unsigned count) {
@@ -41,7 +41,7 @@ static void unpack_spikes(const surge_pack *a, size_t start, size_t count) {
   if (count) spread_byte(x, *from, (unsigned)count);
 }
 
-/* --- levels ---------------------------------------------------------------- */
+/* --- levels --------------------------------------------------------------- */
 
 static void pack_levels(const surge_pack *a, size_t start, size_t count) {
   uint8_t *to = (uint8_t *)a->packed + start;
@@ -57,7 +57,7 @@ static void unpack_levels(const surge_pack *a, size_t start, size_t count) {
   for (size_t i = 0; i < count; i++) x[i] = surge_unpack_level(from[i], scale);
 }
 
-/* --- ops ------------------------------------------------------------------- */
+/* --- ops ------------------------------------------------------------------ */
 
 static void run(surge_context *context, const surge_pack *a,
                 piece_function *each) {

@@ -40,7 +40,7 @@ static __device__ void put_some(E *to, size_t first, size_t count,
     if (first + v < count) to[first + v] = some.v[v];
 }
 
-/* --- spikes ---------------------------------------------------------------- */
+/* --- spikes --------------------------------------------------------------- */
 
 /* All lanes of a warp come to the shuffles, with or without elements. */
 template <typename E, int V>
@@ -68,7 +68,7 @@ __global__ void unpack_spikes_kernel(surge_pack a) {
   put_some<V>((E *)a.x, first, a.count, x);
 }
 
-/* --- levels ---------------------------------------------------------------- */
+/* --- levels --------------------------------------------------------------- */
 
 template <typename E, int V>
 __global__ void pack_levels_kernel(surge_pack a) {
@@ -91,7 +91,7 @@ __global__ void unpack_levels_kernel(surge_pack a) {
   put_some<V>((E *)a.x, first, a.count, x);
 }
 
-/* --- ops ------------------------------------------------------------------- */
+/* --- ops ------------------------------------------------------------------ */
 
 /* Queues `wide`, V elements a thread, where both arrays allow it. */
 typedef void pack_kernel(surge_pack);
