@@ -546,6 +546,45 @@ typedef struct surge_cast {
 } surge_cast;
 
 /* ======================================================================== *
+ *  Memory: what backward reads again, kept in fewer bits
+ * ======================================================================== */
+
+/* Spikes, or small sums of them, packed after forward, unpacked for backward:
+ *     1 bit    x is 0 or 1: bit i % 8, from the lowest, of byte i / 8 is
+ *              element i; what is left of the last byte is 0
+ *     8 bits   x = k/scale, k an integer in 0..255: byte i is k, the integer
+ *              nearest to x*scale; unpacked k/scale, rounded as x was
+ * Elements are taken in their order in memory, whatever the map's layout.
+ *
+ * Exact: an x that k/scale was rounded to, in fp32 or from there on to bf16,
+ * comes back to the bit where surge_pack_exact says so. That is all k in fp32,
+ * where rounding moves x*scale by k 2^-24 at most; in bf16, by k 2^-8, all k up
+ * to 128, or to 255 where scale is 2^n, and all k <= scale <= 255. The average
+ * pool divides, and so gives such x from spikes: scale = kernel^2 up to 15 x 15.
+ * So do sums of up to 255 spikes (scale 1), and dropped spikes (scale = 1 - p).
+ * Not a pool of a pool, nor a sum of pools, unless kernel^2 is 2^n: those are
+ * rounded twice.
+ * Any other x is the caller's fault, which the op does not see: 1 bit takes all
+ * but 0 for 1, 8 bits keep the nearest integer's last eight (of NaN: anything).
+ * Bytes, b those of an element: b*count + surge_pack_bytes(count, bits). */
+typedef struct surge_pack {
+  void *packed;         /* pack: [surge_pack_bytes] overwritten; unpack: read */
+  void *x;              /* pack: [count] read; unpack: [count] overwritten    */
+  surge_dtype type;     /* of x                                               */
+  int32_t bits;         /* 1 or 8                                             */
+  float scale;          /* 8 bits: 2^-100 to 2^100; 1 bit: not read           */
+  size_t count;
+} surge_pack;
+
+/* Bytes that `count` elements take in so many bits. */
+SURGE_INLINE size_t surge_pack_bytes(size_t count, int32_t bits) {
+  return (count * (size_t)bits + 7) / 8;
+}
+
+/* Whether in 8 bits every k/scale, k = 0..most, of a map of `type` comes back. */
+bool surge_pack_exact(surge_dtype type, float scale, int32_t most);
+
+/* ======================================================================== *
  *  The table
  * ======================================================================== */
 
@@ -660,6 +699,9 @@ typedef struct surge_backend {
   surge_status (*optimize)(surge_context *, const surge_optimize *);
   surge_status (*count_nonzero)(surge_context *, const surge_count_nonzero *);
   surge_status (*cast)(surge_context *, const surge_cast *);
+
+  surge_status (*pack)(surge_context *, const surge_pack *);
+  surge_status (*unpack)(surge_context *, const surge_pack *);
 } surge_backend;
 
 extern const surge_backend surge_cpu;

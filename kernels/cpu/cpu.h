@@ -73,6 +73,8 @@ SURGE_CPU_OP(gradient_norm, surge_gradient_norm);
 SURGE_CPU_OP(optimize, surge_optimize);
 SURGE_CPU_OP(count_nonzero, surge_count_nonzero);
 SURGE_CPU_OP(cast, surge_cast);
+SURGE_CPU_OP(pack, surge_pack);
+SURGE_CPU_OP(unpack, surge_pack);
 
 surge_status surge_cpu_conv2d_plan(surge_context *context,
                                    surge_conv2d_plan **plan,

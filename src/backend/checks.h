@@ -39,6 +39,7 @@ surge_status surge_check_gradient_norm(const surge_gradient_norm *a);
 surge_status surge_check_optimize(const surge_optimize *a);
 surge_status surge_check_count_nonzero(const surge_count_nonzero *a);
 surge_status surge_check_cast(const surge_cast *a);
+surge_status surge_check_pack(const char *op, const surge_pack *a);
 
 /* Shared by the files checks_*.c. */
 surge_status surge_check_pointer(const char *op, const char *argument,

@@ -1,4 +1,5 @@
-/* checks_train.c - checks of the norm, the inputs, the loss, the optimisers. */
+/* checks_train.c - checks of the norm, the inputs, the loss, the optimisers, of
+ * packing. */
 #include <math.h>
 
 #include "src/backend/checks.h"
@@ -198,5 +199,19 @@ surge_status surge_check_count_nonzero(const surge_count_nonzero *a) {
   const char *op = "count_nonzero";
   WANT_ARRAY(nonzero);
   WANT_ARRAY(x);
+  return SURGE_OK;
+}
+
+/* --- memory -------------------------------------------------------------- */
+
+surge_status surge_check_pack(const char *op, const surge_pack *a) {
+  WANT_ARRAY(packed);
+  WANT_ARRAY(x);
+  WANT(type, a->type == SURGE_F32 || a->type == SURGE_BF16, "fp32 or bf16");
+  WANT(bits, a->bits == 1 || a->bits == 8, "1 or 8");
+  SURGE_TRY(surge_check_positive(op, "count", (int64_t)a->count));
+  if (a->bits == 1) return SURGE_OK;
+  WANT(scale, a->scale >= 0x1p-100f && a->scale <= 0x1p100f,
+       "2^-100 to 2^100");
   return SURGE_OK;
 }

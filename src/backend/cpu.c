@@ -152,4 +152,6 @@ const surge_backend surge_cpu = {
     .optimize = surge_cpu_optimize,
     .count_nonzero = surge_cpu_count_nonzero,
     .cast = surge_cpu_cast,
+    .pack = surge_cpu_pack,
+    .unpack = surge_cpu_unpack,
 };

@@ -406,4 +406,6 @@ const surge_backend surge_cuda = {
     .optimize = surge_cuda_optimize,
     .count_nonzero = surge_cuda_count_nonzero,
     .cast = surge_cuda_cast,
+    .pack = surge_cuda_pack,
+    .unpack = surge_cuda_unpack,
 };
