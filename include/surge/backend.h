@@ -376,11 +376,6 @@ typedef struct surge_add {
                         /* looked at); forward, or without sums: may be NULL */
 } surge_add;
 
-typedef struct surge_pack {
-  void *packed; void *x; surge_dtype type; int32_t bits; float scale; size_t count;
-} surge_pack;
-static inline size_t surge_pack_bytes(size_t count, int32_t bits) { return (count * (size_t)bits + 7) / 8; }
-
 /* Membrane readout: u[t] = d*u[t-1] + x[t] without firing or reset; backward
  * dx[t] = g[t] + d*dx[t+1]. The decay is the scalar of neuron_scalars. */
 typedef struct surge_integrator {
@@ -684,8 +679,6 @@ typedef struct surge_backend {
   size_t (*add_workspace)(surge_context *, const surge_add *);
   surge_status (*add_forward)(surge_context *, const surge_add *);
   surge_status (*add_backward)(surge_context *, const surge_add *);
-  surge_status (*pack)(surge_context *, const surge_pack *);
-  surge_status (*unpack)(surge_context *, const surge_pack *);
   surge_status (*integrator_forward)(surge_context *, const surge_integrator *);
   surge_status (*integrator_backward)(surge_context *, const surge_integrator *);
 

@@ -78,7 +78,9 @@ static surge_keep keep_of(const surge_net *net, const surge_layer *layer) {
   bool product = layer->spec.kind == SURGE_LAYER_CONV ||
                  layer->spec.kind == SURGE_LAYER_LINEAR;
   if (net->recipe->memory == SURGE_MEMORY_NORMAL) return SURGE_KEEP_WHOLE;
-  if (layer->levels > 0 && layer->most <= 255) return SURGE_KEEP_PACKED;
+  if (layer->levels > 0 &&
+      surge_pack_exact(layer->out.type, (float)layer->levels, layer->most))
+    return SURGE_KEEP_PACKED;
   return product && net->recipe->memory == SURGE_MEMORY_RECOMPUTE
              ? SURGE_KEEP_REBUILT
              : SURGE_KEEP_WHOLE;

