@@ -25,12 +25,6 @@ surge_cpu_neuron surge_cpu_neuron_call(const surge_neuron *a) {
   return call;
 }
 
-void *surge_cpu_take(surge_cpu_scratch *scratch, size_t bytes) {
-  void *part = scratch->base ? scratch->base + scratch->used : NULL;
-  scratch->used += (bytes + 63) / 64 * 64;
-  return part;
-}
-
 size_t surge_cpu_neuron_workspace(surge_context *context,
                                   const surge_neuron *a) {
   size_t forward = surge_cpu_neuron_forward_workspace(context, a);

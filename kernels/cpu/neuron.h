@@ -33,14 +33,6 @@ static inline size_t surge_cpu_parts(const surge_neuron *a,
   return granularity == SURGE_PER_CHANNEL ? (size_t)a->map.c : 1;
 }
 
-/* Workspace handed out in order; without a base it only counts. */
-typedef struct surge_cpu_scratch {
-  uint8_t *base;
-  size_t used;
-} surge_cpu_scratch;
-
-void *surge_cpu_take(surge_cpu_scratch *scratch, size_t bytes);
-
 /* Bytes of workspace that each direction takes. */
 size_t surge_cpu_neuron_forward_workspace(surge_context *context,
                                           const surge_neuron *a);
