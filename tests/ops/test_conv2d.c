@@ -63,7 +63,7 @@ static const conv_case cases[] = {
     {"spikes, 5x5", {9, 8, 13, LAST}, 48, LAST, 5, 1, 2, 1, true, 16, .1f},
     {"spikes, 1x1", {5, 5, 70, LAST}, 64, LAST, 1, 1, 0, 1, false, 9, .01f},
     {"spikes, 2x2", {5, 5, 24, LAST}, 32, LAST, 2, 1, 1, 1, true, 9, .05f},
-    {"some dense", {6, 6, 32, LAST}, 32, LAST, 3, 1, 1, 1, true, 70, .1f, 4},
+    {"some dense", {6, 6, 32, LAST}, 32, LAST, 3, 1, 1, 1, true, 70, .1f, 16},
 };
 #define CASES (sizeof cases / sizeof *cases)
 
