@@ -341,12 +341,11 @@ static group group_at(const surge_conv2d_plan *plan,
   size_t first = surge_cpu_first(a->images, w->groups, g);
   size_t in = surge_map_elements(&plan->shape.in);
   size_t out = surge_map_elements(&plan->shape.out);
-  return (group){
-      .images = surge_cpu_first(a->images, w->groups, g + 1) - first,
-      .x = surge_cpu_from(a->x, first * in),
-      .dy = surge_cpu_from(a->dy, first * out),
-      .sum = at(a->workspace, w->partials + g * w->partial),
-      .sparse = (bool *)at(a->workspace, w->sparse) + g};
+  return (group){.images = surge_cpu_first(a->images, w->groups, g + 1) - first,
+                 .x = surge_cpu_from(a->x, first * in),
+                 .dy = surge_cpu_from(a->dy, first * out),
+                 .sum = at(a->workspace, w->partials + g * w->partial),
+                 .sparse = (bool *)at(a->workspace, w->sparse) + g};
 }
 
 /* The group's sum, image after image, without the zeros of x. */

@@ -12,10 +12,10 @@
 
 #include "kernels/cpu/cpu.h"
 
-#define LANES 8      /* floats of a vector                                     */
-#define VECTORS 4    /* of a tile: 2 x 4 sums forward, 3 x 4 of a gradient fit */
-#define COLUMNS 3    /* of the kernel that a gradient sums side by side        */
-#define CACHE 24576  /* bytes of the first-level cache for weights, or for dy  */
+#define LANES 8     /* floats of a vector                                     */
+#define VECTORS 4   /* of a tile: 2 x 4 sums forward, 3 x 4 of a gradient fit */
+#define COLUMNS 3   /* of the kernel that a gradient sums side by side        */
+#define CACHE 24576 /* bytes of the first-level cache for weights, or for dy  */
 
 typedef float vector __attribute__((vector_size(LANES * sizeof(float))));
 
@@ -190,8 +190,8 @@ static size_t row_elements(const surge_spikes *s) {
 static entries take_entries(const surge_spikes *s, surge_cpu_scratch *scratch) {
   size_t rows = (size_t)s->shape.in.h, most = rows * row_elements(s);
   entries list;
-  list.start = surge_cpu_take(scratch, rows * (size_t)(s->shape.in.w + 1) *
-                                 sizeof *list.start);
+  list.start = surge_cpu_take(
+      scratch, rows * (size_t)(s->shape.in.w + 1) * sizeof *list.start);
   list.at = surge_cpu_take(scratch, most * sizeof *list.at);
   list.value = surge_cpu_take(scratch, most * sizeof *list.value);
   list.marks = surge_cpu_take(scratch, row_elements(s) + 64);
@@ -292,8 +292,7 @@ static void copy_strip(const surge_spikes *s, int vectors, float *to,
     for (int32_t j = 0; j < width; j++, to += s->tile) {
       int32_t column = j - edge;
       bool there = inside && column >= 0 && column < out->w;
-      const float *from =
-          there ? dy + (row * out->w + column) * out->c : zeros;
+      const float *from = there ? dy + (row * out->w + column) * out->c : zeros;
       for (int k = 0; k < vectors; k++)
         store(to + LANES * k, load(from + LANES * k));
     }
@@ -400,19 +399,19 @@ static int32_t strip_of(const surge_spikes *s) {
  * taken to be twice as fast. Without any, this file's code is not the equal of
  * oneDNN's, which looks for them when it runs. */
 #if defined __AVX512F__
-#define DENSE .5 /* a multiply-add by oneDNN's forward pass                    */
+#define DENSE .5
 #elif defined __AVX2__
 #define DENSE 1.
 #else
 #define DENSE 0.
 #endif
-#define DENSE_GRADIENT (1.3 * DENSE) /* by its gradient of the weights         */
-#define NEAR 1.25   /* one here, where what it reads is in the first cache     */
-#define FAR 2.      /* where it comes from the second                          */
-#define LISTED 16.  /* a non-zero, listed                                      */
-#define ELEMENT 5.  /* an element of x, looked at                              */
-#define RUN 50.     /* a run through a part of a list                          */
-#define COPY 1.     /* a vector of dy, copied                                  */
+#define GRADIENT 1.3 /* oneDNN's gradient of the weights, times DENSE */
+#define NEAR 1.25    /* one here that reads the first-level cache */
+#define FAR 2.       /* one here that reads the second */
+#define LISTED 16.   /* a non-zero, listed */
+#define ELEMENT 5.   /* an element of x, looked at */
+#define RUN 50.      /* a run through a part of a list */
+#define COPY 1.      /* a vector of dy, copied */
 
 /* Non-zeros of an image at which skipping costs what oneDNN does. `each`: of
  * a multiply-add; `fixed`: what does not depend on their number. */
@@ -432,10 +431,10 @@ static void set_limits(surge_spikes *s) {
   double strips = (in->h + s->strip - 1) / s->strip;
   double columns = (s->shape.kernel + COLUMNS - 1) / COLUMNS;
   double gradient_runs = rows * columns * strips * in->c;
-  s->forward_limit = limit_of(s, DENSE, row_bytes(s) <= CACHE ? NEAR : FAR,
-                              rows * area * RUN);
+  s->forward_limit =
+      limit_of(s, DENSE, row_bytes(s) <= CACHE ? NEAR : FAR, rows * area * RUN);
   s->gradient_limit =
-      limit_of(s, DENSE_GRADIENT, NEAR,
+      limit_of(s, GRADIENT * DENSE, NEAR,
                gradient_runs * RUN + area * out->c / LANES * COPY);
 }
 
@@ -445,8 +444,8 @@ static bool fits(const surge_conv2d_shape *s) {
   bool last = s->in.layout == SURGE_CHANNELS_LAST &&
               s->out.layout == SURGE_CHANNELS_LAST;
   double area = (double)(s->in.h + s->kernel) * (s->in.w + s->kernel);
-  bool small = area * s->in.c * LANES * VECTORS < 0x1p31 &&
-               area * s->out.c < 0x1p31;
+  bool small =
+      area * s->in.c * LANES * VECTORS < 0x1p31 && area * s->out.c < 0x1p31;
   return simple && last && small && s->out.c % LANES == 0;
 }
 
@@ -463,8 +462,7 @@ surge_spikes surge_spikes_of(const surge_conv2d_shape *shape) {
   take_entries(&s, &forward);
   take_pixels(&s, &gradient);
   take_halo(&s, &gradient);
-  s.scratch =
-      forward.used > gradient.used ? forward.used : gradient.used;
+  s.scratch = forward.used > gradient.used ? forward.used : gradient.used;
   set_limits(&s);
   return s;
 }

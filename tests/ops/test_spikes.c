@@ -44,14 +44,14 @@ static const float share[] = {0, ONE, .1f, .5f, 1};
 
 static surge_spikes spikes_of(const spikes_case *c) {
   int32_t grow = 2 * c->pad - c->kernel + 1;
-  return surge_spikes_of(&(surge_conv2d_shape){
-      .in = {c->h, c->w, c->c, LAST},
-      .out = {c->h + grow, c->w + grow, c->k, LAST},
-      .kernel = c->kernel,
-      .stride = 1,
-      .pad = c->pad,
-      .groups = 1,
-      .bias = true});
+  return surge_spikes_of(
+      &(surge_conv2d_shape){.in = {c->h, c->w, c->c, LAST},
+                            .out = {c->h + grow, c->w + grow, c->k, LAST},
+                            .kernel = c->kernel,
+                            .stride = 1,
+                            .pad = c->pad,
+                            .groups = 1,
+                            .bias = true});
 }
 
 static bool kept(float of, size_t i, size_t count) {
@@ -68,8 +68,7 @@ typedef struct problem {
 
 static problem problem_create(const surge_spikes *s, float of, bool integers) {
   problem p = {.count = {surge_map_elements(&s->shape.in),
-                         ref_conv2d_weights(&s->shape),
-                         (size_t)s->shape.out.c,
+                         ref_conv2d_weights(&s->shape), (size_t)s->shape.out.c,
                          surge_map_elements(&s->shape.out)}};
   for (size_t i = 0; i < INPUTS; i++) {
     p.input[i] = ref_values(i + 1, p.count[i], integers);
