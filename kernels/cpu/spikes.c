@@ -22,17 +22,17 @@ typedef float vector __attribute__((vector_size(LANES * sizeof(float))));
 /* Inlined with constant counts of vectors, so that sums become registers. */
 #define TEMPLATE static inline __attribute__((always_inline)) void
 
-static inline vector load(const float *x) {
-  vector v;
-  memcpy(&v, x, sizeof v);
-  return v;
-}
-
-static inline void store(float *x, vector v) { memcpy(x, &v, sizeof v); }
+/* A vector anywhere among floats, to read and to write. By pointer: without
+ * AVX, compilers complain of vectors as arguments. */
+typedef float loose
+    __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+static inline const loose *from(const float *x) { return (const loose *)x; }
+static inline loose *to(float *x) { return (loose *)x; }
 
 static const float zeros[LANES * VECTORS];
 
-static inline vector splat(float x) { return x - (vector){0}; }
+/* A vector of one value. */
+#define SPLAT(x) ((x) - (vector){0})
 
 static int32_t min(int32_t a, int32_t b) { return a < b ? a : b; }
 static int32_t max(int32_t a, int32_t b) { return a > b ? a : b; }
@@ -139,9 +139,9 @@ TEMPLATE add_entries(sums *sum, int vectors, const float *w, int32_t left,
   for (size_t i = 0; i < count; i += 2) {
     size_t next = i + 1 < count;
     const float *p = w + (at[i] - left), *q = w + (at[i + next] - left);
-    vector v = splat(value[i]), u = splat(value[i + next] * keep[next]);
-    for (int k = 0; k < vectors; k++) sum->a[k] += v * load(p + LANES * k);
-    for (int k = 0; k < vectors; k++) sum->b[k] += u * load(q + LANES * k);
+    vector v = SPLAT(value[i]), u = SPLAT(value[i + next] * keep[next]);
+    for (int k = 0; k < vectors; k++) sum->a[k] += v * *from(p + LANES * k);
+    for (int k = 0; k < vectors; k++) sum->b[k] += u * *from(q + LANES * k);
   }
 }
 
@@ -156,9 +156,9 @@ TEMPLATE forward_tile(const surge_spikes *s, int vectors, float *y,
   for (int32_t row = 0; row < c->out.h; row++)
     for (int32_t x = 0; x < c->out.w; x++, y += c->out.c) {
       sums sum = {0};
-      const float *from = first ? y : b;
+      const float *before = first ? y : b;
       int32_t left = x - c->pad, right = left + c->kernel;
-      for (int k = 0; k < vectors; k++) sum.a[k] = load(from + LANES * k);
+      for (int k = 0; k < vectors; k++) sum.a[k] = *from(before + LANES * k);
       for (int32_t ky = first; ky < last; ky++) {
         int32_t in_row = row - c->pad + ky;
         if (in_row < 0 || in_row >= c->in.h) continue;
@@ -168,7 +168,7 @@ TEMPLATE forward_tile(const surge_spikes *s, int vectors, float *y,
                     list->at + begin, list->value + begin, end - begin);
       }
       for (int k = 0; k < vectors; k++)
-        store(y + LANES * k, sum.a[k] + sum.b[k]);
+        *to(y + LANES * k) = sum.a[k] + sum.b[k];
     }
 }
 
@@ -230,17 +230,17 @@ TEMPLATE add_pixels(const surge_spikes *s, int vectors, int columns, float *w,
   size_t last = (size_t)columns - 1;
   for (int k = 0; k < columns; k++)
     for (int l = 0; l < vectors; l++)
-      sum[k][l] = load(w + (size_t)k * stride + LANES * l);
+      sum[k][l] = *from(w + (size_t)k * stride + LANES * l);
   for (int32_t i = 0; i < count; i++) {
     const float *p = dy + at[i];
-    vector v = splat(value[i]);
+    vector v = SPLAT(value[i]);
     for (int k = 0; k < columns; k++)
       for (int l = 0; l < vectors; l++)
-        sum[k][l] += v * load(p + (last - (size_t)k) * tile + LANES * l);
+        sum[k][l] += v * *from(p + (last - (size_t)k) * tile + LANES * l);
   }
   for (int k = 0; k < columns; k++)
     for (int l = 0; l < vectors; l++)
-      store(w + (size_t)k * stride + LANES * l, sum[k][l]);
+      *to(w + (size_t)k * stride + LANES * l) = sum[k][l];
 }
 
 /* All channels for some columns of one row of the kernel. */
@@ -282,19 +282,20 @@ static int32_t halo_height(const surge_spikes *s) {
 }
 
 /* Copies a tile of the rows of dy that rows first .. first + rows of x meet. */
-static void copy_strip(const surge_spikes *s, int vectors, float *to,
+static void copy_strip(const surge_spikes *s, int vectors, float *halo,
                        const float *dy, int32_t first, int32_t rows) {
   const surge_map *out = &s->shape.out;
   int32_t edge = s->shape.kernel - 1 - s->shape.pad, width = halo_width(s);
   for (int32_t i = 0; i < rows + s->shape.kernel - 1; i++) {
     int32_t row = first - edge + i;
     bool inside = row >= 0 && row < out->h;
-    for (int32_t j = 0; j < width; j++, to += s->tile) {
+    for (int32_t j = 0; j < width; j++, halo += s->tile) {
       int32_t column = j - edge;
       bool there = inside && column >= 0 && column < out->w;
-      const float *from = there ? dy + (row * out->w + column) * out->c : zeros;
+      const float *pixel =
+          there ? dy + (row * out->w + column) * out->c : zeros;
       for (int k = 0; k < vectors; k++)
-        store(to + LANES * k, load(from + LANES * k));
+        *to(halo + LANES * k) = *from(pixel + LANES * k);
     }
   }
 }
