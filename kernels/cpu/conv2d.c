@@ -412,9 +412,11 @@ static float *reduce_groups(const surge_conv2d_plan *plan, const workspace *w,
   for (size_t first = 0; first < count; first += CHUNK) {
     double sum[CHUNK] = {0};
     size_t rest = count - first, length = rest < CHUNK ? rest : CHUNK;
-    for (size_t g = begin; g < w->groups; g++)
-      for (size_t i = 0; i < length && kind[g] == sparse; i++)
+    for (size_t g = begin; g < w->groups; g++) {
+      if (kind[g] != sparse) continue;
+      for (size_t i = 0; i < length; i++)
         sum[i] += (double)partial[g * stride + first + i];
+    }
     for (size_t i = 0; i < length; i++) total[first + i] = (float)sum[i];
   }
   return total;
