@@ -93,7 +93,9 @@ typedef struct surge_metrics {
 typedef uint32_t surge_fault;
 
 /* ======================================================================== *
- *  Convolution and linear layers: libraries do the arithmetic.
+ *  Convolution and linear layers: libraries do the arithmetic, or, where x is
+ *  mostly 0, loops that skip it: 0 adds nothing there, even times a weight or
+ *  dy that is not finite.
  * ======================================================================== */
 
 typedef struct surge_conv2d_shape {

@@ -47,6 +47,17 @@ typedef struct surge_cpu_cut {
 surge_cpu_cut surge_cpu_cut_maps(const surge_map *map, int32_t N, size_t limit);
 surge_cpu_piece surge_cpu_piece_at(const surge_cpu_cut *cut, size_t p);
 
+/* Workspace handed out in order; without a base it only counts. */
+typedef struct surge_cpu_scratch {
+  uint8_t *base;
+  size_t used;
+} surge_cpu_scratch;
+
+void *surge_cpu_take(surge_cpu_scratch *scratch, size_t bytes);
+
+/* How many of x[count] are not 0, by the calling thread. */
+size_t surge_cpu_nonzeros(const float *x, size_t count);
+
 #define SURGE_CPU_OP(name, args)                                               \
   surge_status surge_cpu_##name(surge_context *context, const args *a)
 SURGE_CPU_OP(linear_forward, surge_linear);

@@ -15,7 +15,7 @@ static surge_status start_epoch(surge_session *s, int32_t epoch) {
 }
 
 /* A whole training step on the next batch, epochs without end. */
-static surge_status one_step(surge_session *s, int32_t index) {
+static surge_status one_step(surge_session *s, int32_t index, bool statistics) {
   surge_batch batch;
   surge_step step = surge_step_at(s->recipe, 0, index, 1000000, false);
   SURGE_TRY(surge_loader_next(s->train_loader, &batch));
@@ -24,7 +24,7 @@ static surge_status one_step(surge_session *s, int32_t index) {
     SURGE_TRY(surge_loader_next(s->train_loader, &batch));
   }
   SURGE_TRY(surge_net_load(s->net, &batch, &step));
-  SURGE_TRY(surge_net_train(s->net, false, true));
+  SURGE_TRY(surge_net_train(s->net, statistics, true));
   return s->backend->sync(s->context);
 }
 
@@ -36,7 +36,7 @@ static surge_status bench_train(surge_session *s, const cli_options *o) {
   static double step_ms[MAX_STEPS], library_ms[MAX_STEPS];
   for (int i = 0; i < o->warmup + o->steps; i++) {
     double start = surge_seconds();
-    SURGE_TRY(one_step(s, i));
+    SURGE_TRY(one_step(s, i, false));
     double middle = surge_seconds();
     SURGE_TRY(surge_net_library_only(s->net));
     SURGE_TRY(s->backend->sync(s->context));
@@ -94,12 +94,26 @@ static void print_time(const surge_layer_time *t, int steps) {
   printf("\n");
 }
 
+/* What convolutions and products may skip: counted in one step more. */
+static surge_status print_nonzeros(surge_session *s, int32_t index) {
+  surge_work_report work;
+  SURGE_TRY(surge_net_reset_metrics(s->net));
+  SURGE_TRY(surge_net_reset_statistics(s->net));
+  SURGE_TRY(one_step(s, index, true));
+  printf("\n%-12s %21s\n", "layer", "inputs that are not 0");
+  for (int32_t i = 0;; i++) {
+    SURGE_TRY(surge_net_work_report(s->net, i, &work));
+    if (!work.name) return SURGE_OK;
+    printf("%-12s %19.1f %%\n", work.name, 100 * work.rate);
+  }
+}
+
 static surge_status bench_ops(surge_session *s, const cli_options *o) {
   const surge_layer_time *times;
   int32_t count;
-  for (int i = 0; i < o->warmup; i++) SURGE_TRY(one_step(s, i));
+  for (int i = 0; i < o->warmup; i++) SURGE_TRY(one_step(s, i, false));
   SURGE_TRY(surge_net_profile(s->net, &times, &count));
-  for (int i = 0; i < o->steps; i++) SURGE_TRY(one_step(s, i));
+  for (int i = 0; i < o->steps; i++) SURGE_TRY(one_step(s, i, false));
   printf("%-12s %10s %10s %10s %10s\n", "layer", "forward ms", "backward",
          "fwd GB/s", "bwd GB/s");
   double total = 0;
@@ -111,7 +125,7 @@ static surge_status bench_ops(surge_session *s, const cli_options *o) {
       "all layers %.5g ms a step, T %d, batch %d; a copy by one thread: %.1f "
       "GB/s\n",
       total, s->recipe->T, s->recipe->train.batch, copy_rate());
-  return SURGE_OK;
+  return print_nonzeros(s, o->warmup + o->steps);
 }
 
 static surge_status bench(const surge_recipe *recipe, const cli_options *o,
@@ -138,8 +152,8 @@ static const char standard_recipe[] =
 surge_status cli_bench(int argc, char **argv) {
   cli_options o;
   surge_recipe recipe;
-  SURGE_TRY(cli_parse(&o, argc, argv, "steps warmup set T threads device seed no-graph",
-                      1, 2));
+  SURGE_TRY(cli_parse(&o, argc, argv,
+                      "steps warmup set T threads device seed no-graph", 1, 2));
   bool ops = !strcmp(o.positional[0], "ops");
   if (!ops && strcmp(o.positional[0], "train") != 0)
     return SURGE_FAIL(SURGE_ERROR_RECIPE,
