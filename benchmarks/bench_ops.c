@@ -271,40 +271,56 @@ static surge_status gradient_norm(bench *x) {
   return x->b->gradient_norm(x->context, &a);
 }
 
-static surge_status sgd(bench *x) {
-  surge_sgd a = {.w = x->w,
-                 .m = x->m,
-                 .g = x->g,
-                 .step = x->step,
-                 .fault = x->fault,
-                 .count = x->count,
-                 .momentum = 0.9f};
-  return x->b->sgd(x->context, &a);
+/* One group, as large as the arrays. */
+static surge_status optimize(bench *x, surge_optimizer kind) {
+  surge_optimize a = {.step = x->step, .fault = x->fault};
+  a.update[SURGE_GROUP_WEIGHT] = (surge_update){.kind = kind,
+                                                .count = x->count,
+                                                .w = x->w,
+                                                .m = x->m,
+                                                .v = x->v,
+                                                .g = x->g,
+                                                .momentum = 0.9f,
+                                                .beta1 = 0.9f,
+                                                .beta2 = 0.999f,
+                                                .eps = 1e-8f,
+                                                .w_min = -1e30f,
+                                                .w_max = 1e30f};
+  return x->b->optimize(x->context, &a);
 }
 
-static surge_status adam(bench *x) {
-  surge_adam a = {.w = x->w,
-                  .m = x->m,
-                  .v = x->v,
-                  .g = x->g,
-                  .step = x->step,
-                  .fault = x->fault,
-                  .count = x->count,
-                  .beta1 = 0.9f,
-                  .beta2 = 0.999f,
-                  .eps = 1e-8f,
-                  .w_min = -1e30f,
-                  .w_max = 1e30f};
-  return x->b->adam(x->context, &a);
+static surge_status optimize_sgd(bench *x) { return optimize(x, SURGE_SGD); }
+static surge_status optimize_adam(bench *x) { return optimize(x, SURGE_ADAM); }
+
+/* s holds the packed bytes. */
+static surge_pack pack_of(bench *x, void *elements, int32_t bits) {
+  return (surge_pack){.packed = x->s,
+                      .x = elements,
+                      .type = x->map.type,
+                      .bits = bits,
+                      .scale = 9,
+                      .count = x->count};
 }
+
+#define PACK(name, op, elements, bits)           \
+  static surge_status name(bench *x) {           \
+    surge_pack a = pack_of(x, elements, bits);   \
+    return x->b->op(x->context, &a);             \
+  }
+PACK(pack_bits, pack, x->z, 1)
+PACK(unpack_bits, unpack, x->da, 1)
+PACK(pack_bytes, pack, x->z, 8)
+PACK(unpack_bytes, unpack, x->da, 8)
 
 /* Arrays of [T, N] of map that each op reads and writes, as its contract counts
- * them; a pooled one is a quarter. An optimizer's are of fp32. */
+ * them; a pooled one is a quarter, a packed one takes `bits` an element. An
+ * optimizer's are of fp32. */
 typedef struct op {
   const char *name;
   surge_status (*run)(bench *x);
   double arrays;
   bool optimizer;
+  int32_t bits;
 } op;
 
 static const op ops[] = {
@@ -324,9 +340,13 @@ static const op ops[] = {
     {"integrator_backward", integrator_backward, 2},
     {"dropout", dropout, 2},
     {"count_nonzero", count_nonzero, 1},
+    {"pack_bits", pack_bits, 1, .bits = 1},
+    {"unpack_bits", unpack_bits, 1, .bits = 1},
+    {"pack_bytes", pack_bytes, 1, .bits = 8},
+    {"unpack_bytes", unpack_bytes, 1, .bits = 8},
     {"gradient_norm", gradient_norm, 1, true},
-    {"sgd", sgd, 5, true},
-    {"adam", adam, 7, true},
+    {"optimize_sgd", optimize_sgd, 5, true},
+    {"optimize_adam", optimize_adam, 7, true},
 };
 #define OPS (sizeof ops / sizeof *ops)
 
@@ -412,7 +432,8 @@ static double seconds_of(bench *x, surge_status (*run)(bench *x)) {
 static void measure(bench *x, const op *o) {
   double times[ROUNDS], copies[ROUNDS];
   double array = 1e-9 * (double)x->bytes;
-  double moved = o->arrays * (o->optimizer ? 4e-9 * (double)x->count : array);
+  double moved = o->arrays * (o->optimizer ? 4e-9 * (double)x->count : array) +
+                 1e-9 * (double)surge_pack_bytes(x->count, o->bits);
   check(o->run(x)); /* warm */
   for (int r = 0; r < ROUNDS; r++) {
     times[r] = seconds_of(x, o->run);

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Writes tests/golden/*.safetensors with PyTorch, in double precision.
+"""Writes tests/golden/*.safetensors with PyTorch, in double precision, and with
+Pillow (images).
 
     scripts/make_golden.py            writes the files
     scripts/make_golden.py --check    fails where the files say something else
@@ -8,12 +9,15 @@ Inputs are float32 numbers, so that an op starts from the same values; results
 are float64. Cases are drawn again until every decision (threshold, window,
 clip) is further from its edge than float32's rounding can reach."""
 import argparse
+import io
 import itertools
+import math
 import os
 import sys
 
 import numpy as np
 import torch
+from PIL import Image
 
 import tensorfile
 import torch_snn as snn
@@ -244,10 +248,115 @@ def optim():
     return file
 
 
+# --- images: Pillow's decoders and filter, torchvision's random part --------
+
+# top, left, h, w of the part; its height and width when resized; y, x, size of
+# the window that is seen
+RESIZES = {
+    "same": (2, 3, 12, 12, 12, 12, 0, 0, 12),
+    "larger": (1, 2, 5, 7, 31, 31, 0, 0, 31),
+    "smaller": (0, 0, 20, 27, 8, 10, 0, 1, 8),
+    "flat": (3, 0, 16, 27, 8, 5, 1, 0, 5),
+    "one pixel": (4, 4, 1, 1, 6, 6, 1, 2, 3),
+    "to one pixel": (0, 0, 20, 27, 1, 1, 0, 0, 1),
+    "window": (0, 0, 20, 27, 256, 345, 16, 60, 6),
+}
+# mode, format and options of the files
+ENCODINGS = {
+    "jpeg": ("RGB", "JPEG", {"quality": 90}),
+    "jpeg progressive": ("RGB", "JPEG", {"quality": 60, "progressive": True}),
+    "jpeg grey": ("L", "JPEG", {"quality": 90}),
+    "jpeg cmyk": ("CMYK", "JPEG", {"quality": 90}),
+    "png": ("RGB", "PNG", {}),
+    "png grey": ("L", "PNG", {}),
+    "png bits": ("1", "PNG", {}),
+    "png palette": ("P", "PNG", {}),
+    "png alpha": ("RGBA", "PNG", {}),
+    "png grey alpha": ("LA", "PNG", {}),
+    "png 16 bits": ("I;16", "PNG", {}),
+}
+MASK = (1 << 32) - 1
+
+
+def philox(key, counter):
+    """Philox4x32-10 (Salmon et al. 2011)."""
+    x, (k0, k1) = list(counter), (key & MASK, key >> 32)
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * x[0], 0xCD9E8D57 * x[2]
+        x = [p1 >> 32 ^ x[1] ^ k0, p1 & MASK, p0 >> 32 ^ x[3] ^ k1, p0 & MASK]
+        k0, k1 = k0 + 0x9E3779B9 & MASK, k1 + 0xBB67AE85 & MASK
+    return x
+
+
+def random_part(h, w, seed, epoch, sample):
+    """torchvision's RandomResizedCrop.get_params, drawn by SURGE's Philox."""
+    scale, ratio = (0.08, 1.0), (3 / 4, 4 / 3)
+    low, high = math.log(ratio[0]), math.log(ratio[1])
+    for i in range(10):
+        draw = philox(seed, (i, sample, epoch, 0))
+        area = h * w * (scale[0] + (scale[1] - scale[0]) * draw[0] / 2**32)
+        aspect = math.exp(low + (high - low) * draw[1] / 2**32)
+        pw, ph = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < pw <= w and 0 < ph <= h:
+            return (draw[2] * (h - ph + 1) >> 32, draw[3] * (w - pw + 1) >> 32,
+                    ph, pw)
+    ph, pw = h, w
+    if w / h < ratio[0]:
+        ph = round(w / ratio[0])
+    elif w / h > ratio[1]:
+        pw = round(h * ratio[1])
+    return (h - ph) // 2, (w - pw) // 2, ph, pw
+
+
+def encode(image, mode, form, options):
+    if mode == "RGBA" or mode == "LA":
+        image = image.convert(mode[:-1])
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    if mode == "I;16":
+        wide = np.array(image.convert("L"), np.uint16) * 257
+        image = Image.fromarray(wide + np.arange(wide.size).reshape(wide.shape)
+                                .astype(np.uint16) * 31)
+    memory = io.BytesIO()
+    image.convert(mode).save(memory, form, **options)
+    return np.frombuffer(memory.getvalue(), np.uint8)
+
+
+def decode(data, mode):
+    """As RGB; 16 bits, which Pillow clips, are rounded to 8."""
+    opened = Image.open(io.BytesIO(data.tobytes()))
+    if mode != "I;16":
+        return np.array(opened.convert("RGB"))
+    grey = (np.array(opened).astype(np.int64) * 255 + 32767) // 65535
+    return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def images():
+    random = np.random.RandomState(5)
+    coarse = Image.fromarray(random.randint(0, 256, (5, 6, 3), dtype=np.uint8))
+    image = coarse.resize((27, 20), Image.BICUBIC)
+    file = {"image": np.array(image)}
+    for name, (t, l, h, w, sh, sw, y, x, size) in RESIZES.items():
+        part = image.crop((l, t, l + w, t + h)).resize((sw, sh), Image.BILINEAR)
+        file[f"{name}.view"] = np.array([t, l, h, w, sh, sw, y, x, size], np.int32)
+        file[f"{name}.out"] = np.array(part.crop((x, y, x + size, y + size)))
+    path = os.path.join(FOLDER, "images.safetensors")
+    stored = tensorfile.read(path)[0] if os.path.exists(path) else {}
+    for name, how in ENCODINGS.items():  # other versions may pack otherwise
+        data = stored.get(f"{name}.file")
+        data = encode(image, *how) if data is None else data
+        file[f"{name}.file"] = data
+        file[f"{name}.rgb"] = decode(data, how[0])
+    parts = [(h, w, seed, epoch, sample)
+             for h, w in ((500, 375), (64, 64), (3, 900), (900, 3), (1, 1), (7, 9))
+             for seed, epoch, sample in ((1, 0, 0), (1, 1, 0), (7, 0, 1281166))]
+    file["parts"] = np.array([p + random_part(*p) for p in parts], np.int32)
+    return file
+
+
 # --- main -------------------------------------------------------------------
 
 FILES = {"neuron": neuron, "norm": norm, "pda": pda, "loss": loss,
-         "optim": optim}
+         "optim": optim, "images": images}
 
 
 def differs(path, made):
@@ -269,7 +378,7 @@ def main():
         elif differs(path, made):
             wrong.append(path)
     for path in wrong:
-        print(f"{path}: PyTorch {torch.__version__} gives other values")
+        print(f"{path}: PyTorch {torch.__version__} or Pillow gives other values")
     return bool(wrong)
 
 

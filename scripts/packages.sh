@@ -9,11 +9,12 @@ surge_build_packages=(
   libdnnl-dev libopenblas-dev          # convolutions, products
   libyaml-dev libcjson-dev             # recipes, safetensors headers
   zlib1g-dev                           # IDX files as they are published
+  libjpeg-dev libpng-dev               # folders of images
   libprotobuf-c-dev protobuf-c-compiler  # TensorBoard's event files
   dataset-fashion-mnist
 )
 surge_test_packages=(libcriterion-dev)
-surge_torch_packages=(python3-torch python3-numpy)  # golden files, comparison
+surge_torch_packages=(python3-torch python3-numpy python3-pil)  # golden files, comparison
 
 surge_missing() {
   local package

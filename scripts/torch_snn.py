@@ -57,8 +57,8 @@ def surrogate(family, x, w):
 
 
 class HardSpike(torch.autograd.Function):
-    """Forward: the step, equality fires. Backward: dx = g h, and PSG's
-    dw = sum of g (-(x/w) h) over what w is broadcast to."""
+    """Forward: the step, equality fires. Backward: dx = g h, and where w is
+    trained PSG's dw = sum of g (-(x/w) h) over what w is broadcast to."""
 
     @staticmethod
     def forward(ctx, x, w, family):
@@ -70,7 +70,9 @@ class HardSpike(torch.autograd.Function):
     def backward(ctx, g):
         x, w = ctx.saved_tensors
         dx = g * surrogate(ctx.family, x, w)
-        dw = (-(x / w) * dx).sum_to_size(w.shape)
+        dw = None
+        if ctx.needs_input_grad[1]:
+            dw = (-(x / w) * dx).sum_to_size(w.shape)
         return dx, dw, None
 
 

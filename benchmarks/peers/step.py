@@ -310,12 +310,12 @@ def write_table(options, rounds, losses, names):
             library = [r["library"] for r in results if r["library"] != ""]
             writer.writerow([
                 side, names[side], machine, options.threads, options.T,
-                options.batch, options.rounds, options.steps, f"{middle:.2f}",
-                f"{min(r['min'] for r in results):.2f}",
-                f"{max(r['max'] for r in results):.2f}",
+                options.batch, options.rounds, options.steps, f"{middle:.5g}",
+                f"{min(r['min'] for r in results):.5g}",
+                f"{max(r['max'] for r in results):.5g}",
                 f"{1e3 * options.batch / middle:.1f}",
                 f"{max(r['rss'] for r in results):.1f}",
-                f"{median(library):.2f}" if library else "",
+                f"{median(library):.5g}" if library else "",
                 f"{losses[side]:.6f}"])
     with open(path, encoding="utf-8") as file:
         print(file.read(), end="")

@@ -54,7 +54,8 @@ COLUMNS = ["network", "side", "version", "backend", "compile", "precision",
 # --- the networks ------------------------------------------------------------
 
 class Spike(torch_snn.HardSpike):
-    """Without the gradient of the width, which is no parameter here."""
+    """Without the gradient of the width, which is no parameter here: HardSpike
+    asks needs_input_grad, where torch.compile before 2.4 leaves its graph."""
 
     @staticmethod
     def backward(ctx, g):
@@ -407,7 +408,7 @@ def row_of(options, network, side, batch):
         else:
             middle, low, high = cpu.median(times), min(times), max(times)
         rate = f"{1e3 * batch / middle:.1f}"
-        middle, low, high = (f"{value:.3f}" for value in (middle, low, high))
+        middle, low, high = (f"{value:.5g}" for value in (middle, low, high))
     rounds = len(times) if side.side == "surge" else len(times) // options.steps
     return [network, side.side, side.version(), side.backend, side.compiled,
             side.precision, side.channels_last, options.name, options.T, batch,

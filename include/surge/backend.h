@@ -72,7 +72,8 @@ typedef struct surge_step {
 
 /* What a Philox stream is drawn for: never the same numbers twice. */
 typedef enum surge_random_use {
-  SURGE_RANDOM_ORDER = 1, /* shuffling: host                                 */
+  SURGE_RANDOM_VIEW,      /* which part of an image file is seen: host       */
+  SURGE_RANDOM_ORDER,     /* shuffling: host                                 */
   SURGE_RANDOM_INIT,      /* parameters: host                                */
   SURGE_RANDOM_AUGMENT,
   SURGE_RANDOM_POISSON,
@@ -92,7 +93,9 @@ typedef struct surge_metrics {
 typedef uint32_t surge_fault;
 
 /* ======================================================================== *
- *  Convolution and linear layers: libraries do the arithmetic.
+ *  Convolution and linear layers: libraries do the arithmetic, or, where x is
+ *  mostly 0, loops that skip it: 0 adds nothing there, even times a weight or
+ *  dy that is not finite.
  * ======================================================================== */
 
 typedef struct surge_conv2d_shape {
@@ -351,8 +354,8 @@ typedef struct surge_neuron_backward {
  * on. Each input as the neuron's, a = scale[k]*z + shift[k] (two roundings) or z
  * itself; the sum is in fp32, in this order, rounded once more. With one input
  * it is a norm that is written out.
- * y is [1,N] where all inputs are static (none may then have a scale for each
- * step), else [T,N], and a static input is read with a step stride of 0.
+ * y is [1,N] where all inputs are static and none has a scale for each step,
+ * else [T,N], and a static input is read with a step stride of 0.
  *     da[i] = dy
  * Where input i is static and y is not, da[i] is [1,N]: the sum over t of dy[t]
  * (weighted by TEBN's p), as in neuron_backward, and so are the channel sums of
@@ -374,7 +377,8 @@ typedef struct surge_add {
   int32_t T, N;
   int32_t inputs;       /* 1 or 2                                            */
   surge_neuron_input input[2];
-  void *workspace;      /* add_workspace bytes; backward with sums alone     */
+  void *workspace;      /* add_workspace bytes (by sizes alone: no array is  */
+                        /* looked at); forward, or without sums: may be NULL */
 } surge_add;
 
 /* Membrane readout: u[t] = d*u[t-1] + x[t] without firing or reset; backward
@@ -396,7 +400,12 @@ typedef struct surge_integrator {
  *     x = (u8/255 - mean[c]) / std[c], zero where a crop leaves the image
  *         (padding is applied before normalisation, as torchvision does)
  * crop: shift by up to crop_pad pixels each way; flip: mirrored with p = .5;
- * both drawn with Philox by (seed, epoch, sample). Only when `training`. */
+ * then two that set whole pixels of x to 0, the normalised mean:
+ * cutout: a square of cutout x cutout around a pixel drawn from all (DeVries &
+ *         Taylor 2017), cut off at the border;
+ * random_erasing: with this probability a rectangle of 0.02 to 0.33 of the
+ *         area and height/width 0.3 to 3.3 (torchvision's RandomErasing).
+ * All drawn with Philox by (seed, epoch, sample). Only when `training`. */
 typedef struct surge_augment {
   void *x;              /* [N] of map, overwritten                           */
   const uint8_t *images;   /* [N, H, W, C] channels-last, or with `gather`   */
@@ -407,7 +416,8 @@ typedef struct surge_augment {
   surge_map map;
   int32_t N;
   const float *mean, *std; /* host [C]                                       */
-  int32_t crop_pad;
+  int32_t crop_pad, cutout; /* pixels; cutout 0: none                        */
+  float random_erasing;    /* 0 <= p <= 1                                    */
   bool flip, training, gather;
 } surge_augment;
 
@@ -463,7 +473,7 @@ typedef struct surge_loss {
 } surge_loss;
 
 /* ======================================================================== *
- *  Optimisers: one call a group of a parameter arena
+ *  Optimisers: one call for all groups of a parameter arena
  * ======================================================================== */
 
 /* *norm = sqrt(sum g^2), *clip = min(1, max_norm/(norm + 1e-6)) (max_norm 0:
@@ -479,34 +489,44 @@ typedef struct surge_gradient_norm {
   void *workspace;      /* gradient_norm_workspace bytes                      */
 } surge_gradient_norm;
 
-/* g = clip*g + weight_decay*w; m = momentum*m + g (first step: m = g, as m
- * starts at 0); w -= lr*(nesterov ? g + momentum*m : m). As torch.optim.SGD. */
-typedef struct surge_sgd {
-  float *w, *m;         /* [count] updated                                    */
-  const float *g, *clip;   /* clip [1] or NULL                                */
-  const surge_step *step;
-  const surge_fault *fault;
-  size_t count;
-  surge_group group;
-  float momentum, weight_decay;
-  bool nesterov;
-} surge_sgd;
+typedef enum surge_optimizer {
+  SURGE_SGD,
+  SURGE_ADAM,
+  SURGE_ADAMW
+} surge_optimizer;
 
-/* m += (1-b1)(g - m); v = b2 v + (1-b2) g^2; w -= lr*(m*scale1) /
- * (sqrt(v*scale2) + eps), weight decay coupled (Adam: g += wd*w) or decoupled
- * (AdamW: w -= lr*wd*w first). Then w is held in [w_min, w_max]. As
- * torch.optim.Adam / AdamW. */
-typedef struct surge_adam {
-  float *w, *m, *v;
-  const float *g, *clip;
+/* One group's update, from g = clip*g (clip NULL: 1) and the step's numbers of
+ * the group.
+ *   SGD          g += weight_decay*w; m = momentum*m + g (first step: m = g, as
+ *                m starts at 0); w -= lr*(nesterov ? g + momentum*m : m). As
+ *                torch.optim.SGD.
+ *   Adam, AdamW  m += (1-b1)(g - m); v = b2 v + (1-b2) g^2;
+ *                w -= lr*(m*scale1)/(sqrt(v*scale2) + eps), weight decay
+ *                coupled (Adam: g += wd*w) or decoupled (AdamW: w -= lr*wd*w
+ *                first); then w is held in [w_min, w_max]. As torch.optim.Adam,
+ *                AdamW. */
+typedef struct surge_update {
+  surge_optimizer kind;
+  size_t count;         /* 0: the arena has none of this group, all is unread */
+  float *w, *m, *v;     /* [count] updated; v: of Adam and AdamW alone        */
+  void *rounded;        /* bf16 [count] overwritten with the new w, or NULL   */
+  const float *g;       /* [count]                                            */
+  const float *clip;    /* [1] or NULL                                        */
+  float weight_decay;
+  float momentum;       /* SGD                                                */
+  bool nesterov;
+  float beta1, beta2, eps; /* Adam, AdamW                                     */
+  float w_min, w_max;      /* -INFINITY, INFINITY: no bounds                  */
+} surge_update;
+
+/* A step of all groups at once. A fault leaves everything as it is.
+ * Bytes, a parameter: SGD reads w, m, g, writes w, m; Adam v besides; rounded
+ * weights are written once. */
+typedef struct surge_optimize {
+  surge_update update[SURGE_GROUP_COUNT]; /* by surge_group                   */
   const surge_step *step;
   const surge_fault *fault;
-  size_t count;
-  surge_group group;
-  float beta1, beta2, eps, weight_decay;
-  bool decoupled;
-  float w_min, w_max;   /* -INFINITY, INFINITY: no bounds                     */
-} surge_adam;
+} surge_optimize;
 
 /* *nonzero += elements of x that are not 0 (rates of a layer's inputs). */
 typedef struct surge_count_nonzero {
@@ -517,12 +537,52 @@ typedef struct surge_count_nonzero {
 } surge_count_nonzero;
 
 /* to = from, rounded to bf16: the weights that convolutions and products of
- * bf16 maps read. The fp32 ones stay the ones that are trained. */
+ * bf16 maps read, once they were set; surge_optimize keeps them so. The fp32
+ * ones stay the ones that are trained. */
 typedef struct surge_cast {
   void *to;             /* bf16 [count], overwritten                          */
   const float *from;
   size_t count;
 } surge_cast;
+
+/* ======================================================================== *
+ *  Memory: what backward reads again, kept in fewer bits
+ * ======================================================================== */
+
+/* Spikes, or small sums of them, packed after forward, unpacked for backward:
+ *     1 bit    x is 0 or 1: bit i % 8, from the lowest, of byte i / 8 is
+ *              element i; what is left of the last byte is 0
+ *     8 bits   x = k/scale, k an integer in 0..255: byte i is k, the integer
+ *              nearest to x*scale; unpacked k/scale, rounded as x was
+ * Elements are taken in their order in memory, whatever the map's layout.
+ *
+ * Exact: an x that k/scale was rounded to, in fp32 or from there on to bf16,
+ * comes back to the bit where surge_pack_exact says so. That is all k in fp32,
+ * where rounding moves x*scale by k 2^-24 at most; in bf16, by k 2^-8, all k up
+ * to 128, or to 255 where scale is 2^n, and all k <= scale <= 255. The average
+ * pool divides, and so gives such x from spikes: scale = kernel^2 up to 15 x 15.
+ * So do sums of up to 255 spikes (scale 1), and dropped spikes (scale = 1 - p).
+ * Not a pool of a pool, nor a sum of pools, unless kernel^2 is 2^n: those are
+ * rounded twice.
+ * Any other x is the caller's fault, which the op does not see: 1 bit takes all
+ * but 0 for 1, 8 bits keep the nearest integer's last eight (of NaN: anything).
+ * Bytes, b those of an element: b*count + surge_pack_bytes(count, bits). */
+typedef struct surge_pack {
+  void *packed;         /* pack: [surge_pack_bytes] overwritten; unpack: read */
+  void *x;              /* pack: [count] read; unpack: [count] overwritten    */
+  surge_dtype type;     /* of x                                               */
+  int32_t bits;         /* 1 or 8                                             */
+  float scale;          /* 8 bits: 2^-100 to 2^100; 1 bit: not read           */
+  size_t count;
+} surge_pack;
+
+/* Bytes that `count` elements take in so many bits. */
+SURGE_INLINE size_t surge_pack_bytes(size_t count, int32_t bits) {
+  return (count * (size_t)bits + 7) / 8;
+}
+
+/* Whether in 8 bits every k/scale, k = 0..most, of a map of `type` comes back. */
+bool surge_pack_exact(surge_dtype type, float scale, int32_t most);
 
 /* ======================================================================== *
  *  The table
@@ -634,10 +694,12 @@ typedef struct surge_backend {
 
   size_t (*gradient_norm_workspace)(size_t count);
   surge_status (*gradient_norm)(surge_context *, const surge_gradient_norm *);
-  surge_status (*sgd)(surge_context *, const surge_sgd *);
-  surge_status (*adam)(surge_context *, const surge_adam *);
+  surge_status (*optimize)(surge_context *, const surge_optimize *);
   surge_status (*count_nonzero)(surge_context *, const surge_count_nonzero *);
   surge_status (*cast)(surge_context *, const surge_cast *);
+
+  surge_status (*pack)(surge_context *, const surge_pack *);
+  surge_status (*unpack)(surge_context *, const surge_pack *);
 } surge_backend;
 
 extern const surge_backend surge_cpu;

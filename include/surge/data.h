@@ -1,8 +1,9 @@
-/* data.h - data sets in memory and the loader that batches them.
+/* data.h - data sets and the loader that batches them.
  *
- * A data set is what its files hold, as bytes; cropping, flipping and
- * normalising are an op of the backend (surge_augment), so that they run where
- * the network runs. */
+ * A data set is what its files hold, as bytes, in memory or, where it is a
+ * folder of images, decoded and cut to the network's input when one is asked
+ * for. Shifting, flipping and normalising are an op of the backend
+ * (surge_augment), so that they run where the network runs. */
 #ifndef SURGE_DATA_H
 #define SURGE_DATA_H
 
@@ -19,8 +20,11 @@ typedef enum surge_split { SURGE_TRAIN, SURGE_TEST } surge_split;
 /* What is known of a set before its files are read. */
 typedef struct surge_dataset_info {
   const char *name;         /* the recipe's word, "fashion_mnist"             */
-  int32_t h, w, c, classes;
-  int32_t train_count, test_count;
+  int32_t h, w, c, classes; /* of the network's input; 0: the recipe's, the   */
+                            /* folder's (surge_dataset_describe)              */
+  int32_t resize;           /* image files: their shorter side is made so     */
+                            /* long before the centre is taken                */
+  int32_t train_count, test_count; /* 0: as many as there are                 */
   float mean[SURGE_MAX_CHANNELS], std[SURGE_MAX_CHANNELS]; /* of value/255    */
   const char *default_path; /* folder used where data.path is ""              */
   const char *install_hint; /* how to get it, one sentence                    */
@@ -29,7 +33,8 @@ typedef struct surge_dataset_info {
 typedef struct surge_dataset {
   const surge_dataset_info *info;
   int32_t count;
-  uint8_t *images;          /* [count, H, W, C]; owned                        */
+  uint8_t *images;          /* [count, H, W, C]; owned; or NULL, and          */
+  struct surge_image_files *files; /* each is decoded on demand; owned        */
   int32_t *labels;          /* [count]; owned                                 */
   /* Where a backend's ops read both (its `mirror`), or NULL; not owned. */
   const uint8_t *mirror_images;
@@ -39,16 +44,48 @@ typedef struct surge_dataset {
 /* The registry entry of a recipe's `data.set`; NULL where there is none. */
 const surge_dataset_info *surge_dataset_find(const char *name);
 
+/* What a network must know of a recipe's set: the registry entry and, of a
+ * folder of images, the recipe's size and as many classes as both splits have.
+ * SURGE_ERROR_RECIPE: an unknown set, or one that the recipe's crop does not
+ * fit; SURGE_ERROR_DATA: a folder that has no classes, or other ones in each
+ * split. */
+surge_status surge_dataset_describe(surge_dataset_info *info,
+                                    const struct surge_data_recipe *recipe);
+
 /* Is the data there? SURGE_ERROR_DATA names the first missing file and how to
  * get it; reads nothing. */
 surge_status surge_dataset_probe(const struct surge_data_recipe *recipe);
 
-/* Reads a split whole. SURGE_ERROR_DATA names the file, what was expected
- * (sizes, magic number, label range) and what was found. */
+/* Reads a split whole, or lists its image files. SURGE_ERROR_DATA names the
+ * file, what was expected (sizes, magic number, label range) and what was
+ * found. `info`, of surge_dataset_describe, must outlive the set. */
 surge_status surge_dataset_open(surge_dataset *set,
+                                const surge_dataset_info *info,
                                 const struct surge_data_recipe *recipe,
                                 surge_split split);
 void surge_dataset_close(surge_dataset *set);
+
+/* What images are read for. Of image files, training sees a random part, fixed
+ * by (seed, epoch, sample) alone, anything else the centre. */
+typedef struct surge_data_pass {
+  bool train;
+  uint64_t seed;
+  uint32_t epoch;
+} surge_data_pass;
+
+/* One image as the network's input, [H, W, C]. From any thread.
+ * SURGE_ERROR_DATA names an image file that cannot be read. */
+surge_status surge_dataset_image(const surge_dataset *set, uint32_t sample,
+                                 const surge_data_pass *pass, uint8_t *image);
+
+/* With data.on_error: skip, images that could not be read so far are kept in
+ * mind: whether they are, how many there are, and a line on each, once: on the
+ * first not told of from *sample on, which is then moved behind it; NULL: none.
+ * The line lives with the set. */
+bool surge_dataset_skips(const surge_dataset *set);
+int32_t surge_dataset_skipped(const surge_dataset *set);
+const char *surge_dataset_next_skipped(const surge_dataset *set,
+                                       uint32_t *sample);
 
 /* Reads one file of any number of images in the set's format and size; labels
  * are the file's, or 0 where it has none. */
@@ -75,22 +112,29 @@ typedef struct surge_batch {
   int32_t index;            /* of the batch in its epoch, from 0              */
 } surge_batch;
 
-/* Gathers batches on a thread of its own, two ahead; of a mirrored set only
- * the indices, as the ops gather the images themselves. */
+/* Gathers batches on `workers` threads of its own, two ahead; of a mirrored set
+ * only the indices, as the ops gather the images themselves. What a batch holds
+ * does not depend on `workers`.
+ *
+ * Where a set skips images that cannot be read: in training the next in the
+ * epoch's order that can be read stands in for one, so that batches keep their
+ * size; in any other pass it is left out of its batch, and batches of none are
+ * passed over. */
 typedef struct surge_loader surge_loader;
 
 surge_status surge_loader_create(surge_loader **loader,
                                  const surge_dataset *set,
                                  const uint32_t *samples, int32_t count,
-                                 int32_t batch);
+                                 int32_t batch, int32_t workers);
 void surge_loader_destroy(surge_loader *loader);
 
-/* Begins an epoch at batch `first` (resuming: > 0). With `shuffle` the order
- * is a function of (seed, epoch) alone: Fisher-Yates driven by Philox. */
-surge_status surge_loader_start(surge_loader *loader, uint64_t seed,
-                                uint32_t epoch, int32_t first, bool shuffle);
+/* Begins an epoch at batch `first` (resuming: > 0). In a pass that trains the
+ * order is a function of (seed, epoch) alone: Fisher-Yates driven by Philox. */
+surge_status surge_loader_start(surge_loader *loader,
+                                const surge_data_pass *pass, int32_t first);
 
-/* The next batch; batch->n is 0 at the end of the epoch. */
+/* The next batch; batch->n is 0 at the end of the epoch. SURGE_ERROR_DATA: what
+ * surge_dataset_image said of the batch's first image that cannot be read. */
 surge_status surge_loader_next(surge_loader *loader, surge_batch *batch);
 
 /* Batches an epoch, ceil(count / batch). */

@@ -85,13 +85,13 @@ typedef enum surge_init {
   SURGE_INIT_KAIMING_FAN_OUT /* convolutions: normal, variance 2/fan_out       */
 } surge_init;
 
+typedef enum surge_on_error { SURGE_ON_ERROR_STOP, SURGE_ON_ERROR_SKIP } surge_on_error;
 typedef enum surge_coding { SURGE_CODING_DIRECT, SURGE_CODING_POISSON } surge_coding;
 typedef enum surge_readout {
   SURGE_READOUT_LOGITS,   /* last layer is linear                              */
   SURGE_READOUT_MEMBRANE, /* its output through an integrator with neuron.decay */
   SURGE_READOUT_SPIKES    /* its output through a neuron                       */
 } surge_readout;
-typedef enum surge_optimizer { SURGE_SGD, SURGE_ADAM, SURGE_ADAMW } surge_optimizer;
 typedef enum surge_schedule_kind {
   SURGE_SCHEDULE_CONSTANT,
   SURGE_SCHEDULE_COSINE,
@@ -102,6 +102,11 @@ typedef enum surge_precision {
   SURGE_PRECISION_TF32, /* products alone                                     */
   SURGE_PRECISION_BF16  /* maps and products; neurons and the rest in fp32    */
 } surge_precision;
+typedef enum surge_memory { /* what lives from forward to backward             */
+  SURGE_MEMORY_NORMAL,   /* currents and spikes                                */
+  SURGE_MEMORY_PACKED,   /* currents; spikes in a bit                          */
+  SURGE_MEMORY_RECOMPUTE /* spikes in a bit; convolutions are done once more   */
+} surge_memory;
 typedef enum surge_device { SURGE_DEVICE_AUTO, SURGE_DEVICE_CPU, SURGE_DEVICE_CUDA } surge_device;
 
 typedef struct surge_recipe {
@@ -110,12 +115,13 @@ typedef struct surge_recipe {
   surge_device device;
   int32_t threads;        /* 0: all cores                                      */
   surge_precision precision;
+  surge_memory memory;
   bool deterministic;
   int32_t workspace_mb;   /* cap under which library algorithms are chosen     */
   int32_t T;
 
   struct surge_data_recipe {
-    char set[SURGE_WORD];   /* fashion_mnist, mnist, cifar10                   */
+    char set[SURGE_WORD];   /* fashion_mnist, mnist, cifar10, cifar100, ...    */
     char path[SURGE_PATH];  /* folder; "": where the set's package puts it     */
     int32_t limit;          /* training images used; 0: all                    */
     int32_t test_limit;     /* test images used; 0: all                        */
@@ -123,6 +129,12 @@ typedef struct surge_recipe {
     bool normalize;         /* per-channel mean and deviation of the set       */
     int32_t crop_pad;       /* random crop after padding by so many pixels     */
     bool flip;              /* random horizontal flip                          */
+    int32_t cutout;         /* side of a square set to the mean; 0: none       */
+    float random_erasing;   /* probability of an erased rectangle              */
+    int32_t size;           /* image_folder: sides of the network's input      */
+    int32_t resize;         /* shorter side before the centre is taken; 0: auto */
+    int32_t workers;        /* threads that decode; 0: as `threads`            */
+    surge_on_error on_error; /* of an image that cannot be read                */
   } data;
 
   struct surge_model_recipe {

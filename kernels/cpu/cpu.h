@@ -47,6 +47,17 @@ typedef struct surge_cpu_cut {
 surge_cpu_cut surge_cpu_cut_maps(const surge_map *map, int32_t N, size_t limit);
 surge_cpu_piece surge_cpu_piece_at(const surge_cpu_cut *cut, size_t p);
 
+/* Workspace handed out in order; without a base it only counts. */
+typedef struct surge_cpu_scratch {
+  uint8_t *base;
+  size_t used;
+} surge_cpu_scratch;
+
+void *surge_cpu_take(surge_cpu_scratch *scratch, size_t bytes);
+
+/* How many of x[count] are not 0, by the calling thread. */
+size_t surge_cpu_nonzeros(const float *x, size_t count);
+
 #define SURGE_CPU_OP(name, args)                                               \
   surge_status surge_cpu_##name(surge_context *context, const args *a)
 SURGE_CPU_OP(linear_forward, surge_linear);
@@ -70,10 +81,11 @@ SURGE_CPU_OP(poisson, surge_poisson);
 SURGE_CPU_OP(dropout, surge_dropout);
 SURGE_CPU_OP(loss, surge_loss);
 SURGE_CPU_OP(gradient_norm, surge_gradient_norm);
-SURGE_CPU_OP(sgd, surge_sgd);
-SURGE_CPU_OP(adam, surge_adam);
+SURGE_CPU_OP(optimize, surge_optimize);
 SURGE_CPU_OP(count_nonzero, surge_count_nonzero);
 SURGE_CPU_OP(cast, surge_cast);
+SURGE_CPU_OP(pack, surge_pack);
+SURGE_CPU_OP(unpack, surge_pack);
 
 surge_status surge_cpu_conv2d_plan(surge_context *context,
                                    surge_conv2d_plan **plan,

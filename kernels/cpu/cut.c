@@ -1,4 +1,5 @@
-/* cut.c - how the maps of one step are cut into pieces (see cpu.h). */
+/* cut.c - how the maps of one step are cut into pieces, and workspace into
+ * arrays (see cpu.h). */
 #include "kernels/cpu/cpu.h"
 
 static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
@@ -41,4 +42,10 @@ surge_cpu_piece surge_cpu_piece_at(const surge_cpu_cut *cut, size_t p) {
       .period = cut->period,
   };
   return piece;
+}
+
+void *surge_cpu_take(surge_cpu_scratch *scratch, size_t bytes) {
+  void *part = scratch->base ? scratch->base + scratch->used : NULL;
+  scratch->used += (bytes + 63) / 64 * 64;
+  return part;
 }

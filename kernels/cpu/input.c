@@ -9,14 +9,16 @@ static void augment_image(const surge_augment *a, size_t n) {
   const surge_map *map = &a->map;
   const uint8_t *image = surge_augment_image(a, n);
   float *x = surge_cpu_to(a->x, n * surge_map_elements(map));
-  surge_crop crop = {0, 0, false};
-  if (a->training)
-    crop = surge_crop_draw(a->step, a->sample[n], a->crop_pad, a->flip);
+  surge_view view = surge_view_draw(a, n);
   for (int32_t row = 0; row < map->h; row++)
-    for (int32_t column = 0; column < map->w; column++)
+    for (int32_t column = 0; column < map->w; column++) {
+      bool hidden = surge_view_hides(&view, row, column);
       for (int32_t c = 0; c < map->c; c++)
-        x[surge_offset_of(map, row, column, c)] = surge_crop_value(
-            image, map, crop, row, column, c, a->mean[c], a->std[c]);
+        x[surge_offset_of(map, row, column, c)] =
+            hidden ? 0
+                   : surge_crop_value(image, map, view.crop, row, column, c,
+                                      a->mean[c], a->std[c]);
+    }
 }
 
 surge_status surge_cpu_augment(surge_context *context, const surge_augment *a) {

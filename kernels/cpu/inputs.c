@@ -18,12 +18,6 @@ surge_cpu_inputs surge_cpu_inputs_of(const surge_neuron_input *input,
   return in;
 }
 
-void *surge_cpu_take(surge_cpu_scratch *scratch, size_t bytes) {
-  void *part = scratch->base ? scratch->base + scratch->used : NULL;
-  scratch->used += (bytes + 63) / 64 * 64;
-  return part;
-}
-
 /* --- rows ---------------------------------------------------------------- */
 
 void surge_cpu_repeat(float *row, size_t lanes, size_t length) {
@@ -145,7 +139,6 @@ static size_t partial_count(const surge_cpu_inputs *in, int which) {
 }
 
 size_t surge_cpu_partial_bytes(const surge_cpu_inputs *in, int which) {
-  if (!in->input[which].scale) return 0;
   return in->groups * partial_count(in, which) * sizeof(double);
 }
 

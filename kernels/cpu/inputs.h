@@ -41,14 +41,6 @@ static inline const float *surge_cpu_input_at(const surge_cpu_inputs *in,
   return surge_cpu_from(input->z, (input->is_static ? 0 : t * in->M) + offset);
 }
 
-/* Workspace handed out in order; without a base it only counts. */
-typedef struct surge_cpu_scratch {
-  uint8_t *base;
-  size_t used;
-} surge_cpu_scratch;
-
-void *surge_cpu_take(surge_cpu_scratch *scratch, size_t bytes);
-
 /* --- rows: what depends on the channel, an element of the piece each ------ */
 
 /* Lanes that a fold for `parts` leaves in a piece. */
@@ -119,7 +111,8 @@ typedef struct surge_cpu_received {
                                      /* da*(z - mean)                        */
 } surge_cpu_received;
 
-/* Bytes of the partial sums of input `which`. */
+/* Bytes of the partial sums of input `which`: by sizes alone, for it is asked
+ * before there are arrays. */
 size_t surge_cpu_partial_bytes(const surge_cpu_inputs *in, int which);
 
 /* Before a group's first piece: rows and partial sums are zero. */

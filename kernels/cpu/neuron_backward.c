@@ -14,7 +14,7 @@
 /* --- workspace ----------------------------------------------------------- */
 
 typedef struct backward_work {
-  double *sums[2]; /* [groups, Tk, 2, C] of each normalised input             */
+  double *sums[2]; /* [groups, Tk, 2, C] of each input                        */
   double *drho;    /* [groups, P]                                             */
   double *ddecay;  /* [groups] dL/dd                                          */
   float *u;        /* [threads, T, row]                                       */

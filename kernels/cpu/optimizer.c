@@ -1,4 +1,4 @@
-/* optimizer.c - gradient norm and updates over a group of parameters. */
+/* optimizer.c - the gradient's norm, and the updates of all groups. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/shared/fault.h"
 #include "kernels/shared/optimizer.h"
@@ -45,26 +45,40 @@ surge_status surge_cpu_gradient_norm(surge_context *context,
 
 /* --- updates ------------------------------------------------------------- */
 
-surge_status surge_cpu_sgd(surge_context *context, const surge_sgd *a) {
-  SURGE_TRY(surge_check_sgd(a));
-  if (*a->fault) return SURGE_OK;
-  surge_sgd_scalars k = surge_sgd_prepare(a);
-  float *w = a->w, *m = a->m;
-  const float *g = a->g;
+static void update_by_sgd(const surge_context *context, const surge_optimize *a,
+                          int group) {
+  const surge_update *u = &a->update[group];
+  surge_sgd_scalars k = surge_sgd_prepare(a, group);
+  float *w = u->w, *m = u->m;
+  const float *g = u->g;
 #pragma omp parallel for simd num_threads(context->threads) schedule(static)
-  for (size_t i = 0; i < a->count; i++)
-    surge_sgd_update(&w[i], &m[i], g[i], k);
-  return SURGE_OK;
+  for (size_t i = 0; i < u->count; i++) surge_sgd_update(&w[i], &m[i], g[i], k);
 }
 
-surge_status surge_cpu_adam(surge_context *context, const surge_adam *a) {
-  SURGE_TRY(surge_check_adam(a));
-  if (*a->fault) return SURGE_OK;
-  surge_adam_scalars k = surge_adam_prepare(a);
-  float *w = a->w, *m = a->m, *v = a->v;
-  const float *g = a->g;
+static void update_by_adam(const surge_context *context,
+                           const surge_optimize *a, int group) {
+  const surge_update *u = &a->update[group];
+  surge_adam_scalars k = surge_adam_prepare(a, group);
+  float *w = u->w, *m = u->m, *v = u->v;
+  const float *g = u->g;
 #pragma omp parallel for simd num_threads(context->threads) schedule(static)
-  for (size_t i = 0; i < a->count; i++)
+  for (size_t i = 0; i < u->count; i++)
     surge_adam_update(&w[i], &m[i], &v[i], g[i], k);
+}
+
+surge_status surge_cpu_optimize(surge_context *context,
+                                const surge_optimize *a) {
+  SURGE_TRY(surge_check_optimize(a));
+  if (*a->fault) return SURGE_OK;
+  for (int group = 0; group < SURGE_GROUP_COUNT; group++) {
+    const surge_update *u = &a->update[group];
+    if (u->count == 0) continue;
+    if (u->kind == SURGE_SGD)
+      update_by_sgd(context, a, group);
+    else
+      update_by_adam(context, a, group);
+    surge_cast cast = {u->rounded, u->w, u->count};
+    if (u->rounded) SURGE_TRY(surge_cpu_cast(context, &cast));
+  }
   return SURGE_OK;
 }

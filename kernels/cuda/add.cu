@@ -17,7 +17,7 @@ static constexpr int backward_wide = 4;
 static constexpr int steps_together(int V) { return V < 8 ? 4 : 2; }
 
 struct add_work {
-  double *sums[2]; /* [blocks, Tk, 2, C] of each normalised input             */
+  double *sums[2]; /* [blocks, Tk, 2, C] of each input                        */
 };
 
 static size_t bind(add_work *work, void *base, const surge_add &a,

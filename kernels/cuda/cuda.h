@@ -64,10 +64,11 @@ SURGE_CUDA_OP(poisson, surge_poisson);
 SURGE_CUDA_OP(dropout, surge_dropout);
 SURGE_CUDA_OP(loss, surge_loss);
 SURGE_CUDA_OP(gradient_norm, surge_gradient_norm);
-SURGE_CUDA_OP(sgd, surge_sgd);
-SURGE_CUDA_OP(adam, surge_adam);
+SURGE_CUDA_OP(optimize, surge_optimize);
 SURGE_CUDA_OP(count_nonzero, surge_count_nonzero);
 SURGE_CUDA_OP(cast, surge_cast);
+SURGE_CUDA_OP(pack, surge_pack);
+SURGE_CUDA_OP(unpack, surge_pack);
 
 surge_status surge_cuda_conv2d_plan(surge_context *context,
                                     surge_conv2d_plan **plan,

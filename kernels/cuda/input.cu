@@ -36,17 +36,18 @@ __global__ void augment_kernel(surge_augment a, channel_scales scales,
   size_t per_image = surge_map_elements(&a.map) / V, n = i / per_image;
   size_t C = (size_t)a.map.c, W = (size_t)a.map.w;
   const uint8_t *image = surge_augment_image(&a, n);
-  surge_crop crop = {0, 0, false};
-  if (a.training)
-    crop = surge_crop_draw(a.step, a.sample[n], a.crop_pad, a.flip);
+  surge_view view = surge_view_draw(&a, n);
   surge_values<V> x;
 #pragma unroll
   for (int v = 0; v < V; v++) {
     size_t element = V * (i % per_image) + (size_t)v, pixel = element / C;
     size_t c = element % C;
-    x.v[v] = surge_crop_value(
-        image, &a.map, crop, (int32_t)(pixel / W), (int32_t)(pixel % W),
-        (int32_t)c, scale_of(scales.mean, c), scale_of(scales.std, c));
+    int32_t row = (int32_t)(pixel / W), column = (int32_t)(pixel % W);
+    x.v[v] = surge_view_hides(&view, row, column)
+                 ? 0
+                 : surge_crop_value(image, &a.map, view.crop, row, column,
+                                    (int32_t)c, scale_of(scales.mean, c),
+                                    scale_of(scales.std, c));
   }
   surge_store((E *)a.x + V * i, x);
 }

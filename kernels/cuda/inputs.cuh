@@ -363,10 +363,10 @@ static __host__ __device__ __forceinline__ size_t steps_of(const A &a,
   return a.input[which].per_step ? (size_t)a.T : 1;
 }
 
-/* Doubles of the partial sums [blocks, Tk, 2, C] of input `which`. */
+/* Doubles of the partial sums [blocks, Tk, 2, C] of input `which`: by sizes
+ * alone, for it is asked before there are arrays. */
 template <class A>
 static size_t partial_sums(const A &a, const neuron_cut &cut, int which) {
-  if (!a.input[which].scale) return 0;
   return cut.blocks * steps_of(a, which) * 2 * (size_t)a.map.c;
 }
 

@@ -12,7 +12,7 @@
 /* --- workspace ------------------------------------------------------------ */
 
 struct backward_work {
-  double *sums[2]; /* [blocks, Tk, 2, C] of each normalised input             */
+  double *sums[2]; /* [blocks, Tk, 2, C] of each input                        */
   double *drho;    /* [blocks, P]                                             */
   double *ddecay;  /* [blocks] dL/dd                                          */
   float *start;    /* [chunks - 1, M] v before the second chunk, third, ...   */

@@ -1,10 +1,11 @@
-/* optimizer.cu - gradient norm and updates over a group of parameters; one
- * element's step stands in kernels/shared/optimizer.h.
+/* optimizer.cu - the gradient's norm, and the updates of all groups in one
+ * launch; one element's step stands in kernels/shared/optimizer.h.
  *
  * Bytes, for P parameters:
- *   gradient_norm  reads 4 P
- *   sgd            reads 12 P (w, m, g), writes 8 P
- *   adam           reads 16 P (w, m, v, g), writes 12 P */
+ *   gradient_norm   reads 4 P
+ *   optimize, SGD   reads 12 P (w, m, g), writes 8 P
+ *   ... Adam        reads 16 P (w, m, v, g), writes 12 P
+ *   ... rounded     writes 2 P more; a pass of its own would read 4 P too */
 #include "kernels/cuda/fault.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/reduce.h"
@@ -69,74 +70,87 @@ surge_status surge_cuda_gradient_norm(surge_context *context,
 
 /* --- updates --------------------------------------------------------------- */
 
+template <int V>
+static __device__ void store_weights(const surge_update &u, size_t i,
+                                     surge_values<V> w) {
+  surge_store(u.w + i, w);
+  if (u.rounded) surge_store((surge_bf16 *)u.rounded + i, w);
+}
+
 /* V parameters from i on. */
 template <int V>
-static __device__ void update(const surge_sgd &a, const surge_sgd_scalars &k,
+static __device__ void update(const surge_update &u, const surge_sgd_scalars &k,
                               size_t i) {
-  surge_values<V> w = surge_load<V>(a.w + i), m = surge_load<V>(a.m + i);
-  surge_values<V> g = surge_load<V>(a.g + i);
+  surge_values<V> w = surge_load<V>(u.w + i), m = surge_load<V>(u.m + i);
+  surge_values<V> g = surge_load<V>(u.g + i);
 #pragma unroll
   for (int v = 0; v < V; v++) surge_sgd_update(&w.v[v], &m.v[v], g.v[v], k);
-  surge_store(a.w + i, w);
-  surge_store(a.m + i, m);
+  store_weights(u, i, w);
+  surge_store(u.m + i, m);
 }
 
 template <int V>
-static __device__ void update(const surge_adam &a, const surge_adam_scalars &k,
-                              size_t i) {
-  surge_values<V> w = surge_load<V>(a.w + i), m = surge_load<V>(a.m + i);
-  surge_values<V> s = surge_load<V>(a.v + i), g = surge_load<V>(a.g + i);
+static __device__ void update(const surge_update &u,
+                              const surge_adam_scalars &k, size_t i) {
+  surge_values<V> w = surge_load<V>(u.w + i), m = surge_load<V>(u.m + i);
+  surge_values<V> s = surge_load<V>(u.v + i), g = surge_load<V>(u.g + i);
 #pragma unroll
   for (int v = 0; v < V; v++)
     surge_adam_update(&w.v[v], &m.v[v], &s.v[v], g.v[v], k);
-  surge_store(a.w + i, w);
-  surge_store(a.m + i, m);
-  surge_store(a.v + i, s);
+  store_weights(u, i, w);
+  surge_store(u.m + i, m);
+  surge_store(u.v + i, s);
 }
 
-/* The V parameters of this thread; the last may be fewer. */
-template <int V, typename A, typename K>
-static __device__ void update_own(const A &a, const K &k) {
-  size_t first = V * (blockIdx.x * (size_t)blockDim.x + threadIdx.x);
-  if (first + V <= a.count)
-    update<V>(a, k, first);
+/* The V parameters of this thread in a group's block number `block`; the last
+ * may be fewer. */
+template <int V, typename K>
+static __device__ void update_own(const surge_update &u, const K &k,
+                                  unsigned block) {
+  size_t first = V * (block * (size_t)blockDim.x + threadIdx.x);
+  if (first + V <= u.count)
+    update<V>(u, k, first);
   else
-    for (size_t i = first; i < a.count; i++) update<1>(a, k, i);
+    for (size_t i = first; i < u.count; i++) update<1>(u, k, i);
 }
+
+/* The blocks of the groups lie one behind the other; each group's end. */
+struct group_blocks {
+  unsigned end[SURGE_GROUP_COUNT];
+};
 
 template <int V>
-__global__ void sgd_kernel(surge_sgd a) {
-  if (*a.fault == 0) update_own<V>(a, surge_sgd_prepare(&a));
+__global__ void optimize_kernel(surge_optimize a, group_blocks blocks) {
+  if (*a.fault != 0) return;
+  int group = 0;
+  while (blockIdx.x >= blocks.end[group]) group++;
+  unsigned block = blockIdx.x - (group > 0 ? blocks.end[group - 1] : 0);
+  if (a.update[group].kind == SURGE_SGD)
+    update_own<V>(a.update[group], surge_sgd_prepare(&a, group), block);
+  else
+    update_own<V>(a.update[group], surge_adam_prepare(&a, group), block);
 }
 
-template <int V>
-__global__ void adam_kernel(surge_adam a) {
-  if (*a.fault == 0) update_own<V>(a, surge_adam_prepare(&a));
+static bool aligned(const surge_update *u) {
+  return u->count == 0 ||
+         (surge_aligned(u->w) && surge_aligned(u->m) && surge_aligned(u->v) &&
+          surge_aligned(u->g) && surge_aligned(u->rounded));
 }
 
-/* Blocks of a call over `count` parameters, V a thread. */
-static unsigned update_blocks(size_t count, size_t V) {
-  return surge_cuda_blocks(count, (unsigned)(V * SURGE_CUDA_BLOCK));
-}
-
-surge_status surge_cuda_sgd(surge_context *context, const surge_sgd *a) {
-  SURGE_TRY(surge_check_sgd(a));
-  if (a->count == 0) return SURGE_OK;
-  bool wide = surge_aligned(a->w) && surge_aligned(a->m) &&
-              surge_aligned(a->g);
-  SURGE_LAUNCH((wide ? sgd_kernel<4> : sgd_kernel<1>),
-               update_blocks(a->count, wide ? 4 : 1), SURGE_CUDA_BLOCK, 0,
-               context->stream, *a);
-  return surge_cuda_launched(context, "sgd");
-}
-
-surge_status surge_cuda_adam(surge_context *context, const surge_adam *a) {
-  SURGE_TRY(surge_check_adam(a));
-  if (a->count == 0) return SURGE_OK;
-  bool wide = surge_aligned(a->w) && surge_aligned(a->m) &&
-              surge_aligned(a->v) && surge_aligned(a->g);
-  SURGE_LAUNCH((wide ? adam_kernel<4> : adam_kernel<1>),
-               update_blocks(a->count, wide ? 4 : 1), SURGE_CUDA_BLOCK, 0,
-               context->stream, *a);
-  return surge_cuda_launched(context, "adam");
+surge_status surge_cuda_optimize(surge_context *context,
+                                 const surge_optimize *a) {
+  SURGE_TRY(surge_check_optimize(a));
+  bool wide = true;
+  for (int group = 0; group < SURGE_GROUP_COUNT; group++)
+    wide = wide && aligned(&a->update[group]);
+  group_blocks blocks;
+  unsigned share = SURGE_CUDA_BLOCK * (wide ? 4 : 1), count = 0;
+  for (int group = 0; group < SURGE_GROUP_COUNT; group++) {
+    count += surge_cuda_blocks(a->update[group].count, share);
+    blocks.end[group] = count;
+  }
+  if (count == 0) return SURGE_OK;
+  SURGE_LAUNCH((wide ? optimize_kernel<4> : optimize_kernel<1>), count,
+               SURGE_CUDA_BLOCK, 0, context->stream, *a, blocks);
+  return surge_cuda_launched(context, "optimize");
 }

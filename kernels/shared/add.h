@@ -4,9 +4,15 @@
 
 #include <surge/backend.h>
 
+/* Is a = scale*z + shift the same at every step? */
+SURGE_INLINE bool surge_add_stands(const surge_neuron_input *input) {
+  return input->is_static && !input->per_step;
+}
+
 /* Is y [1,N]? */
 SURGE_INLINE bool surge_add_is_static(const surge_add *a) {
-  return a->input[0].is_static && (a->inputs == 1 || a->input[1].is_static);
+  return surge_add_stands(&a->input[0]) &&
+         (a->inputs == 1 || surge_add_stands(&a->input[1]));
 }
 
 /* What kernels work on: a static sum is one of a single step, whose inputs

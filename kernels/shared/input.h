@@ -1,4 +1,4 @@
-/* input.h - random crops, Poisson spikes and dropout: who draws which number.
+/* input.h - augmentation, Poisson spikes and dropout: who draws which number.
  *
  * A draw is addressed by the sample and the element's place in logical
  * (channels-last) order, so that a run gives the same images, spikes and masks
@@ -8,9 +8,24 @@
 
 #include <surge/backend.h>
 
+#include "kernels/shared/math.h"
 #include "kernels/shared/philox.h"
 
 /* --- augment ------------------------------------------------------------- */
+
+/* Blocks of a sample's stream. Each draw has numbers of its own: what one key
+ * of the recipe asks for moves no other's. */
+enum {
+  SURGE_BLOCK_CROP,
+  SURGE_BLOCK_ERASE, /* the cutout's centre, the chance of an erasing */
+  SURGE_BLOCK_TRIES  /* and on: one try of an erasing each            */
+};
+#define SURGE_ERASING_TRIES 10
+
+/* 32 bits onto 0..places-1, each equally likely: the high half of a product. */
+SURGE_INLINE int32_t surge_place(uint32_t bits, uint32_t places) {
+  return (int32_t)((uint64_t)bits * places >> 32);
+}
 
 /* Output pixel (y, x) shows image pixel (y + dy, x' + dx), x' = x or, mirrored,
  * W-1-x: a crop of the padded image, then a flip, as torchvision orders them. */
@@ -21,14 +36,95 @@ typedef struct surge_crop {
 
 SURGE_INLINE surge_crop surge_crop_draw(const surge_step *step, uint32_t sample,
                                         int32_t pad, bool flip) {
-  surge_philox4 draw =
-      surge_philox(step->seed, step->epoch, SURGE_RANDOM_AUGMENT, sample, 0);
-  /* The high half of a product maps 32 bits onto 2*pad + 1 places. */
-  uint64_t places = 2 * (uint64_t)pad + 1;
-  surge_crop crop = {(int32_t)(draw.x[0] * places >> 32) - pad,
-                     (int32_t)(draw.x[1] * places >> 32) - pad,
+  surge_philox4 draw = surge_philox(
+      step->seed, step->epoch, SURGE_RANDOM_AUGMENT, sample, SURGE_BLOCK_CROP);
+  uint32_t places = 2 * (uint32_t)pad + 1;
+  surge_crop crop = {surge_place(draw.x[0], places) - pad,
+                     surge_place(draw.x[1], places) - pad,
                      flip && draw.x[2] >> 31};
   return crop;
+}
+
+/* Output pixels top <= y < top + h, left <= x < left + w; may reach over the
+ * border. No pixel where h or w is 0. */
+typedef struct surge_rectangle {
+  int32_t top, left, h, w;
+} surge_rectangle;
+
+SURGE_INLINE bool surge_holds(const surge_rectangle *r, int32_t y, int32_t x) {
+  return (uint32_t)(y - r->top) < (uint32_t)r->h && /* negative: huge */
+         (uint32_t)(x - r->left) < (uint32_t)r->w;
+}
+
+/* A square around a pixel of the image, each equally likely (DeVries & Taylor
+ * 2017); around (y, x) rows y - size/2 .. y - size/2 + size-1, where the
+ * authors' code leaves out the last of an odd size. */
+SURGE_INLINE surge_rectangle surge_cutout_draw(const surge_map *map,
+                                               int32_t size,
+                                               surge_philox4 draw) {
+  surge_rectangle r = {surge_place(draw.x[0], (uint32_t)map->h) - size / 2,
+                       surge_place(draw.x[1], (uint32_t)map->w) - size / 2,
+                       size, size};
+  return r;
+}
+
+/* Zhong 2017 as torchvision.transforms.RandomErasing has it: share of the area
+ * uniform in (0.02, 0.33), height/width log-uniform in (0.3, 3.3), sides
+ * rounded, a half to even; tried again where the rectangle is not smaller than the
+ * image both ways, up to ten times, then nothing is erased. The sides are
+ * sqrt(area) times and over sqrt(ratio) = e^(ln ratio / 2). They are the same
+ * integers on every backend: surge_expf is built of IEEE operations alone, and
+ * + - * / sqrt and rint are rounded as IEEE says by both compilers. */
+SURGE_INLINE surge_rectangle surge_erasing_draw(const surge_step *step,
+                                                uint32_t sample,
+                                                const surge_map *map) {
+  const float ln_low = -1.2039728f, ln_high = 1.1939225f; /* ln 0.3, ln 3.3 */
+  surge_rectangle r = {0, 0, 0, 0};
+  for (uint32_t i = 0; i < SURGE_ERASING_TRIES; i++) {
+    surge_philox4 draw =
+        surge_philox(step->seed, step->epoch, SURGE_RANDOM_AUGMENT, sample,
+                     SURGE_BLOCK_TRIES + i);
+    float share = 0.02f + surge_uniform(draw.x[0]) * (0.33f - 0.02f);
+    float ln_ratio = ln_low + surge_uniform(draw.x[1]) * (ln_high - ln_low);
+    float side = sqrtf((float)map->h * (float)map->w * share);
+    float root = surge_expf(0.5f * ln_ratio);
+    int32_t h = (int32_t)rintf(side * root), w = (int32_t)rintf(side / root);
+    if (h >= map->h || w >= map->w) continue;
+    r.top = surge_place(draw.x[2], (uint32_t)(map->h - h + 1));
+    r.left = surge_place(draw.x[3], (uint32_t)(map->w - w + 1));
+    r.h = h;
+    r.w = w;
+    break;
+  }
+  return r;
+}
+
+/* All that is drawn for one image. */
+typedef struct surge_view {
+  surge_crop crop;
+  surge_rectangle cutout, erased;
+} surge_view;
+
+/* Of image n of the batch; an evaluation draws nothing. */
+SURGE_INLINE surge_view surge_view_draw(const surge_augment *a, size_t n) {
+  surge_view view = {{0, 0, false}, {0, 0, 0, 0}, {0, 0, 0, 0}};
+  if (!a->training) return view;
+  uint32_t sample = a->sample[n];
+  view.crop = surge_crop_draw(a->step, sample, a->crop_pad, a->flip);
+  if (a->cutout == 0 && a->random_erasing <= 0) return view;
+  surge_philox4 draw =
+      surge_philox(a->step->seed, a->step->epoch, SURGE_RANDOM_AUGMENT, sample,
+                   SURGE_BLOCK_ERASE);
+  view.cutout = surge_cutout_draw(&a->map, a->cutout, draw);
+  if (surge_uniform(draw.x[2]) < a->random_erasing)
+    view.erased = surge_erasing_draw(a->step, sample, &a->map);
+  return view;
+}
+
+/* Output pixels that are 0 after normalisation. */
+SURGE_INLINE bool surge_view_hides(const surge_view *view, int32_t y,
+                                   int32_t x) {
+  return surge_holds(&view->cutout, y, x) || surge_holds(&view->erased, y, x);
 }
 
 /* Image n of the batch. */
@@ -39,7 +135,8 @@ SURGE_INLINE const uint8_t *surge_augment_image(const surge_augment *a,
 }
 
 /* Value of output element (y, x, c) of one channels-last image; torchvision's
- * ToTensor and Normalize to the bit. Outside the image a pixel is 0. */
+ * ToTensor and Normalize to the bit. Outside the image a pixel is 0 before
+ * normalisation. */
 SURGE_INLINE float surge_crop_value(const uint8_t *image, const surge_map *map,
                                     surge_crop crop, int32_t y, int32_t x,
                                     int32_t c, float mean, float std) {

@@ -23,11 +23,15 @@ typedef struct surge_sgd_scalars {
   float ahead, along; /* direction = ahead*g + along*m, without a branch     */
 } surge_sgd_scalars;
 
-SURGE_INLINE surge_sgd_scalars surge_sgd_prepare(const surge_sgd *a) {
-  surge_sgd_scalars k = {a->clip ? *a->clip : 1.0f, a->weight_decay,
-                         a->momentum, a->step->learning_rate[a->group],
-                         a->nesterov ? 1.0f : 0.0f,
-                         a->nesterov ? a->momentum : 1.0f};
+SURGE_INLINE surge_sgd_scalars surge_sgd_prepare(const surge_optimize *a,
+                                                 int group) {
+  const surge_update *u = &a->update[group];
+  surge_sgd_scalars k = {u->clip ? *u->clip : 1.0f,
+                         u->weight_decay,
+                         u->momentum,
+                         a->step->learning_rate[group],
+                         u->nesterov ? 1.0f : 0.0f,
+                         u->nesterov ? u->momentum : 1.0f};
   return k;
 }
 
@@ -46,22 +50,25 @@ typedef struct surge_adam_scalars {
   float lr, scale1, scale2, eps, w_min, w_max;
 } surge_adam_scalars;
 
-SURGE_INLINE surge_adam_scalars surge_adam_prepare(const surge_adam *a) {
-  float lr = a->step->learning_rate[a->group];
-  double decay = (double)lr * (double)a->weight_decay;
+SURGE_INLINE surge_adam_scalars surge_adam_prepare(const surge_optimize *a,
+                                                   int group) {
+  const surge_update *u = &a->update[group];
+  bool decoupled = u->kind == SURGE_ADAMW;
+  float lr = a->step->learning_rate[group];
+  double decay = (double)lr * (double)u->weight_decay;
   surge_adam_scalars k = {
-      a->clip ? *a->clip : 1.0f,
-      a->decoupled ? 0.0f : a->weight_decay,
-      a->decoupled ? (float)(1 - decay) : 1.0f,
-      a->beta2,
-      1.0f - a->beta1,
-      1.0f - a->beta2,
+      u->clip ? *u->clip : 1.0f,
+      decoupled ? 0.0f : u->weight_decay,
+      decoupled ? (float)(1 - decay) : 1.0f,
+      u->beta2,
+      1.0f - u->beta1,
+      1.0f - u->beta2,
       lr,
-      a->step->adam_scale1[a->group],
-      a->step->adam_scale2[a->group],
-      a->eps,
-      a->w_min,
-      a->w_max,
+      a->step->adam_scale1[group],
+      a->step->adam_scale2[group],
+      u->eps,
+      u->w_min,
+      u->w_max,
   };
   return k;
 }

@@ -36,10 +36,10 @@ surge_status surge_check_poisson(const surge_poisson *a);
 surge_status surge_check_dropout(const surge_dropout *a);
 surge_status surge_check_loss(const surge_loss *a);
 surge_status surge_check_gradient_norm(const surge_gradient_norm *a);
-surge_status surge_check_sgd(const surge_sgd *a);
-surge_status surge_check_adam(const surge_adam *a);
+surge_status surge_check_optimize(const surge_optimize *a);
 surge_status surge_check_count_nonzero(const surge_count_nonzero *a);
 surge_status surge_check_cast(const surge_cast *a);
+surge_status surge_check_pack(const char *op, const surge_pack *a);
 
 /* Shared by the files checks_*.c. */
 surge_status surge_check_pointer(const char *op, const char *argument,

@@ -128,14 +128,7 @@ static surge_status check_add(const char *op, const surge_add *a) {
   SURGE_TRY(surge_check_map(op, &a->map));
   WANT_POSITIVE(T);
   WANT_POSITIVE(N);
-  SURGE_TRY(check_inputs(op, a->inputs, a->input));
-  for (int which = 0; surge_add_is_static(a) && which < a->inputs; which++)
-    if (a->input[which].per_step)
-      REFUSE(
-          "%s: input[%d]: wanted one scale for all steps where all inputs are "
-          "static, found one for each",
-          op, which);
-  return SURGE_OK;
+  return check_inputs(op, a->inputs, a->input);
 }
 
 surge_status surge_check_add_forward(const surge_add *a) {

@@ -1,4 +1,5 @@
-/* checks_train.c - checks of the norm, the inputs, the loss, the optimisers. */
+/* checks_train.c - checks of the norm, the inputs, the loss, the optimisers, of
+ * packing. */
 #include <math.h>
 
 #include "src/backend/checks.h"
@@ -84,6 +85,9 @@ surge_status surge_check_augment(const surge_augment *a) {
   for (int32_t c = 0; c < a->map.c; c++)
     WANT(std[c], a->std[c] > 0, "more than 0");
   WANT(crop_pad, a->crop_pad >= 0, "at least 0");
+  WANT(cutout, a->cutout >= 0, "at least 0");
+  WANT(random_erasing, a->random_erasing >= 0 && a->random_erasing <= 1,
+       "0 to 1");
   if (a->training || a->gather) WANT_ARRAY(sample);
   if (a->training) WANT_ARRAY(step);
   return SURGE_OK;
@@ -150,34 +154,37 @@ surge_status surge_check_gradient_norm(const surge_gradient_norm *a) {
   return SURGE_OK;
 }
 
-surge_status surge_check_sgd(const surge_sgd *a) {
-  const char *op = "sgd";
+static surge_status check_update(const char *op, const surge_update *a) {
+  WANT(kind, a->kind <= SURGE_ADAMW, "sgd, adam or adamw");
   WANT_ARRAY(w);
   WANT_ARRAY(m);
   WANT_ARRAY(g);
-  WANT_ARRAY(step);
-  WANT_ARRAY(fault);
-  WANT(group, a->group < SURGE_GROUP_COUNT, "a group of surge_group");
-  WANT(momentum, a->momentum >= 0 && a->momentum < 1,
-       "at least 0 and less than 1");
   WANT(weight_decay, a->weight_decay >= 0, "at least 0");
-  return SURGE_OK;
-}
-
-surge_status surge_check_adam(const surge_adam *a) {
-  const char *op = "adam";
-  WANT_ARRAY(w);
-  WANT_ARRAY(m);
+  if (a->kind == SURGE_SGD) {
+    WANT(momentum, a->momentum >= 0 && a->momentum < 1,
+         "at least 0 and less than 1");
+    return SURGE_OK;
+  }
   WANT_ARRAY(v);
-  WANT_ARRAY(g);
-  WANT_ARRAY(step);
-  WANT_ARRAY(fault);
-  WANT(group, a->group < SURGE_GROUP_COUNT, "a group of surge_group");
   WANT(beta1, a->beta1 >= 0 && a->beta1 < 1, "at least 0 and less than 1");
   WANT(beta2, a->beta2 >= 0 && a->beta2 < 1, "at least 0 and less than 1");
   WANT(eps, a->eps >= 0, "at least 0");
-  WANT(weight_decay, a->weight_decay >= 0, "at least 0");
   WANT(w_min, a->w_min <= a->w_max, "at most w_max");
+  return SURGE_OK;
+}
+
+surge_status surge_check_optimize(const surge_optimize *a) {
+  static const char *const groups[SURGE_GROUP_COUNT] = {
+      [SURGE_GROUP_WEIGHT] = "optimize: weights",
+      [SURGE_GROUP_NORM] = "optimize: norms",
+      [SURGE_GROUP_WIDTH] = "optimize: widths",
+      [SURGE_GROUP_DECAY] = "optimize: decays"};
+  const char *op = "optimize";
+  WANT_ARRAY(step);
+  WANT_ARRAY(fault);
+  for (int group = 0; group < SURGE_GROUP_COUNT; group++)
+    if (a->update[group].count > 0)
+      SURGE_TRY(check_update(groups[group], &a->update[group]));
   return SURGE_OK;
 }
 
@@ -192,5 +199,19 @@ surge_status surge_check_count_nonzero(const surge_count_nonzero *a) {
   const char *op = "count_nonzero";
   WANT_ARRAY(nonzero);
   WANT_ARRAY(x);
+  return SURGE_OK;
+}
+
+/* --- memory -------------------------------------------------------------- */
+
+surge_status surge_check_pack(const char *op, const surge_pack *a) {
+  WANT_ARRAY(packed);
+  WANT_ARRAY(x);
+  WANT(type, a->type == SURGE_F32 || a->type == SURGE_BF16, "fp32 or bf16");
+  WANT(bits, a->bits == 1 || a->bits == 8, "1 or 8");
+  SURGE_TRY(surge_check_positive(op, "count", (int64_t)a->count));
+  if (a->bits == 1) return SURGE_OK;
+  WANT(scale, a->scale >= 0x1p-100f && a->scale <= 0x1p100f,
+       "2^-100 to 2^100");
   return SURGE_OK;
 }

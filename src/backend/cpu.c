@@ -149,8 +149,9 @@ const surge_backend surge_cpu = {
     .loss = surge_cpu_loss,
     .gradient_norm_workspace = surge_cpu_gradient_norm_workspace,
     .gradient_norm = surge_cpu_gradient_norm,
-    .sgd = surge_cpu_sgd,
-    .adam = surge_cpu_adam,
+    .optimize = surge_cpu_optimize,
     .count_nonzero = surge_cpu_count_nonzero,
     .cast = surge_cpu_cast,
+    .pack = surge_cpu_pack,
+    .unpack = surge_cpu_unpack,
 };

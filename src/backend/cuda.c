@@ -403,8 +403,9 @@ const surge_backend surge_cuda = {
     .loss = surge_cuda_loss,
     .gradient_norm_workspace = surge_cuda_gradient_norm_workspace,
     .gradient_norm = surge_cuda_gradient_norm,
-    .sgd = surge_cuda_sgd,
-    .adam = surge_cuda_adam,
+    .optimize = surge_cuda_optimize,
     .count_nonzero = surge_cuda_count_nonzero,
     .cast = surge_cuda_cast,
+    .pack = surge_cuda_pack,
+    .unpack = surge_cuda_unpack,
 };

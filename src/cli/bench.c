@@ -9,17 +9,22 @@
 
 #define MAX_STEPS 10000
 
+static surge_status start_epoch(surge_session *s, int32_t epoch) {
+  surge_data_pass pass = {.train = true, .seed = 1, .epoch = (uint32_t)epoch};
+  return surge_loader_start(s->train_loader, &pass, 0);
+}
+
 /* A whole training step on the next batch, epochs without end. */
-static surge_status one_step(surge_session *s, int32_t index) {
+static surge_status one_step(surge_session *s, int32_t index, bool statistics) {
   surge_batch batch;
   surge_step step = surge_step_at(s->recipe, 0, index, 1000000, false);
   SURGE_TRY(surge_loader_next(s->train_loader, &batch));
   if (batch.n < s->recipe->train.batch) { /* the epoch's end: a new one */
-    SURGE_TRY(surge_loader_start(s->train_loader, 1, (uint32_t)index, 0, true));
+    SURGE_TRY(start_epoch(s, index));
     SURGE_TRY(surge_loader_next(s->train_loader, &batch));
   }
   SURGE_TRY(surge_net_load(s->net, &batch, &step));
-  SURGE_TRY(surge_net_train(s->net, false, true));
+  SURGE_TRY(surge_net_train(s->net, statistics, true));
   return s->backend->sync(s->context);
 }
 
@@ -31,7 +36,7 @@ static surge_status bench_train(surge_session *s, const cli_options *o) {
   static double step_ms[MAX_STEPS], library_ms[MAX_STEPS];
   for (int i = 0; i < o->warmup + o->steps; i++) {
     double start = surge_seconds();
-    SURGE_TRY(one_step(s, i));
+    SURGE_TRY(one_step(s, i, false));
     double middle = surge_seconds();
     SURGE_TRY(surge_net_library_only(s->net));
     SURGE_TRY(s->backend->sync(s->context));
@@ -46,7 +51,7 @@ static surge_status bench_train(surge_session *s, const cli_options *o) {
   printf(
       "name,threads,T,batch,steps,median_ms,min_ms,max_ms,samples_per_s,"
       "peak_rss_mb,library_ms\n");
-  printf("%s,%d,%d,%d,%d,%.2f,%.2f,%.2f,%.1f,%.1f,%.2f\n", s->recipe->name,
+  printf("%s,%d,%d,%d,%d,%.5g,%.5g,%.5g,%.1f,%.1f,%.5g\n", s->recipe->name,
          s->recipe->threads, s->recipe->T, s->recipe->train.batch, o->steps,
          step, step_ms[0], step_ms[o->steps - 1],
          1e3 * s->recipe->train.batch / step, (double)usage.ru_maxrss / 1024,
@@ -79,7 +84,7 @@ static double copy_rate(void) {
 static void print_time(const surge_layer_time *t, int steps) {
   double forward = 1e3 * t->forward / steps,
          backward = 1e3 * t->backward / steps;
-  printf("%-12s %10.3f %10.3f", t->name, forward, backward);
+  printf("%-12s %10.5g %10.5g", t->name, forward, backward);
   if (t->neuron) {
     double z = 4e-9 * t->inputs, s = 4e-9 * t->outputs;
     double read = t->norm ? 2 * z + s : z + s;
@@ -89,12 +94,26 @@ static void print_time(const surge_layer_time *t, int steps) {
   printf("\n");
 }
 
+/* What convolutions and products may skip: counted in one step more. */
+static surge_status print_nonzeros(surge_session *s, int32_t index) {
+  surge_work_report work;
+  SURGE_TRY(surge_net_reset_metrics(s->net));
+  SURGE_TRY(surge_net_reset_statistics(s->net));
+  SURGE_TRY(one_step(s, index, true));
+  printf("\n%-12s %21s\n", "layer", "inputs that are not 0");
+  for (int32_t i = 0;; i++) {
+    SURGE_TRY(surge_net_work_report(s->net, i, &work));
+    if (!work.name) return SURGE_OK;
+    printf("%-12s %19.1f %%\n", work.name, 100 * work.rate);
+  }
+}
+
 static surge_status bench_ops(surge_session *s, const cli_options *o) {
   const surge_layer_time *times;
   int32_t count;
-  for (int i = 0; i < o->warmup; i++) SURGE_TRY(one_step(s, i));
+  for (int i = 0; i < o->warmup; i++) SURGE_TRY(one_step(s, i, false));
   SURGE_TRY(surge_net_profile(s->net, &times, &count));
-  for (int i = 0; i < o->steps; i++) SURGE_TRY(one_step(s, i));
+  for (int i = 0; i < o->steps; i++) SURGE_TRY(one_step(s, i, false));
   printf("%-12s %10s %10s %10s %10s\n", "layer", "forward ms", "backward",
          "fwd GB/s", "bwd GB/s");
   double total = 0;
@@ -103,10 +122,10 @@ static surge_status bench_ops(surge_session *s, const cli_options *o) {
     total += 1e3 * (times[i].forward + times[i].backward) / o->steps;
   }
   printf(
-      "all layers %.2f ms a step, T %d, batch %d; a copy by one thread: %.1f "
+      "all layers %.5g ms a step, T %d, batch %d; a copy by one thread: %.1f "
       "GB/s\n",
       total, s->recipe->T, s->recipe->train.batch, copy_rate());
-  return SURGE_OK;
+  return print_nonzeros(s, o->warmup + o->steps);
 }
 
 static surge_status bench(const surge_recipe *recipe, const cli_options *o,
@@ -116,7 +135,7 @@ static surge_status bench(const surge_recipe *recipe, const cli_options *o,
   surge_status status = surge_session_open(&session, recipe, &options);
   if (status == SURGE_OK) status = surge_session_open_train(&session);
   if (status == SURGE_OK)
-    status = surge_loader_start(session.train_loader, 1, 0, 0, true);
+    status = start_epoch(&session, 0);
   if (status == SURGE_OK)
     status = ops ? bench_ops(&session, o) : bench_train(&session, o);
   surge_session_close(&session);
@@ -133,8 +152,8 @@ static const char standard_recipe[] =
 surge_status cli_bench(int argc, char **argv) {
   cli_options o;
   surge_recipe recipe;
-  SURGE_TRY(cli_parse(&o, argc, argv, "steps warmup set T threads device seed no-graph",
-                      1, 2));
+  SURGE_TRY(cli_parse(&o, argc, argv,
+                      "steps warmup set T threads device seed no-graph", 1, 2));
   bool ops = !strcmp(o.positional[0], "ops");
   if (!ops && strcmp(o.positional[0], "train") != 0)
     return SURGE_FAIL(SURGE_ERROR_RECIPE,

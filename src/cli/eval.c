@@ -114,6 +114,12 @@ static surge_status check_finite(surge_net *net, const char *file) {
                     layer);
 }
 
+static surge_status print_line(void *user, const char *line) {
+  (void)user;
+  printf("  %s\n", line);
+  return SURGE_OK;
+}
+
 /* --- one T ---------------------------------------------------------------- */
 
 static surge_status evaluate_at(surge_session *session,
@@ -133,6 +139,7 @@ static surge_status evaluate_at(surge_session *session,
       "T %d%s: test accuracy %.2f %%, loss %.4f, %llu images, %.0f images/s\n",
       T, T == recipe->T ? " (as trained)" : "", 100 * e.accuracy, e.loss,
       (unsigned long long)e.samples, (double)e.samples / e.seconds);
+  SURGE_TRY(surge_session_tell_skipped(session, print_line, NULL));
   SURGE_TRY(print_layers(session->net));
   return print_energy(session->net);
 }

@@ -16,7 +16,7 @@ typedef struct predictor {
 
 static void write_row(predictor *p, const char *path, uint32_t index,
                       const float *scores) {
-  int32_t classes = p->session.info->classes, best = 0;
+  int32_t classes = p->session.info.classes, best = 0;
   for (int32_t k = 1; k < classes; k++)
     if (scores[k] > scores[best]) best = k;
   fprintf(p->out, "%s,%u,%d", path, index, best);
@@ -30,7 +30,7 @@ static surge_status predict_set(predictor *p, const char *path,
                                 surge_loader *loader) {
   surge_session *s = &p->session;
   surge_step step = surge_step_at(s->recipe, 0, 0, 1, false);
-  SURGE_TRY(surge_loader_start(loader, 0, 0, 0, false));
+  SURGE_TRY(surge_loader_start(loader, &(surge_data_pass){.train = false}, 0));
   for (;;) {
     surge_batch batch;
     SURGE_TRY(surge_loader_next(loader, &batch));
@@ -39,14 +39,14 @@ static surge_status predict_set(predictor *p, const char *path,
     SURGE_TRY(surge_net_evaluate(s->net, false));
     SURGE_TRY(surge_net_scores(s->net, p->scores));
     for (int32_t i = 0; i < batch.n; i++)
-      write_row(p, path, batch.sample[i], p->scores + i * s->info->classes);
+      write_row(p, path, batch.sample[i], p->scores + i * s->info.classes);
   }
 }
 
 static surge_status predict_file(predictor *p, const char *path) {
   surge_dataset set;
   surge_loader *loader = NULL;
-  SURGE_TRY(surge_dataset_open_file(&set, p->session.info, path));
+  SURGE_TRY(surge_dataset_open_file(&set, &p->session.info, path));
   uint32_t *all = malloc((size_t)set.count * sizeof *all);
   surge_status status = all ? SURGE_OK
                             : SURGE_FAIL(SURGE_ERROR_DEVICE,
@@ -56,7 +56,7 @@ static surge_status predict_file(predictor *p, const char *path) {
   for (int32_t i = 0; all && i < set.count; i++) all[i] = (uint32_t)i;
   if (status == SURGE_OK)
     status = surge_loader_create(&loader, &set, all, set.count,
-                                 p->session.recipe->train.batch);
+                                 p->session.recipe->train.batch, 1);
   if (status == SURGE_OK) status = predict_set(p, path, loader);
   if (loader) surge_loader_destroy(loader);
   free(all);
@@ -69,7 +69,7 @@ static surge_status predict_all(predictor *p, const surge_recipe *recipe,
   surge_net_options options = {0};
   SURGE_TRY(surge_session_open(&p->session, recipe, &options));
   SURGE_TRY(surge_session_restore(&p->session, checkpoint, false));
-  int32_t classes = p->session.info->classes;
+  int32_t classes = p->session.info.classes;
   p->scores =
       malloc((size_t)recipe->train.batch * (size_t)classes * sizeof(float));
   if (!p->scores) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for scores");

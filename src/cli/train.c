@@ -47,7 +47,7 @@ static void print_message(void *user, const char *line) {
 static size_t bytes_at(const surge_session *s, int32_t T) {
   surge_net *net;
   surge_net_options options = {.T = T, .training = true};
-  if (surge_net_create(&net, s->backend, s->context, s->recipe, s->info,
+  if (surge_net_create(&net, s->backend, s->context, s->recipe, &s->info,
                        &options) != SURGE_OK)
     return 0;
   size_t bytes = surge_net_bytes(net);
@@ -60,7 +60,7 @@ static surge_status describe(const surge_session *s) {
   surge_net *net;
   const surge_recipe *recipe = s->recipe;
   surge_net_options options = {.training = true};
-  SURGE_TRY(surge_net_create(&net, s->backend, s->context, recipe, s->info,
+  SURGE_TRY(surge_net_create(&net, s->backend, s->context, recipe, &s->info,
                              &options));
   surge_net_describe(net, stdout);
   size_t bytes = surge_net_bytes(net);
@@ -79,7 +79,7 @@ static surge_status describe(const surge_session *s) {
  * a device, for `auto` on what a run here would take. */
 static surge_status dry_run(const surge_recipe *recipe) {
   surge_session session = {.recipe = recipe};
-  surge_status status = surge_session_info(recipe, &session.info);
+  surge_status status = surge_dataset_describe(&session.info, &recipe->data);
   if (status == SURGE_OK)
     status =
         surge_session_device(&session, recipe->device == SURGE_DEVICE_CUDA);
@@ -89,8 +89,8 @@ static surge_status dry_run(const surge_recipe *recipe) {
   return status;
 }
 
-/* Two recipes are one run if they differ in nothing but how long it goes on
- * and on what it runs. */
+/* Two recipes are one run if they differ in nothing but how long it goes on, on
+ * what it runs, and what it does about an image that cannot be read. */
 static surge_status check_same(const surge_recipe *given,
                                const surge_recipe *found, const char *folder) {
   char *text[2] = {NULL, NULL};
@@ -99,8 +99,9 @@ static surge_status check_same(const surge_recipe *given,
   const surge_recipe *both[2] = {given, found};
   for (int i = 0; i < 2 && status == SURGE_OK; i++) {
     surge_recipe copy = *both[i];
-    copy.threads = 0;
+    copy.threads = copy.data.workers = 0;
     copy.device = SURGE_DEVICE_AUTO;
+    copy.data.on_error = SURGE_ON_ERROR_STOP;
     copy.train.epochs = 1;
     FILE *file = open_memstream(&text[i], &size);
     if (!file)

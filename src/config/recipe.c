@@ -1,7 +1,8 @@
 /* recipe.c - the public calls: a file or text, overrides, defaults.
  *
- * The order: defaults; the file; the overrides; what keys demand of one
- * another; the layers, whose defaults are all of the above. */
+ * The order: defaults; the file that the recipe starts from, if any; the recipe;
+ * the overrides; what keys demand of one another; the layers, whose defaults
+ * are all of the above. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,30 +95,111 @@ static surge_status apply_override(const surge_part *top, surge_source *source,
 }
 
 /* ======================================================================== *
+ *  Files, and those that they start from
+ * ======================================================================== */
+
+/* A recipe's text; `wanted` completes the complaint of a missing file. */
+static surge_status read_text(const char *path, const char *wanted,
+                              char **text, size_t *size) {
+  *text = NULL;
+  FILE *file = fopen(path, "rb");
+  if (!file)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted %s, found: %s", path,
+                      wanted, strerror(errno));
+  surge_status status = SURGE_OK;
+  *text = malloc(SURGE_MAX_RECIPE + 1); /* one more: too long is seen */
+  if (!*text)
+    status = SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory to read it", path);
+  else
+    *size = fread(*text, 1, SURGE_MAX_RECIPE + 1, file);
+  if (*text && ferror(file))
+    status = SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted %s, found: %s", path,
+                        wanted, strerror(errno));
+  fclose(file);
+  return status;
+}
+
+/* All that is read from: the recipe and its bases, then the overrides. */
+typedef struct reading {
+  surge_part top;
+  surge_source *sources;
+  size_t count;                          /* of sources so far               */
+  char names[SURGE_MAX_BASES][SURGE_PATH]; /* of the bases                  */
+  int bases;
+} reading;
+
+/* The value of the key `base`, or NULL. */
+static const yaml_node_t *find_base(surge_source *source, yaml_node_t *root) {
+  if (root->type != YAML_MAPPING_NODE) return NULL;
+  const yaml_node_pair_t *pair = root->data.mapping.pairs.start;
+  for (; pair < root->data.mapping.pairs.top; pair++) {
+    const char *key = surge_node_text(
+        yaml_document_get_node(&source->document, pair->key));
+    if (key && strcmp(key, "base") == 0)
+      return yaml_document_get_node(&source->document, pair->value);
+  }
+  return NULL;
+}
+
+static surge_status read_source(reading *r, const char *name, const char *text,
+                                size_t size);
+
+/* Reads what a recipe starts from, before the recipe itself. */
+static surge_status read_base(reading *r, const surge_source *source,
+                              const yaml_node_t *node) {
+  const char *base = surge_node_text(node);
+  surge_place place = surge_place_of(source, node);
+  if (!base || !*base) return SURGE_OK; /* refused or empty as its key is read */
+  if (r->bases == SURGE_MAX_BASES)
+    return surge_refuse(&place, "base", "a recipe that ends in one without base",
+                        "a circle, or too long a chain");
+  char *path = r->names[r->bases++], *text;
+  const char *slash = *base == '/' ? NULL : strrchr(source->name, '/');
+  int folder = slash ? (int)(slash + 1 - source->name) : 0;
+  size_t size = 0;
+  if (snprintf(path, SURGE_PATH, "%.*s%s", folder, source->name, base) >=
+      SURGE_PATH)
+    return surge_refuse(&place, "base", "a shorter path", base);
+  surge_status status = read_text(path, "a recipe to start from", &text, &size);
+  if (status == SURGE_OK) status = read_source(r, path, text, size);
+  free(text);
+  return status;
+}
+
+static surge_status read_source(reading *r, const char *name, const char *text,
+                                size_t size) {
+  surge_source *source = &r->sources[r->count++];
+  source->name = name;
+  source->subject = "YAML";
+  if (size > SURGE_MAX_RECIPE)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "%s: wanted a recipe of at most %d bytes, found more",
+                      name, SURGE_MAX_RECIPE);
+  SURGE_TRY(surge_source_load(source, text, size));
+  yaml_node_t *root = yaml_document_get_root_node(&source->document);
+  if (!root) {
+    const surge_place start = {.source = source, .line = 1, .column = 1};
+    return surge_refuse(&start, "recipe", "a mapping of keys", "nothing");
+  }
+  const yaml_node_t *base = find_base(source, root);
+  if (base) SURGE_TRY(read_base(r, source, base));
+  const surge_mapping whole = {source, "", &r->top, 1};
+  return surge_read_mapping(&whole, root);
+}
+
+/* ======================================================================== *
  *  Reading
  * ======================================================================== */
 
-static surge_status read_all(surge_draft *draft, surge_source *sources,
-                             const char *name, const char *text, size_t size,
-                             const char *const *overrides) {
-  surge_place given[SURGE_KEY_COUNT] = {{0}};
-  const surge_part top = {surge_keys, SURGE_KEY_COUNT, "", draft, given};
-  const surge_mapping whole = {&sources[0], "", &top, 1};
-  const surge_scope scope = {NULL, draft, given};
-  sources[0].name = name;
-  sources[0].subject = "YAML";
-  SURGE_TRY(surge_source_load(&sources[0], text, size));
-  yaml_node_t *root = yaml_document_get_root_node(&sources[0].document);
-  if (!root) {
-    const surge_place start = {.source = &sources[0], .line = 1, .column = 1};
-    return surge_refuse(&start, "recipe", "a mapping of keys", "nothing");
-  }
-  SURGE_TRY(surge_read_mapping(&whole, root));
+static surge_status read_all(reading *r, const char *name, const char *text,
+                             size_t size, const char *const *overrides) {
+  const surge_scope scope = {NULL, r->top.base, r->top.given};
+  SURGE_TRY(read_source(r, name, text, size));
   for (size_t i = 0; overrides && overrides[i]; i++) {
-    surge_source *source = &sources[1 + i];
+    surge_source *source = &r->sources[r->count++];
     source->name = "--set";
     source->is_override = true;
-    SURGE_TRY(apply_override(&top, source, overrides[i]));
+    SURGE_TRY(apply_override(&r->top, source, overrides[i]));
   }
   SURGE_TRY(surge_settle_neuron(&scope));
   SURGE_TRY(surge_settle_recipe(&scope));
@@ -128,22 +210,20 @@ surge_status surge_recipe_parse(surge_recipe *recipe, const char *name,
                                 const char *text, size_t size,
                                 const char *const *overrides) {
   surge_draft draft;
-  size_t count = 1;
-  while (overrides && overrides[count - 1]) count++;
+  surge_place given[SURGE_KEY_COUNT] = {{0}};
+  reading r = {.top = {surge_keys, SURGE_KEY_COUNT, "", &draft, given}};
+  size_t count = 0;
+  while (overrides && overrides[count]) count++;
   surge_recipe_defaults(recipe);
-  if (size > SURGE_MAX_RECIPE)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                      "%s: wanted a recipe of at most %d bytes, found more",
-                      name, SURGE_MAX_RECIPE);
-  surge_source *sources = calloc(count, sizeof *sources);
-  if (!sources)
+  r.sources = calloc(1 + SURGE_MAX_BASES + count, sizeof *r.sources);
+  if (!r.sources)
     return SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory for %zu overrides",
-                      name, count - 1);
+                      name, count);
   surge_numbers numbers = surge_numbers_begin();
   draft_defaults(&draft);
-  surge_status status = read_all(&draft, sources, name, text, size, overrides);
-  for (size_t i = 0; i < count; i++) surge_source_close(&sources[i]);
-  free(sources);
+  surge_status status = read_all(&r, name, text, size, overrides);
+  for (size_t i = 0; i < r.count; i++) surge_source_close(&r.sources[i]);
+  free(r.sources);
   surge_numbers_end(&numbers);
   if (status == SURGE_OK)
     *recipe = draft.recipe;
@@ -154,20 +234,10 @@ surge_status surge_recipe_parse(surge_recipe *recipe, const char *name,
 
 surge_status surge_recipe_read(surge_recipe *recipe, const char *path,
                                const char *const *overrides) {
+  char *text;
+  size_t size = 0;
   surge_recipe_defaults(recipe);
-  FILE *file = fopen(path, "rb");
-  if (!file)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted a recipe, found: %s",
-                      path, strerror(errno));
-  char *text = malloc(SURGE_MAX_RECIPE + 1); /* one more: too long is seen */
-  surge_status status = SURGE_OK;
-  if (!text)
-    status = SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory to read it", path);
-  size_t size = text ? fread(text, 1, SURGE_MAX_RECIPE + 1, file) : 0;
-  if (text && ferror(file))
-    status = SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted a recipe, found: %s",
-                        path, strerror(errno));
-  fclose(file);
+  surge_status status = read_text(path, "a recipe", &text, &size);
   if (status == SURGE_OK)
     status = surge_recipe_parse(recipe, path, text, size, overrides);
   free(text);

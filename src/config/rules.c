@@ -132,6 +132,15 @@ surge_status surge_settle_neuron(const surge_scope *scope) {
  *  The rest
  * ======================================================================== */
 
+static surge_status check_data(const surge_scope *scope) {
+  const struct surge_data_recipe *data = &scope->draft->recipe.data;
+  char wanted[64], found[32];
+  snprintf(wanted, sizeof wanted, "0 or at least data.size, %d", data->size);
+  snprintf(found, sizeof found, "%d", data->resize);
+  return surge_rule(scope, data->resize > 0 && data->resize < data->size,
+                    "data.resize", "data.size", wanted, found);
+}
+
 static surge_status check_model(const surge_scope *scope) {
   const surge_recipe *recipe = &scope->draft->recipe;
   const struct surge_model_recipe *model = &recipe->model;
@@ -203,6 +212,7 @@ surge_status surge_settle_recipe(const surge_scope *scope) {
   surge_network_defaults(recipe, !given(scope, "model.channels"),
                          !given(scope, "model.hidden"),
                          !given(scope, "model.pooling"));
+  SURGE_TRY(check_data(scope));
   SURGE_TRY(check_model(scope));
   return check_optim(scope);
 }

@@ -16,6 +16,11 @@ static const surge_word device_words[] = {{"auto", SURGE_DEVICE_AUTO},
                                           {"cpu", SURGE_DEVICE_CPU},
                                           {"cuda", SURGE_DEVICE_CUDA},
                                           {NULL, 0}};
+static const surge_word memory_words[] = {
+    {"normal", SURGE_MEMORY_NORMAL},
+    {"packed", SURGE_MEMORY_PACKED},
+    {"recompute", SURGE_MEMORY_RECOMPUTE},
+    {NULL, 0}};
 static const surge_word precision_words[] = {
     {"fp32", SURGE_PRECISION_FP32},
     {"tf32", SURGE_PRECISION_TF32},
@@ -52,6 +57,8 @@ static const surge_word norm_or_none_words[] = {{"tdbn", SURGE_NORM_TDBN},
                                                 {"tebn", SURGE_NORM_TEBN},
                                                 {"none", SURGE_NO_NORM},
                                                 {NULL, 0}};
+static const surge_word on_error_words[] = {
+    {"stop", SURGE_ON_ERROR_STOP}, {"skip", SURGE_ON_ERROR_SKIP}, {NULL, 0}};
 static const surge_word coding_words[] = {{"direct", SURGE_CODING_DIRECT},
                                           {"poisson", SURGE_CODING_POISSON},
                                           {NULL, 0}};
@@ -157,6 +164,9 @@ const surge_word surge_layer_words[] = {
  * ======================================================================== */
 
 const surge_key surge_keys[] = {
+    {"base", TEXT(base), .standard = "",
+     .text = "A recipe that this one starts from: a file, seen from this one's "
+             "folder. All that stands here replaces what stands there."},
     {"name", LABEL(recipe.name), .standard = "unnamed",
      .text = "Names the experiment in run folders and reports."},
     {"seed", LONG(recipe.seed), FROM(0), .standard = "1",
@@ -169,6 +179,11 @@ const surge_key surge_keys[] = {
      .text = "Device: type of maps and products. tf32: fp32 whose products round "
              "their inputs; bf16: maps and weights of products in bf16, membranes, "
              "statistics and trained weights in fp32."},
+    {"memory", WORD(recipe.memory, memory_words), .standard = "normal",
+     .text = "What is kept from forward to backward: normal keeps it as it is; "
+             "packed keeps spikes in a bit and their sums in a byte; recompute "
+             "does so too and computes convolutions and products again. The "
+             "same bits come out."},
     {"deterministic", BOOL(recipe.deterministic), .standard = "true",
      .text = "Same bits on every run of one device; the CPU always gives them."},
     {"workspace_mb", INT(recipe.workspace_mb), BETWEEN(0, 1 << 20),
@@ -179,7 +194,9 @@ const surge_key surge_keys[] = {
 
     {"data", SURGE_KEY_SECTION, .text = "The images and what is done to them."},
     {"data.set", NAME(recipe.data.set), .standard = "fashion_mnist",
-     .text = "Data set: fashion_mnist, mnist, cifar10, ..."},
+     .text = "Data set: fashion_mnist, mnist, cifar10, cifar100, or "
+             "image_folder: PATH/train/CLASS/ and PATH/val/CLASS/ with JPEG or "
+             "PNG files."},
     {"data.path", TEXT(recipe.data.path), .standard = "",
      .text = "Its folder; \"\" is where the set's package puts it."},
     {"data.limit", INT(recipe.data.limit), BETWEEN(0, MOST), .unit = "images",
@@ -197,6 +214,33 @@ const surge_key surge_keys[] = {
      .text = "Random crop of the original size after padding by so much."},
     {"data.flip", BOOL(recipe.data.flip), .standard = "false",
      .text = "Mirror half of the training images."},
+    {"data.cutout", INT(recipe.data.cutout), BETWEEN(0, MOST),
+     .unit = "pixels", .standard = "0",
+     .text = "Side of a square around a random pixel of each training image "
+             "that is 0 after normalising (DeVries 2017); 0: none."},
+    {"data.random_erasing", FLOAT(recipe.data.random_erasing), BETWEEN(0, 1),
+     .standard = "0",
+     .text = "Probability that a rectangle of a training image is 0 after "
+             "normalising (Zhong 2017; area and sides as torchvision's); 0: "
+             "none."},
+    {"data.size", INT(recipe.data.size), BETWEEN(1, 4096), .unit = "pixels",
+     .standard = "224",
+     .text = "image_folder: sides of the network's input. Training takes a "
+             "random part of 8 to 100 % of the area at a ratio of 3/4 to 4/3 "
+             "(torchvision's RandomResizedCrop), evaluation the centre."},
+    {"data.resize", INT(recipe.data.resize), BETWEEN(0, 8192),
+     .unit = "pixels", .standard = "0",
+     .text = "image_folder: the shorter side before the centre is taken; 0: "
+             "size*256/224."},
+    {"data.workers", INT(recipe.data.workers), BETWEEN(0, 4096),
+     .unit = "threads", .standard = "0",
+     .text = "image_folder: threads that decode, 0: as `threads`; results do "
+             "not depend on it."},
+    {"data.on_error", WORD(recipe.data.on_error, on_error_words),
+     .standard = "stop",
+     .text = "image_folder: an image that cannot be read stops the run, or is "
+             "counted and named once: in training the next image of the epoch "
+             "stands in for it, in evaluation it is left out."},
 
     {"model", SURGE_KEY_SECTION, .text = "The network."},
     {"model.arch", WORD(recipe.model.arch, arch_words), .standard = "convnet",

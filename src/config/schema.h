@@ -16,6 +16,7 @@
 #include <surge/recipe.h>
 
 #define SURGE_MAX_RECIPE (1 << 20) /* bytes of a recipe file */
+#define SURGE_MAX_BASES 8          /* recipes that a recipe starts from       */
 #define SURGE_MAX_LAYERS 512       /* entries of model.layers                 */
 #define SURGE_MAX_PHRASE 512       /* bytes of "wanted ...", with the final 0 */
 
@@ -62,6 +63,7 @@ typedef struct surge_key {
  * no field of their own there (rules.c translates). */
 typedef struct surge_draft {
   surge_recipe recipe;
+  char base[SURGE_PATH]; /* of the file that was read last                 */
   int32_t norm; /* model.norm: a surge_norm_kind or SURGE_NO_NORM       */
   int32_t neuron_type; /* neuron.type: 1 is `if` */
   float decay;       /* neuron.decay: d, or SURGE_LEARNED                    */
@@ -75,7 +77,7 @@ typedef struct surge_draft {
 
 /* The recipe's keys in the order in which they are written; a section's row
  * stands before the rows of its keys. */
-#define SURGE_KEY_COUNT 88
+#define SURGE_KEY_COUNT 96
 extern const surge_key surge_keys[];
 
 /* The fields of layers; offsets are into surge_layer_spec. A neuron layer has

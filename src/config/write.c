@@ -11,8 +11,10 @@
  * ======================================================================== */
 
 /* type, decay, decay_start and tau are ways to say one number, of which a
- * recipe takes one; the others are echoed as comments. */
+ * recipe takes one; the others are echoed as comments. So is base: all that
+ * came from it is here. */
 static bool is_comment(const surge_key *key, const surge_draft *draft) {
+  if (strcmp(key->path, "base") == 0) return true;
   bool fires = draft->neuron_type == SURGE_INTEGRATE_FIRE;
   if (strcmp(key->path, "neuron.decay") == 0) return fires;
   if (strcmp(key->path, "neuron.decay_start") == 0)

@@ -1,7 +1,7 @@
 /* file.h - a data file read once from front to back, gzip or plain.
  *
- * Every reader of src/data goes through these four functions, so that a
- * missing, truncated, damaged or overlong file is refused in one place and in
+ * Every reader of files of samples goes through these four functions, so that
+ * a missing, truncated, damaged or overlong file is refused in one place and in
  * the same words, and no reader can leave a file open. */
 #ifndef SURGE_DATA_FILE_H
 #define SURGE_DATA_FILE_H

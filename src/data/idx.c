@@ -86,7 +86,9 @@ static surge_status take_any_images(surge_data_file *file, void *target) {
   return take_pixels(file, set);
 }
 
-static surge_status idx_open(surge_dataset *set, const char *path) {
+static surge_status idx_open(const surge_reader *reader, surge_dataset *set,
+                             const char *path) {
+  (void)reader;
   return surge_data_file_read(path, take_any_images, set);
 }
 
@@ -109,8 +111,10 @@ static surge_status take_labels(surge_data_file *file, void *target) {
   return SURGE_OK;
 }
 
-static surge_status idx_fill(const surge_dataset *set, const char *folder,
+static surge_status idx_fill(const surge_reader *reader,
+                             const surge_dataset *set, const char *folder,
                              surge_split split) {
+  (void)reader;
   surge_data_take *take[2] = {[IMAGES] = take_images, [LABELS] = take_labels};
   for (int part = IMAGES; part <= LABELS; part++) {
     char path[SURGE_DATA_PATH];
@@ -122,8 +126,10 @@ static surge_status idx_fill(const surge_dataset *set, const char *folder,
   return SURGE_OK;
 }
 
-static surge_status idx_probe(const surge_dataset_info *info,
+static surge_status idx_probe(const surge_reader *reader,
+                              const surge_dataset_info *info,
                               const char *folder) {
+  (void)reader;
   char path[SURGE_DATA_PATH];
   for (int split = SURGE_TRAIN; split <= SURGE_TEST; split++)
     for (int part = IMAGES; part <= LABELS; part++)

@@ -4,22 +4,46 @@
 
 #include <surge/data.h>
 
-typedef struct surge_reader {
+typedef struct surge_reader surge_reader;
+struct surge_reader {
+  const void *layout; /* the reader's own, where one serves several formats */
+
+  /* Adds to the registry's entry what recipe and folder say; or NULL. */
+  surge_status (*describe)(const surge_reader *reader, surge_dataset_info *info,
+                           const struct surge_data_recipe *recipe,
+                           const char *folder);
+
   /* Are the files of both splits there? Reads nothing. */
-  surge_status (*probe)(const surge_dataset_info *info, const char *folder);
+  surge_status (*probe)(const surge_reader *reader,
+                        const surge_dataset_info *info, const char *folder);
 
   /* Fills set->images and set->labels, which hold set->count samples of
    * set->info's sizes. Files of any other count or size are refused. */
-  surge_status (*fill)(const surge_dataset *set, const char *folder,
-                       surge_split split);
+  surge_status (*fill)(const surge_reader *reader, const surge_dataset *set,
+                       const char *folder, surge_split split);
+
+  /* In place of `fill`, lists a split's image files: sets set->files,
+   * set->labels and set->count. */
+  surge_status (*list)(const surge_reader *reader, surge_dataset *set,
+                       const struct surge_data_recipe *recipe,
+                       const char *folder, surge_split split);
 
   /* Reads one file of any number of images into `set`, whose info is given:
    * allocates its arrays and sets its count. */
-  surge_status (*open)(surge_dataset *set, const char *path);
-} surge_reader;
+  surge_status (*open)(const surge_reader *reader, surge_dataset *set,
+                       const char *path);
+};
 
-extern const surge_reader surge_idx_reader;     /* idx.c: the MNIST family   */
-extern const surge_reader surge_cifar10_reader; /* cifar10.c: .bin records   */
+extern const surge_reader surge_idx_reader;      /* idx.c: the MNIST family  */
+extern const surge_reader surge_cifar10_reader;  /* cifar.c: .bin records    */
+extern const surge_reader surge_cifar100_reader; /* cifar.c                  */
+extern const surge_reader surge_folder_reader;   /* image_folder.c           */
+
+/* Image files that are decoded on demand (image_folder.c). */
+surge_status surge_image_files_read(const surge_dataset *set, uint32_t sample,
+                                    const surge_data_pass *pass,
+                                    uint8_t *image);
+void surge_image_files_free(struct surge_image_files *files);
 
 /* Reads a split of the set that `info` describes; *set is empty on failure. */
 surge_status surge_dataset_read(surge_dataset *set,

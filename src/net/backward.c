@@ -177,6 +177,7 @@ surge_status surge_net_backward(surge_net *net) {
   for (int32_t i = net->model.count - 1; i >= 0; i--) {
     if (net->ids[i].grad_out < 0) continue;
     double start = surge_profile_start(net, i);
+    SURGE_TRY(surge_net_restore_sources(net, i));
     SURGE_TRY(backward_layer(net, i));
     surge_profile_end(net, i, SURGE_BACKWARD, start);
   }
@@ -185,102 +186,49 @@ surge_status surge_net_backward(surge_net *net) {
 
 /* The same convolutions and products as a training step, and nothing else. */
 surge_status surge_net_library_only(surge_net *net) {
-  const surge_backend *b = net->backend;
+  surge_net_start_pass(net);
   for (int32_t i = 0; i < net->model.count; i++) {
-    const surge_layer *layer = &net->model.layers[i];
-    if (layer->spec.kind == SURGE_LAYER_LINEAR) {
-      surge_linear linear = surge_net_linear(net, i);
-      SURGE_TRY(b->linear_forward(net->context, &linear));
-      SURGE_TRY(backward_linear(net, i));
-    } else if (layer->spec.kind == SURGE_LAYER_CONV) {
-      surge_conv2d_forward conv = surge_net_conv(net, i);
-      SURGE_TRY(b->conv2d_forward(net->context, net->plans[i], &conv));
-      SURGE_TRY(backward_conv(net, i));
-    }
+    bool conv = net->plans[i] != NULL;
+    if (!conv && net->model.layers[i].spec.kind != SURGE_LAYER_LINEAR) continue;
+    SURGE_TRY(surge_net_multiply(net, i));
+    SURGE_TRY(conv ? backward_conv(net, i) : backward_linear(net, i));
   }
-  return b->zero(net->context, net->arena[SURGE_ROLE_GRADIENT],
+  return net->backend->zero(net->context, net->arena[SURGE_ROLE_GRADIENT],
                  net->table.bytes[SURGE_ROLE_GRADIENT]);
 }
 
 /* --- update --------------------------------------------------------------- */
 
-/* Start of a group in the parameter, gradient and first-moment arenas. */
-typedef struct group_range {
-  float *w, *g, *m, *v; /* v NULL where the group has no second moment */
-  size_t count;
-} group_range;
-
-static group_range range_of(const surge_net *net, surge_group group) {
-  size_t first = net->table.group_first[group];
+/* Weights, norms and biases follow the recipe's optimizer and are clipped
+ * together; weights alone decay, and are rounded where maps are bf16. Widths
+ * and decays have an Adam of their own, without decay or clipping. */
+static surge_update update_of(const surge_net *net, surge_group group) {
+  const struct surge_optim_recipe *r = &net->recipe->optim;
+  const surge_table *table = &net->table;
+  size_t first = table->group_first[group];
+  size_t parameters = table->bytes[SURGE_ROLE_PARAMETER] / sizeof(float);
   float *moments = net->arena[SURGE_ROLE_OPTIMIZER];
-  size_t parameters = net->table.bytes[SURGE_ROLE_PARAMETER] / sizeof(float);
-  return (group_range){.w = (float *)net->arena[SURGE_ROLE_PARAMETER] + first,
-                       .g = (float *)net->arena[SURGE_ROLE_GRADIENT] + first,
-                       .m = moments + first,
-                       .v = first >= net->v_first
-                                ? moments + parameters + (first - net->v_first)
-                                : NULL,
-                       .count = net->table.group_count[group]};
-}
-
-static surge_status update_by_sgd(surge_net *net, surge_group group,
-                                  float weight_decay) {
-  const struct surge_optim_recipe *r = &net->recipe->optim;
-  group_range range = range_of(net, group);
-  surge_sgd sgd = {.w = range.w,
-                   .m = range.m,
-                   .g = range.g,
-                   .clip = surge_at(net, net->clip),
-                   .step = surge_at(net, net->step),
-                   .fault = surge_at(net, net->fault),
-                   .count = range.count,
-                   .group = group,
-                   .momentum = r->momentum,
-                   .weight_decay = weight_decay,
-                   .nesterov = r->nesterov};
-  return net->backend->sgd(net->context, &sgd);
-}
-
-static surge_adam adam_of(surge_net *net, surge_group group) {
-  const struct surge_optim_recipe *r = &net->recipe->optim;
-  group_range range = range_of(net, group);
-  return (surge_adam){.w = range.w,
-                      .m = range.m,
-                      .v = range.v,
-                      .g = range.g,
-                      .step = surge_at(net, net->step),
-                      .fault = surge_at(net, net->fault),
-                      .count = range.count,
-                      .group = group,
-                      .beta1 = r->beta1,
-                      .beta2 = r->beta2,
-                      .eps = r->eps,
-                      .w_min = -INFINITY,
-                      .w_max = INFINITY};
-}
-
-/* Weights, norms and biases: the recipe's optimizer, clipped together. */
-static surge_status update_main(surge_net *net, surge_group group,
-                                float weight_decay) {
-  if (net->table.group_count[group] == 0) return SURGE_OK;
-  if (net->recipe->optim.kind == SURGE_SGD)
-    return update_by_sgd(net, group, weight_decay);
-  surge_adam adam = adam_of(net, group);
-  adam.clip = surge_at(net, net->clip);
-  adam.weight_decay = weight_decay;
-  adam.decoupled = net->recipe->optim.kind == SURGE_ADAMW;
-  return net->backend->adam(net->context, &adam);
-}
-
-/* Widths and decays: an Adam of their own, no decay, no clipping. */
-static surge_status update_neurons(surge_net *net, surge_group group) {
-  if (net->table.group_count[group] == 0) return SURGE_OK;
-  surge_adam adam = adam_of(net, group);
-  if (group == SURGE_GROUP_WIDTH) {
-    adam.w_min = logf(net->recipe->neuron.width_min);
-    adam.w_max = logf(net->recipe->neuron.width_max);
-  }
-  return net->backend->adam(net->context, &adam);
+  bool weights = group == SURGE_GROUP_WEIGHT,
+       widths = group == SURGE_GROUP_WIDTH;
+  bool neurons = widths || group == SURGE_GROUP_DECAY;
+  return (surge_update){
+      .kind = neurons ? SURGE_ADAM : r->kind,
+      .count = table->group_count[group],
+      .w = (float *)net->arena[SURGE_ROLE_PARAMETER] + first,
+      .m = moments + first,
+      .v = first >= net->v_first ? moments + parameters + first - net->v_first
+                                 : NULL,
+      .rounded = weights ? net->arena[SURGE_ROLE_CAST] : NULL,
+      .g = (float *)net->arena[SURGE_ROLE_GRADIENT] + first,
+      .clip = neurons ? NULL : surge_at(net, net->clip),
+      .weight_decay = weights ? r->weight_decay : 0.0f,
+      .momentum = r->momentum,
+      .nesterov = r->nesterov,
+      .beta1 = r->beta1,
+      .beta2 = r->beta2,
+      .eps = r->eps,
+      .w_min = widths ? logf(net->recipe->neuron.width_min) : -INFINITY,
+      .w_max = widths ? logf(net->recipe->neuron.width_max) : INFINITY};
 }
 
 surge_status surge_net_update(surge_net *net) {
@@ -295,11 +243,11 @@ surge_status surge_net_update(surge_net *net) {
       .layer = (uint32_t)net->model.count,
       .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
   SURGE_TRY(b->gradient_norm(net->context, &norm));
-  SURGE_TRY(
-      update_main(net, SURGE_GROUP_WEIGHT, net->recipe->optim.weight_decay));
-  SURGE_TRY(update_main(net, SURGE_GROUP_NORM, 0.0f));
-  SURGE_TRY(update_neurons(net, SURGE_GROUP_WIDTH));
-  SURGE_TRY(update_neurons(net, SURGE_GROUP_DECAY));
+  surge_optimize optimize = {.step = surge_at(net, net->step),
+                             .fault = surge_at(net, net->fault)};
+  for (int group = 0; group < SURGE_GROUP_COUNT; group++)
+    optimize.update[group] = update_of(net, (surge_group)group);
+  SURGE_TRY(b->optimize(net->context, &optimize));
   return b->zero(net->context, net->arena[SURGE_ROLE_GRADIENT],
                  net->table.bytes[SURGE_ROLE_GRADIENT]);
 }

@@ -7,7 +7,7 @@
 surge_conv2d_forward surge_net_conv(const surge_net *net, int32_t i) {
   const surge_layer_ids *ids = &net->ids[i];
   return (surge_conv2d_forward){
-      .y = surge_at(net, ids->out),
+      .y = surge_at(net, ids->place),
       .x = surge_source_at(net, i, 0),
       .w = surge_weight_at(net, ids->weight),
       .b = surge_at(net, ids->bias),
@@ -42,7 +42,7 @@ surge_linear surge_net_linear(const surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
   const surge_layer_ids *ids = &net->ids[i];
   return (surge_linear){.x = surge_source_at(net, i, 0),
-                        .y = surge_at(net, ids->out),
+                        .y = surge_at(net, ids->place),
                         .w = surge_weight_at(net, ids->weight),
                         .b = surge_at(net, ids->bias),
                         .in = layer->in,
@@ -230,19 +230,22 @@ static surge_status count_inputs(surge_net *net, int32_t i) {
   return net->backend->count_nonzero(net->context, &count);
 }
 
+surge_status surge_net_multiply(surge_net *net, int32_t i) {
+  if (net->model.layers[i].spec.kind == SURGE_LAYER_CONV) {
+    surge_conv2d_forward conv = surge_net_conv(net, i);
+    return net->backend->conv2d_forward(net->context, net->plans[i], &conv);
+  }
+  surge_linear linear = surge_net_linear(net, i);
+  return net->backend->linear_forward(net->context, &linear);
+}
+
 static surge_status forward_layer(surge_net *net, int32_t i, surge_pass pass,
                                   bool statistics) {
   const surge_backend *b = net->backend;
   if (statistics && net->ids[i].nonzero >= 0) SURGE_TRY(count_inputs(net, i));
   switch (net->model.layers[i].spec.kind) {
-    case SURGE_LAYER_CONV: {
-      surge_conv2d_forward conv = surge_net_conv(net, i);
-      return b->conv2d_forward(net->context, net->plans[i], &conv);
-    }
-    case SURGE_LAYER_LINEAR: {
-      surge_linear linear = surge_net_linear(net, i);
-      return b->linear_forward(net->context, &linear);
-    }
+    case SURGE_LAYER_CONV:
+    case SURGE_LAYER_LINEAR: return surge_net_multiply(net, i);
     case SURGE_LAYER_NEURON: return forward_neuron(net, i, pass, statistics);
     case SURGE_LAYER_AVGPOOL: {
       surge_pool pool = surge_net_pool(net, i);
@@ -301,6 +304,8 @@ static surge_status encode_input(surge_net *net, surge_pass pass) {
                            .mean = data->normalize ? net->data->mean : zero,
                            .std = data->normalize ? net->data->std : one,
                            .crop_pad = data->crop_pad,
+                           .cutout = data->cutout,
+                           .random_erasing = data->random_erasing,
                            .flip = data->flip,
                            .training = pass == SURGE_PASS_TRAIN};
   SURGE_TRY(net->backend->augment(net->context, &augment));
@@ -313,14 +318,6 @@ static surge_status encode_input(surge_net *net, surge_pass pass) {
                            .T = net->options.T,
                            .N = net->n};
   return net->backend->poisson(net->context, &poisson);
-}
-
-static surge_status cast_weights(surge_net *net) {
-  surge_cast cast = {.to = net->arena[SURGE_ROLE_CAST],
-                     .from = (const float *)net->arena[SURGE_ROLE_PARAMETER] +
-                             net->table.group_first[SURGE_GROUP_WEIGHT],
-                     .count = net->table.group_count[SURGE_GROUP_WEIGHT]};
-  return cast.to ? net->backend->cast(net->context, &cast) : SURGE_OK;
 }
 
 static surge_status compute_loss(surge_net *net, surge_pass pass) {
@@ -354,11 +351,12 @@ static surge_status compute_loss(surge_net *net, surge_pass pass) {
 
 surge_status surge_net_forward(surge_net *net, surge_pass pass,
                                bool statistics) {
+  surge_net_start_pass(net);
   SURGE_TRY(encode_input(net, pass));
-  SURGE_TRY(cast_weights(net));
   for (int32_t i = 0; i < net->model.count; i++) {
     double start = surge_profile_start(net, i);
     SURGE_TRY(forward_layer(net, i, pass, statistics));
+    if (pass == SURGE_PASS_TRAIN) SURGE_TRY(surge_net_pack_sources(net, i));
     surge_profile_end(net, i, SURGE_FORWARD, start);
   }
   return compute_loss(net, pass);

@@ -3,9 +3,10 @@
  * Weights and biases as PyTorch's layers start: uniform in +-1/sqrt(fan_in),
  * fan_in = inputs of one output. Convolutions' weights, where the recipe says
  * so, as torch.nn.init.kaiming_normal_ with mode fan_out and ReLU: normal of
- * variance 2/fan_out, fan_out = output channels * kernel^2. Each value is drawn by (seed, layer, weight or
- * bias, index): the start depends on nothing but the seed and the layers, so
- * that PSG or PDA, on or off, start from the same weights. */
+ * variance 2/fan_out, fan_out = output channels * kernel^2. Each value is drawn
+ * by (seed, layer, weight or bias, index): the start depends on nothing but the
+ * seed and the layers, so that PSG or PDA, on or off, start from the same
+ * weights. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -96,6 +97,14 @@ static surge_status initialize_layer(surge_net *net, int32_t i, float *host) {
   return set_constant(net, ids->decay_logit, (float)log(d / (1 - d)), host);
 }
 
+surge_status surge_net_round_weights(surge_net *net) {
+  surge_cast cast = {.to = net->arena[SURGE_ROLE_CAST],
+                     .from = (const float *)net->arena[SURGE_ROLE_PARAMETER] +
+                             net->table.group_first[SURGE_GROUP_WEIGHT],
+                     .count = net->table.group_count[SURGE_GROUP_WEIGHT]};
+  return cast.to ? net->backend->cast(net->context, &cast) : SURGE_OK;
+}
+
 surge_status surge_net_initialize(surge_net *net) {
   size_t largest = 0;
   for (int32_t i = 0; i < net->table.count; i++) {
@@ -110,5 +119,5 @@ surge_status surge_net_initialize(surge_net *net) {
   for (int32_t i = 0; i < net->model.count && status == SURGE_OK; i++)
     status = initialize_layer(net, i, host);
   free(host);
-  return status;
+  return status == SURGE_OK ? surge_net_round_weights(net) : status;
 }

@@ -73,7 +73,41 @@ static surge_status shape_linear(walk *w, surge_layer *layer) {
   return SURGE_OK;
 }
 
-static surge_status shape_pool(surge_layer *layer) {
+/* Layer i's source k, or NULL for the image. */
+static const surge_layer *source_of(const walk *w, const surge_layer *layer,
+                                    int32_t k) {
+  int32_t from = layer->source[k].from;
+  return from < 0 ? NULL : &w->model->layers[from];
+}
+
+/* The maximum of spikes is a spike; their mean is one of area + 1 fractions. */
+static void set_pooled_levels(const walk *w, surge_layer *layer) {
+  const surge_layer *from = source_of(w, layer, 0);
+  if (!from || from->levels == 0) return;
+  int32_t area = layer->spec.kind == SURGE_LAYER_AVGPOOL
+                     ? layer->spec.kernel * layer->spec.kernel
+                     : 1;
+  layer->levels = from->levels * area;
+  layer->most = from->most * area;
+}
+
+/* Its norms take the threshold of the recipe's neurons. A norm with a scale for
+ * each step moves. The sum of spikes is a small integer. */
+static void shape_add(const walk *w, surge_layer *layer) {
+  layer->spec.neuron = w->recipe->neuron;
+  if (surge_source_tebn(&layer->source[0]) ||
+      surge_source_tebn(&layer->source[1]))
+    layer->static_out = false;
+  if (layer->sources < 2 || layer->source[0].has_norm ||
+      layer->source[1].has_norm)
+    return;
+  const surge_layer *a = source_of(w, layer, 0), *b = source_of(w, layer, 1);
+  if (!a || !b || a->levels != b->levels) return;
+  layer->levels = a->levels;
+  layer->most = a->most + b->most;
+}
+
+static surge_status shape_pool(const walk *w, surge_layer *layer) {
   surge_layer_spec *s = &layer->spec;
   surge_map in = layer->in;
   if (s->kernel == 0) { /* global */
@@ -84,17 +118,15 @@ static surge_status shape_pool(surge_layer *layer) {
                         in.h, in.w);
     s->kernel = s->stride = in.h;
   }
-  int32_t h = in.h + 2 * s->pad - s->kernel, w = in.w + 2 * s->pad - s->kernel;
-  if (h < 0 || w < 0)
+  int32_t h = in.h + 2 * s->pad - s->kernel, x = in.w + 2 * s->pad - s->kernel;
+  if (h < 0 || x < 0)
     return LAYER_FAIL(s, "wanted an image of at least %d x %d, found %d x %d",
                       s->kernel - 2 * s->pad, s->kernel - 2 * s->pad, in.h,
                       in.w);
   layer->out = in;
   layer->out.h = h / s->stride + 1;
-  layer->out.w = w / s->stride + 1;
-  /* The maximum of spikes is a spike; their mean is not. */
-  layer->binary_out =
-      layer->source[0].binary && s->kind == SURGE_LAYER_MAXPOOL;
+  layer->out.w = x / s->stride + 1;
+  set_pooled_levels(w, layer);
   return SURGE_OK;
 }
 
@@ -111,7 +143,7 @@ static surge_status shape_neuron(walk *w, surge_layer *layer) {
   if (!layer->spec.pda) n->pda = SURGE_PDA_OFF;
   if (n->pda != SURGE_PDA_OFF) w->model->pda_layers++;
   layer->static_out = false;
-  layer->binary_out = true;
+  layer->levels = layer->most = 1;
   return SURGE_OK;
 }
 
@@ -138,14 +170,11 @@ static surge_status shape_layer(walk *w, surge_layer *layer) {
     case SURGE_LAYER_LINEAR: return shape_linear(w, layer);
     case SURGE_LAYER_NEURON: return shape_neuron(w, layer);
     case SURGE_LAYER_AVGPOOL:
-    case SURGE_LAYER_MAXPOOL: return shape_pool(layer);
+    case SURGE_LAYER_MAXPOOL: return shape_pool(w, layer);
     case SURGE_LAYER_DROPOUT:
       layer->dropout_index = w->dropouts++;
-      layer->binary_out = layer->source[0].binary; /* where it is evaluated */
       break;
-    case SURGE_LAYER_ADD: /* its norms take the threshold of the neurons */
-      layer->spec.neuron = w->recipe->neuron;
-      break;
+    case SURGE_LAYER_ADD: shape_add(w, layer); break;
     case SURGE_LAYER_INTEGRATOR:
     case SURGE_LAYER_NORM: break;
   }
@@ -199,7 +228,9 @@ static surge_status add_source(walk *w, surge_layer *layer, const char *name) {
   if (i >= 0) {
     surge_layer *from = &w->model->layers[source->from = w->place[i]];
     source->is_static = from->static_out;
-    source->binary = from->binary_out;
+    source->binary = /* in an evaluation, where dropout is nothing */
+        surge_layer_spikes(from) || (from->spec.kind == SURGE_LAYER_DROPOUT &&
+                                     from->source[0].binary);
     map = from->out;
     from->readers++;
     layer->trained = layer->trained || from->trained;
@@ -327,6 +358,18 @@ static surge_status walk_list(walk *w, surge_layer_spec *specs, int32_t count) {
   return check_readout(w->model);
 }
 
+/* A cutout must leave something of an image at least where its centre is a
+ * corner: half of it, rounded up, below the longer side. */
+static surge_status check_cutout(const surge_recipe *recipe,
+                                 const surge_dataset_info *data) {
+  int32_t side = data->h > data->w ? data->h : data->w, most = 2 * (side - 1);
+  if (recipe->data.cutout <= most) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                    "data.cutout: wanted at most %d, above which nothing of "
+                    "an image of %d x %d is left, found %d",
+                    most, data->h, data->w, recipe->data.cutout);
+}
+
 surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
                                const surge_dataset_info *data,
                                surge_layout (*layout)(int32_t c)) {
@@ -339,6 +382,7 @@ surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
   model->input = map_of(&w, data->h, data->w, data->c);
   surge_layer_spec *specs;
   int32_t count;
+  SURGE_TRY(check_cutout(recipe, data));
   SURGE_TRY(surge_zoo_expand(recipe, &specs, &count));
   surge_status status = walk_list(&w, specs, count);
   free(specs);

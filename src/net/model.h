@@ -32,7 +32,9 @@ typedef struct surge_layer {
   surge_source source[2];
   int32_t sources;   /* 1, or 2: a neuron or add of two inputs       */
   surge_map in, out; /* in: of each source                           */
-  bool static_out, binary_out;
+  bool static_out;
+  int32_t levels, most;   /* its values are 0/levels, 1/levels, ... most/levels:  */
+                          /* 1 and 1 are spikes; levels 0: any values            */
   bool trained;           /* a parameter stands in it, or before it          */
   int32_t readers;        /* layers that read it, twice where one does twice  */
   uint32_t dropout_index; /* dropout: its number                              */
@@ -48,7 +50,8 @@ typedef struct surge_model {
 } surge_model;
 
 /* Builds the list. SURGE_ERROR_RECIPE where layers do not fit the image or
- * each other: names the layer, its place, what was wanted and found. */
+ * each other: names the layer, its place, what was wanted and found; or where
+ * data.cutout leaves nothing of the image. */
 surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
                                const surge_dataset_info *data,
                                surge_layout (*layout)(int32_t c));
@@ -58,6 +61,11 @@ void surge_model_free(surge_model *model);
  * *specs. Sizes that do not fit are found later, by surge_model_build. */
 surge_status surge_zoo_expand(const surge_recipe *recipe,
                               surge_layer_spec **specs, int32_t *count);
+
+/* Does it make spikes, 0 or 1? */
+static inline bool surge_layer_spikes(const surge_layer *layer) {
+  return layer->levels == 1 && layer->most == 1;
+}
 
 /* Multiply-accumulates of one application of a conv or linear layer, else 0. */
 double surge_layer_macs(const surge_layer *layer);

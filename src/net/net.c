@@ -6,8 +6,8 @@
 
 /* --- declaring tensors ---------------------------------------------------- */
 
-static int32_t declare(surge_net *net, surge_tensor tensor, const char *layer,
-                       const char *what) {
+int32_t surge_net_declare(surge_net *net, surge_tensor tensor,
+                          const char *layer, const char *what) {
   snprintf(tensor.name, sizeof tensor.name, "%s%s%s", layer, *layer ? "." : "",
            what);
   return surge_table_add(&net->table, &tensor);
@@ -17,26 +17,7 @@ static int32_t declare(surge_net *net, surge_tensor tensor, const char *layer,
 static int32_t vector(surge_net *net, surge_role role, surge_group group,
                       const char *layer, const char *what, int64_t count) {
   surge_tensor t = {.role = role, .group = group, .rank = 1, .shape = {count}};
-  return declare(net, t, layer, what);
-}
-
-/* An activation [steps, N] of a map that lives from `first` to `last`. */
-static int32_t activation(surge_net *net, const char *layer, const char *what,
-                          int64_t steps, surge_map map, int32_t first,
-                          int32_t last) {
-  surge_tensor t = {.role = SURGE_ROLE_ACTIVATION,
-                    .dtype = map.type,
-                    .rank = 5,
-                    .shape = {steps, net->options.N, map.h, map.w, map.c},
-                    .is_map = true,
-                    .map = map,
-                    .first = first,
-                    .last = last};
-  return declare(net, t, layer, what);
-}
-
-static int64_t steps_of(const surge_net *net, bool is_static) {
-  return is_static ? 1 : net->options.T;
+  return surge_net_declare(net, t, layer, what);
 }
 
 /* --- what each kind of layer declares ------------------------------------- */
@@ -54,7 +35,7 @@ static void declare_weights(surge_net *net, int32_t i) {
     int64_t shape[4] = {s->out, layer->in.h, layer->in.w, layer->in.c};
     memcpy(w.shape, shape, sizeof shape);
   }
-  ids->weight = declare(net, w, s->name, "weight");
+  ids->weight = surge_net_declare(net, w, s->name, "weight");
   if (s->bias)
     ids->bias = vector(net, SURGE_ROLE_PARAMETER, SURGE_GROUP_NORM, s->name,
                        "bias", s->out);
@@ -63,7 +44,7 @@ static void declare_weights(surge_net *net, int32_t i) {
                           .rank = 1,
                           .shape = {1},
                           .resumed = true};
-  ids->nonzero = declare(net, nonzero, s->name, "nonzero");
+  ids->nonzero = surge_net_declare(net, nonzero, s->name, "nonzero");
 }
 
 static void declare_norm(surge_net *net, int32_t i, int32_t k) {
@@ -120,13 +101,13 @@ static void declare_neuron(surge_net *net, int32_t i) {
                             .rank = 1,
                             .shape = {SURGE_HISTOGRAM_BINS + 2},
                             .resumed = true};
-  ids->statistics = declare(net, statistics, name, "statistics");
-  ids->histogram = declare(net, histogram, name, "histogram");
+  ids->statistics = surge_net_declare(net, statistics, name, "statistics");
+  ids->histogram = surge_net_declare(net, histogram, name, "histogram");
   surge_map current = layer->in;
   current.type = SURGE_F32;
   if (net->options.keep_currents)
-    ids->current = activation(net, name, "current", T, current, -1,
-                              2 * net->model.count + 1);
+    ids->current = surge_net_activation(net, name, "current", T, current, -1,
+                                        2 * net->model.count + 1);
 }
 
 /* The integrator reads its decay where a neuron has its scalars. */
@@ -151,152 +132,6 @@ static void declare_layer(surge_net *net, int32_t i) {
   }
 }
 
-/* --- activations and their lives ------------------------------------------ */
-
-/* Does a layer read its source k again in backward? */
-static bool reads_again(const surge_layer *layer, int32_t k) {
-  switch (layer->spec.kind) {
-    case SURGE_LAYER_CONV:
-    case SURGE_LAYER_LINEAR:
-    case SURGE_LAYER_MAXPOOL:
-    case SURGE_LAYER_NEURON: return true;
-    case SURGE_LAYER_ADD: return layer->source[k].has_norm;
-    default: return false;
-  }
-}
-
-/* Last time at which the output of layer `from` (or the image) is read. */
-static int32_t last_read(const surge_net *net, int32_t from) {
-  int32_t last = from, L = net->model.count;
-  for (int32_t i = from + 1; i < L; i++)
-    for (int32_t k = 0; k < net->model.layers[i].sources; k++) {
-      const surge_layer *layer = &net->model.layers[i];
-      if (layer->source[k].from != from) continue;
-      bool again = net->options.training && reads_again(layer, k);
-      int32_t time = again ? 2 * L - i : i;
-      last = time > last ? time : last;
-    }
-  return last;
-}
-
-static void declare_outputs(surge_net *net) {
-  int32_t L = net->model.count;
-  surge_map input = net->model.input;
-  bool poisson = net->model.poisson;
-  int32_t last = net->options.keep_currents ? 2 * L + 1
-                                            : last_read(net, SURGE_IMAGE);
-  net->input = activation(net, "", "input", 1, input, -1, poisson ? -1 : last);
-  net->coded =
-      poisson ? activation(net, "", "coded", net->options.T, input, -1, last)
-              : SURGE_NONE;
-  for (int32_t i = 0; i < L; i++) {
-    const surge_layer *layer = &net->model.layers[i];
-    net->ids[i].out =
-        activation(net, layer->spec.name, "out",
-                   steps_of(net, layer->static_out), layer->out, i,
-                   last_read(net, i));
-  }
-  /* logits outlive the pass: scores and dumps read them */
-  net->table.tensors[net->ids[L - 1].out].last = 2 * L + 1;
-}
-
-/* --- gradients and their lives -------------------------------------------- */
-
-/* A gradient that layer i's backward writes first, for its source k. */
-static int32_t new_gradient(surge_net *net, int32_t i, int32_t k) {
-  const surge_layer *layer = &net->model.layers[i];
-  int32_t time = 2 * net->model.count - i;
-  return activation(net, layer->spec.name, k ? "grad_in1" : "grad_in",
-                    steps_of(net, layer->source[k].is_static), layer->in, time,
-                    time);
-}
-
-/* May layer i's backward turn the gradient of its output into that of its
- * source k in the same memory? Not where another layer reads it too. */
-static bool in_place(const surge_net *net, int32_t i, int32_t k) {
-  const surge_layer *layer = &net->model.layers[i];
-  if (net->ids[i].grad_lent) return false;
-  switch (layer->spec.kind) {
-    case SURGE_LAYER_NEURON: return k == 0 && !layer->source[0].is_static;
-    case SURGE_LAYER_DROPOUT:
-    case SURGE_LAYER_INTEGRATOR: return true;
-    default: return false;
-  }
-}
-
-/* Is the gradient of an add's output that of its source k as it stands? Both
- * plain sources may share it: the earlier layer owns it, to the later one it is
- * lent, to read before the owner's other readers add to it. */
-static bool handed_on(const surge_net *net, int32_t i, int32_t k) {
-  const surge_layer *layer = &net->model.layers[i];
-  const surge_source *one = &layer->source[k];
-  if (layer->spec.kind != SURGE_LAYER_ADD || net->ids[i].grad_lent ||
-      one->has_norm || one->is_static != layer->static_out)
-    return false;
-  if (layer->sources == 1) return true;
-  const surge_source *other = &layer->source[!k];
-  bool both = !other->has_norm && other->is_static == layer->static_out &&
-              other->from >= 0 && net->model.layers[other->from].trained;
-  if (!both) return true;
-  int32_t owner = one->from < other->from ? one->from : other->from;
-  int32_t later = one->from < other->from ? other->from : one->from;
-  for (int32_t r = later + 1; r < net->model.count; r++)
-    for (int32_t j = 0; j < net->model.layers[r].sources; j++)
-      if (r != i && net->model.layers[r].source[j].from == owner)
-        return one->from == owner;
-  return true;
-}
-
-/* Which memory the gradient of layer i's source k takes, and how. A gradient
- * that nobody asks for is still written where the op wants a place for it. */
-static void declare_gradient(surge_net *net, int32_t i, int32_t k) {
-  const surge_layer *layer = &net->model.layers[i];
-  const surge_source *source = &layer->source[k];
-  surge_layer_ids *ids = &net->ids[i];
-  bool wanted = source->from >= 0 && net->model.layers[source->from].trained;
-  bool needed = source->has_norm ||
-                (layer->spec.kind == SURGE_LAYER_NEURON && k == 0);
-  int32_t *gradient = wanted ? &net->ids[source->from].grad_out : NULL;
-  ids->grad_mode[k] = SURGE_WRITE;
-  if (!wanted && !needed) return;
-  if (wanted && *gradient >= 0) {
-    ids->grad_in[k] = *gradient;
-    ids->grad_mode[k] = SURGE_ADD;
-    return;
-  }
-  bool keeps = in_place(net, i, k) || handed_on(net, i, k);
-  ids->grad_in[k] = keeps ? ids->grad_out : new_gradient(net, i, k);
-  if (wanted) *gradient = ids->grad_in[k];
-}
-
-/* The source to which an add's gradient is lent: the later one of two that
- * share it. */
-static void lend(surge_net *net, int32_t i) {
-  const surge_layer *layer = &net->model.layers[i];
-  const surge_layer_ids *ids = &net->ids[i];
-  if (layer->spec.kind != SURGE_LAYER_ADD || layer->sources < 2 ||
-      ids->grad_in[0] != ids->grad_out || ids->grad_in[1] != ids->grad_out)
-    return;
-  bool second = layer->source[1].from > layer->source[0].from;
-  net->ids[layer->source[second].from].grad_lent = true;
-}
-
-/* Gradients of activations, from the logits down to the trained layers. */
-static void declare_gradients(surge_net *net) {
-  int32_t L = net->model.count;
-  const surge_layer *last = &net->model.layers[L - 1];
-  net->ids[L - 1].grad_out = activation(net, last->spec.name, "grad_out",
-                                        net->options.T, last->out, L, L + 1);
-  for (int32_t i = L - 1; i >= 0; i--) {
-    if (net->ids[i].grad_out < 0) continue;
-    int32_t *end = &net->table.tensors[net->ids[i].grad_out].last;
-    *end = *end > 2 * L - i ? *end : 2 * L - i;
-    for (int32_t k = 0; k < net->model.layers[i].sources; k++)
-      declare_gradient(net, i, k);
-    lend(net, i);
-  }
-}
-
 static void declare_step(surge_net *net) {
   const surge_dataset_info *d = net->data;
   int64_t N = net->options.N;
@@ -310,18 +145,18 @@ static void declare_step(surge_net *net) {
                bytes = {
                    .role = SURGE_ROLE_STAGING, .dtype = SURGE_U8, .rank = 1};
   sample.dtype = SURGE_U32;
-  net->images = declare(net, images, "", "images");
-  net->labels = declare(net, labels, "", "labels");
-  net->sample = declare(net, sample, "", "sample");
+  net->images = surge_net_declare(net, images, "", "images");
+  net->labels = surge_net_declare(net, labels, "", "labels");
+  net->sample = surge_net_declare(net, sample, "", "sample");
   bytes.shape[0] = sizeof(surge_step);
-  net->step = declare(net, bytes, "", "step");
+  net->step = surge_net_declare(net, bytes, "", "step");
   bytes.role = SURGE_ROLE_SCALAR;
   bytes.shape[0] = sizeof(surge_metrics);
   bytes.resumed = true;
-  net->metrics = declare(net, bytes, "", "metrics");
+  net->metrics = surge_net_declare(net, bytes, "", "metrics");
   bytes.resumed = false;
   bytes.shape[0] = sizeof(surge_fault);
-  net->fault = declare(net, bytes, "", "fault");
+  net->fault = surge_net_declare(net, bytes, "", "fault");
   const surge_role S = SURGE_ROLE_SCALAR;
   net->norm = vector(net, S, 0, "", "gradient_norm", 1);
   net->table.tensors[net->norm].resumed = true;
@@ -426,8 +261,7 @@ static surge_status plan(surge_net *net) {
     net->ids[i].grad_lent = false;
     declare_layer(net, i);
   }
-  declare_outputs(net);
-  if (net->options.training) declare_gradients(net);
+  surge_net_declare_activations(net);
   declare_step(net);
   for (int32_t i = 0; i < net->table.count; i++)
     if (net->table.tensors[i].bytes == 0)

@@ -20,6 +20,13 @@ typedef struct surge_norm_ids {
   int32_t scale, shift, mean, rstd, sums; /* scalars                          */
 } surge_norm_ids;
 
+/* How what backward reads again is kept until then (activations.c). */
+typedef enum surge_keep {
+  SURGE_KEEP_WHOLE,
+  SURGE_KEEP_PACKED,
+  SURGE_KEEP_REBUILT
+} surge_keep;
+
 /* Tensor ids of one layer. */
 typedef struct surge_layer_ids {
   /* parameters, each with a gradient at the same offset */
@@ -29,6 +36,11 @@ typedef struct surge_layer_ids {
   int32_t scalars, width, pda, statistics, histogram, nonzero;
   /* activations */
   int32_t out, current;
+  surge_keep keep;     /* of `out`                                            */
+  int32_t packed, again; /* SURGE_NONE where it is kept whole                 */
+  int32_t read_last;   /* the last layer that reads it in forward             */
+  int32_t restored;    /* time of backward at which `again` is filled         */
+  int32_t place;       /* where it lies now: `out` or `again`                 */
   int32_t grad_out;    /* of `out`; SURGE_NONE: no backward                   */
   int32_t grad_in[2];  /* of each source, or SURGE_NONE: not wanted. May be    */
                        /* grad_out (in place, or an add that hands it on)     */
@@ -88,7 +100,7 @@ static inline surge_dtype surge_net_type(const surge_net *net) {
 }
 
 /* Address of a weight as convolutions and products read it: rounded to the
- * maps' type (surge_cast) where that is bf16. */
+ * maps' type where that is bf16 (surge_net_round_weights). */
 static inline const void *surge_weight_at(const surge_net *net, int32_t id) {
   if (surge_net_type(net) == SURGE_F32) return surge_at(net, id);
   size_t place = net->table.tensors[id].offset / sizeof(float) -
@@ -107,7 +119,7 @@ static inline float *surge_gradient_at(const surge_net *net, int32_t id) {
 static inline const void *surge_source_at(const surge_net *net, int32_t i,
                                           int32_t k) {
   int32_t from = net->model.layers[i].source[k].from;
-  if (from >= 0) return surge_at(net, net->ids[from].out);
+  if (from >= 0) return surge_at(net, net->ids[from].place);
   return surge_at(net, net->coded >= 0 ? net->coded : net->input);
 }
 
@@ -121,12 +133,35 @@ static inline size_t surge_images_in(const surge_net *net, int32_t i) {
   return surge_images(net, net->model.layers[i].source[0].is_static);
 }
 
+/* Adds a tensor called `layer`.`what`; its id. */
+int32_t surge_net_declare(surge_net *net, surge_tensor tensor,
+                          const char *layer, const char *what);
+
+/* An activation [steps, N] of a map that lives from `first` to `last`. */
+int32_t surge_net_activation(surge_net *net, const char *layer,
+                             const char *what, int64_t steps, surge_map map,
+                             int32_t first, int32_t last);
+void surge_net_declare_activations(surge_net *net);
+
+/* Every output lies where forward puts it. */
+void surge_net_start_pass(surge_net *net);
+
+/* Packs what layer i was the last to read in this forward. */
+surge_status surge_net_pack_sources(surge_net *net, int32_t i);
+
+/* Restores what layer i's backward is the first to read. */
+surge_status surge_net_restore_sources(surge_net *net, int32_t i);
+
+/* The convolution or product of layer i. */
+surge_status surge_net_multiply(surge_net *net, int32_t i);
+
 /* Fills in the argument structs that several ops share. */
 surge_neuron surge_net_neuron(const surge_net *net, int32_t i);
 surge_conv2d_forward surge_net_conv(const surge_net *net, int32_t i);
 surge_dropout surge_net_dropout(const surge_net *net, int32_t i);
 surge_integrator surge_net_integrator(const surge_net *net, int32_t i);
 surge_linear surge_net_linear(const surge_net *net, int32_t i);
+surge_pack surge_net_pack(const surge_net *net, int32_t i);
 surge_pool surge_net_pool(const surge_net *net, int32_t i);
 surge_add surge_net_add(const surge_net *net, int32_t i);
 surge_norm_forward surge_net_norm(const surge_net *net, int32_t i, int32_t k,
@@ -144,5 +179,9 @@ void surge_net_forget_recordings(surge_net *net);
 
 /* Fills `parameters` of a fresh net (init.c). */
 surge_status surge_net_initialize(surge_net *net);
+
+/* Rounds weights that came from the host, where maps are bf16: surge_net_update
+ * keeps them rounded from then on (init.c). */
+surge_status surge_net_round_weights(surge_net *net);
 
 #endif

@@ -122,7 +122,8 @@ static surge_status restore_one(surge_net *net, void *user, const char *prefix,
 surge_status surge_net_restore(surge_net *net, const surge_safetensors *file,
                                const char *path, bool state) {
   source from = {file, path};
-  return for_each_state(net, state, restore_one, &from);
+  SURGE_TRY(for_each_state(net, state, restore_one, &from));
+  return surge_net_round_weights(net);
 }
 
 /* --- the one-step dump ---------------------------------------------------- */

@@ -19,7 +19,7 @@ surge_status surge_evaluate(surge_net *net, surge_loader *loader,
   double start = surge_seconds();
   SURGE_TRY(surge_net_reset_metrics(net));
   SURGE_TRY(surge_net_reset_statistics(net));
-  SURGE_TRY(surge_loader_start(loader, step->seed, 0, 0, false));
+  SURGE_TRY(surge_loader_start(loader, &(surge_data_pass){.train = false}, 0));
   for (;;) {
     surge_batch batch;
     SURGE_TRY(surge_loader_next(loader, &batch));
@@ -27,5 +27,8 @@ surge_status surge_evaluate(surge_net *net, surge_loader *loader,
     SURGE_TRY(surge_net_load(net, &batch, step));
     SURGE_TRY(surge_net_evaluate(net, true));
   }
-  return surge_evaluation_of(net, surge_seconds() - start, result);
+  SURGE_TRY(surge_evaluation_of(net, surge_seconds() - start, result));
+  if (result->samples > 0) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "evaluation: wanted an image that can be read, found none");
 }

@@ -3,8 +3,8 @@
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 
-#include "src/train/record.h"
 #include "src/train/schedule.h"
+#include "src/train/trajectory.h"
 
 /* {"kind": ..., "label_smoothing": ..., ...} */
 static char *loss_json(const surge_session *session) {
@@ -17,7 +17,7 @@ static char *loss_json(const surge_session *session) {
   cJSON_AddNumberToObject(object, "tet_lambda", (double)r->loss.tet_lambda);
   cJSON_AddNumberToObject(object, "tet_target", (double)r->neuron.v_threshold);
   cJSON_AddNumberToObject(object, "vote", r->model.vote);
-  cJSON_AddNumberToObject(object, "classes", session->info->classes);
+  cJSON_AddNumberToObject(object, "classes", session->info.classes);
   char *text = cJSON_PrintUnformatted(object);
   cJSON_Delete(object);
   return text;
@@ -25,7 +25,7 @@ static char *loss_json(const surge_session *session) {
 
 /* "mean" and "std" of value/255, a channel, as the input is normalised by. */
 static void add_normalization(cJSON *object, const surge_session *session) {
-  const surge_dataset_info *info = session->info;
+  const surge_dataset_info *info = &session->info;
   const float zeros[SURGE_MAX_CHANNELS] = {0}, ones[] = {1, 1, 1, 1};
   bool normalize = session->recipe->data.normalize;
   const float *mean = normalize ? info->mean : zeros;
@@ -85,10 +85,12 @@ static surge_status check_steps(const surge_session *session, int32_t steps) {
     return SURGE_FAIL(SURGE_ERROR_RECIPE,
                       "--steps: wanted at most the %lld of the run, found %d",
                       (long long)most, steps);
-  if (r->data.flip || r->data.crop_pad > 0 ||
-      r->model.coding == SURGE_CODING_POISSON || r->train.accumulate > 1)
+  if (r->data.flip || r->data.crop_pad > 0 || r->data.cutout > 0 ||
+      r->data.random_erasing > 0 || r->model.coding == SURGE_CODING_POISSON ||
+      r->train.accumulate > 1)
     return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                      "--steps: wanted data.flip false, data.crop_pad 0, "
+                      "--steps: wanted data.flip false, data.crop_pad, "
+                      "data.cutout and data.random_erasing 0, "
                       "model.coding direct and train.accumulate 1 (steps that "
                       "the images alone determine), found another value");
   return SURGE_OK;
@@ -101,8 +103,9 @@ static surge_status run_batch(surge_session *session, int32_t index,
   surge_loader *loader = session->train_loader;
   int32_t batches = surge_loader_batches(loader), epoch = index / batches;
   *step = surge_step_at(recipe, epoch, index, batches, index == 0);
-  if (index % batches == 0)
-    SURGE_TRY(surge_loader_start(loader, step->seed, step->epoch, 0, true));
+  surge_data_pass pass = {
+      .train = true, .seed = step->seed, .epoch = step->epoch};
+  if (index % batches == 0) SURGE_TRY(surge_loader_start(loader, &pass, 0));
   SURGE_TRY(surge_loader_next(loader, batch));
   SURGE_TRY(surge_net_load(session->net, batch, step));
   SURGE_TRY(surge_net_reset_metrics(session->net));
@@ -110,22 +113,23 @@ static surge_status run_batch(surge_session *session, int32_t index,
   return surge_net_backward(session->net);
 }
 
-/* Trains; `list` gets the first step before its update, then the record. */
+/* Trains; `list` gets the first step before its update, then the trajectory. */
 static surge_status run_steps(surge_session *session, int32_t steps,
-                              surge_record *record, surge_tensor_list *list) {
+                              surge_trajectory *trajectory,
+                              surge_tensor_list *list) {
   surge_batch batch;
   surge_step step;
   SURGE_TRY(run_batch(session, 0, &batch, &step));
   SURGE_TRY(surge_net_dump(session->net, list));
   if (steps == 1) return SURGE_OK;
-  SURGE_TRY(surge_record_open(record, session, steps));
+  SURGE_TRY(surge_trajectory_open(trajectory, session, steps));
   for (;;) {
-    SURGE_TRY(surge_record_step(record, session, &batch, &step));
+    SURGE_TRY(surge_trajectory_step(trajectory, session, &batch, &step));
     SURGE_TRY(surge_net_update(session->net));
-    if (record->steps == steps) break;
-    SURGE_TRY(run_batch(session, record->steps, &batch, &step));
+    if (trajectory->steps == steps) break;
+    SURGE_TRY(run_batch(session, trajectory->steps, &batch, &step));
   }
-  return surge_record_finish(record, session, list);
+  return surge_trajectory_finish(trajectory, session, list);
 }
 
 static surge_status write_dump(surge_session *session,
@@ -172,7 +176,7 @@ static surge_status write_dump(surge_session *session,
 surge_status surge_gradient_dump(const surge_recipe *original, const char *from,
                                  bool soft, int32_t steps, const char *out) {
   surge_session session;
-  surge_record record = {0};
+  surge_trajectory trajectory = {0};
   surge_tensor_list list = {0};
   surge_recipe one_batch = *original; /* its gradient, not a share of a step */
   const surge_recipe *recipe = steps == 1 ? &one_batch : original;
@@ -184,11 +188,12 @@ surge_status surge_gradient_dump(const surge_recipe *original, const char *from,
   if (status == SURGE_OK && steps > 1) status = check_steps(&session, steps);
   if (status == SURGE_OK && from)
     status = surge_session_restore(&session, from, false);
-  if (status == SURGE_OK) status = run_steps(&session, steps, &record, &list);
+  if (status == SURGE_OK)
+    status = run_steps(&session, steps, &trajectory, &list);
   if (status == SURGE_OK)
     status = write_dump(&session, &list, soft, steps > 1, out);
   surge_tensor_list_free(&list);
-  surge_record_close(&record);
+  surge_trajectory_close(&trajectory);
   surge_session_close(&session);
   return status;
 }

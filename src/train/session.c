@@ -1,17 +1,8 @@
 /* session.c - opening and closing what a command runs on (see session.h). */
 #include "src/train/session.h"
 
+#include <omp.h>
 #include <stdlib.h>
-
-surge_status surge_session_info(const surge_recipe *recipe,
-                                const surge_dataset_info **info) {
-  *info = surge_dataset_find(recipe->data.set);
-  if (*info) return SURGE_OK;
-  return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                    "data.set: wanted a known data set, "
-                    "found %s",
-                    recipe->data.set);
-}
 
 surge_status surge_session_device(surge_session *session, bool plan_only) {
   const surge_recipe *recipe = session->recipe;
@@ -29,17 +20,20 @@ surge_status surge_session_open(surge_session *session,
                                 const surge_recipe *recipe,
                                 const surge_net_options *options) {
   *session = (surge_session){.recipe = recipe};
-  SURGE_TRY(surge_session_info(recipe, &session->info));
+  SURGE_TRY(surge_dataset_describe(&session->info, &recipe->data));
   SURGE_TRY(surge_session_device(session, false));
   SURGE_TRY(surge_net_create(&session->net, session->backend, session->context,
-                             recipe, session->info, options));
+                             recipe, &session->info, options));
   return surge_net_allocate(session->net);
 }
 
-/* Reads a split and lets the ops read it where it is, if it fits there. */
+/* Reads a split and lets the ops read it where it is, if it fits there; image
+ * files stay where they are. */
 static surge_status open_split(surge_session *session, surge_dataset *set,
                                surge_split split) {
-  SURGE_TRY(surge_dataset_open(set, &session->recipe->data, split));
+  SURGE_TRY(
+      surge_dataset_open(set, &session->info, &session->recipe->data, split));
+  if (!set->images) return SURGE_OK;
   const surge_backend *b = session->backend;
   size_t count = (size_t)set->count;
   size_t pixels = (size_t)(set->info->h * set->info->w * set->info->c);
@@ -62,6 +56,21 @@ static void close_split(surge_session *session, surge_dataset *set) {
   surge_dataset_close(set);
 }
 
+/* As many workers as threads compute, or the recipe's number, where images are
+ * decoded; one to copy them. */
+static surge_status open_loader(const surge_session *session,
+                                surge_loader **loader, const surge_dataset *set,
+                                const uint32_t *samples, int32_t count) {
+  const surge_recipe *recipe = session->recipe;
+  int32_t workers = 1;
+  if (set->files) {
+    workers = recipe->data.workers ? recipe->data.workers : recipe->threads;
+    if (workers == 0) workers = omp_get_num_procs();
+  }
+  return surge_loader_create(loader, set, samples, count, recipe->train.batch,
+                             workers);
+}
+
 surge_status surge_session_open_train(surge_session *session) {
   const surge_recipe *recipe = session->recipe;
   SURGE_TRY(open_split(session, &session->train, SURGE_TRAIN));
@@ -69,13 +78,11 @@ surge_status surge_session_open_train(surge_session *session) {
       &session->train, &recipe->data, (uint64_t)recipe->seed,
       &session->train_samples, &session->train_count,
       &session->validation_samples, &session->validation_count));
-  SURGE_TRY(surge_loader_create(&session->train_loader, &session->train,
-                                session->train_samples, session->train_count,
-                                recipe->train.batch));
+  SURGE_TRY(open_loader(session, &session->train_loader, &session->train,
+                        session->train_samples, session->train_count));
   if (session->validation_count == 0) return SURGE_OK;
-  return surge_loader_create(&session->validation_loader, &session->train,
-                             session->validation_samples,
-                             session->validation_count, recipe->train.batch);
+  return open_loader(session, &session->validation_loader, &session->train,
+                     session->validation_samples, session->validation_count);
 }
 
 surge_status surge_session_open_test(surge_session *session) {
@@ -89,9 +96,31 @@ surge_status surge_session_open_test(surge_session *session) {
   if (!session->test_samples)
     return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for %d indices", count);
   for (int32_t i = 0; i < count; i++) session->test_samples[i] = (uint32_t)i;
-  return surge_loader_create(&session->test_loader, &session->test,
-                             session->test_samples, count,
-                             session->recipe->train.batch);
+  return open_loader(session, &session->test_loader, &session->test,
+                     session->test_samples, count);
+}
+
+static surge_status tell_skipped(const surge_dataset *set, const char *split,
+                                 surge_tell *tell, void *user) {
+  char text[2048 + 16];
+  const char *line;
+  bool any = false;
+  for (uint32_t sample = 0; (line = surge_dataset_next_skipped(set, &sample));
+       any = true) {
+    snprintf(text, sizeof text, "skipped: %s", line);
+    SURGE_TRY(tell(user, text));
+  }
+  if (!any) return SURGE_OK;
+  snprintf(text, sizeof text,
+           "%d of %d images in the files of the %s set could not be read so far",
+           surge_dataset_skipped(set), set->count, split);
+  return tell(user, text);
+}
+
+surge_status surge_session_tell_skipped(surge_session *session,
+                                        surge_tell *tell, void *user) {
+  SURGE_TRY(tell_skipped(&session->train, "training", tell, user));
+  return tell_skipped(&session->test, "test", tell, user);
 }
 
 surge_status surge_session_restore(surge_session *session, const char *path,

@@ -9,7 +9,7 @@
 
 typedef struct surge_session {
   const surge_recipe *recipe;
-  const surge_dataset_info *info;
+  surge_dataset_info info; /* the sets and the net point here */
   const surge_backend *backend;
   surge_context *context;
   char note[SURGE_NOTE];  /* why `device: auto` took the CPU, or ""          */
@@ -19,10 +19,6 @@ typedef struct surge_session {
   surge_loader *train_loader, *validation_loader, *test_loader;
   surge_net *net;
 } surge_session;
-
-/* The registry entry of the recipe's data set, or SURGE_ERROR_RECIPE. */
-surge_status surge_session_info(const surge_recipe *recipe,
-                                const surge_dataset_info **info);
 
 /* Opens the recipe's device alone; `plan_only`: to plan on, without a device. */
 surge_status surge_session_device(surge_session *session, bool plan_only);
@@ -36,6 +32,12 @@ surge_status surge_session_open(surge_session *session,
 surge_status surge_session_open_train(surge_session *session);
 surge_status surge_session_open_test(surge_session *session);
 void surge_session_close(surge_session *session);
+
+/* Hands `tell` a line on each image that could not be read since the last call
+ * (data.on_error: skip), and one with their number, if there are any. */
+typedef surge_status surge_tell(void *user, const char *line);
+surge_status surge_session_tell_skipped(surge_session *session,
+                                        surge_tell *tell, void *user);
 
 /* Restores parameters (and with `state` the optimizer and the rest). */
 surge_status surge_session_restore(surge_session *session, const char *path,

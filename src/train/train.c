@@ -30,6 +30,15 @@ static bool ends_step(const run *r) {
          r->position.batch == r->batches;
 }
 
+/* Stops where the data cannot be read; what was trained so far is kept. */
+static surge_status stop_and_save(run *r, surge_status status) {
+  char text[2048];
+  snprintf(text, sizeof text, "%s", surge_last_error());
+  SURGE_TRY(save_last(r));
+  return SURGE_FAIL(status, "%s (saved in %s, resumable)", text,
+                    r->folder.path);
+}
+
 static surge_status train_batch(run *r, const surge_batch *batch) {
   surge_net *net = r->session.net;
   surge_position *at = &r->position;
@@ -49,12 +58,15 @@ static surge_status train_batch(run *r, const surge_batch *batch) {
 
 static surge_status train_epoch(run *r) {
   const struct surge_train_recipe *train = &r->recipe->train;
+  surge_data_pass pass = {.train = true,
+                          .seed = (uint64_t)r->recipe->seed,
+                          .epoch = (uint32_t)r->position.epoch};
   SURGE_TRY(
-      surge_loader_start(r->session.train_loader, (uint64_t)r->recipe->seed,
-                         (uint32_t)r->position.epoch, r->position.batch, true));
+      surge_loader_start(r->session.train_loader, &pass, r->position.batch));
   for (;;) {
     surge_batch batch;
-    SURGE_TRY(surge_loader_next(r->session.train_loader, &batch));
+    surge_status status = surge_loader_next(r->session.train_loader, &batch);
+    if (status != SURGE_OK) return stop_and_save(r, status);
     if (batch.n == 0) return SURGE_OK;
     SURGE_TRY(train_batch(r, &batch));
     SURGE_TRY(report_progress(r));
@@ -85,6 +97,10 @@ static surge_status tell(run *r, const char *format, ...) {
   const surge_observer *o = &r->options->observer;
   if (o->message) o->message(o->user, line);
   return surge_folder_log(&r->folder, line);
+}
+
+static surge_status tell_line(void *user, const char *line) {
+  return tell(user, "%s", line);
 }
 
 /* A device is asked on logged steps alone, as it would have to be waited for;
@@ -229,9 +245,12 @@ static surge_status measure(run *r, surge_epoch_result *result) {
 
 static surge_status end_epoch(run *r) {
   surge_epoch_result result = {0};
+  if (r->session.test.files) /* one of which the evaluation may fail to read */
+    SURGE_TRY(save_last(r));
   r->position.epoch++;
   r->position.batch = 0;
   SURGE_TRY(measure(r, &result));
+  SURGE_TRY(surge_session_tell_skipped(&r->session, tell_line, r));
   SURGE_TRY(check_fault(r)); /* the last update may show in the evaluation */
   const surge_evaluation *judge =
       r->session.validation_loader ? &result.validation : &result.test;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "tests/support/images.h"
 #include "tests/support/run.h"
 
 #define RECIPE SURGE_SOURCE_DIR "/benchmarks/recipes/fashion_mnist_quick.yaml"
@@ -146,6 +147,10 @@ Test(cli, a_run_from_recipe_to_prediction) {
   run_in(folder, "grad " RECIPE SMALL "--out steps.safetensors --soft --steps 2 "
                  "--set data.flip=false", "");
   run_in(folder, "info steps.safetensors", "steps.state.neuron1.rho");
+  cr_expect_eq(surge(folder, "grad " RECIPE SMALL "--out x.safetensors --steps 2 "
+                             "--set data.flip=false --set data.cutout=4",
+                     text, sizeof text),
+               2, "steps that the images alone do not determine: %s", text);
   run_in(folder, "train --resume run --set train.epochs=2", "epoch 2/2");
   run_in(folder, "train --resume run", "after 2 epochs");
   run_in(folder, "train " RECIPE SMALL "--out run --force", "epoch 1/1");
@@ -191,6 +196,151 @@ Test(cli, a_full_disk_is_told_and_the_old_checkpoint_stays) {
   int status = system(command);
   cr_expect(WIFEXITED(status));
   cr_expect_eq(WEXITSTATUS(status), 3, "exit code %d", WEXITSTATUS(status));
+  run_remove_folder(folder);
+}
+
+/* --- a folder of images --------------------------------------------------- */
+
+#define IMAGES "train images.yaml --out "
+
+/* Image i of class k: 0 to 7 are trained on, 8 to 10 are the test's. */
+static const char *image_name(int k, int i) {
+  static char name[64];
+  snprintf(name, sizeof name, "images/%s/%s/%d.jpg", i < 8 ? "train" : "val",
+           k ? "bee" : "ant", i);
+  return name;
+}
+
+static void write_image(const char *folder, int k, int i) {
+  const uint8_t rgb[3] = {(uint8_t)(200 * k), (uint8_t)(20 * i), 90};
+  char path[160];
+  snprintf(path, sizeof path, "%s/%s", folder, image_name(k, i));
+  test_write_jpeg(path, 15, 20 + i, rgb);
+}
+
+static void damage_image(const char *folder, int k, int i) {
+  char path[160];
+  snprintf(path, sizeof path, "%s/%s", folder, image_name(k, i));
+  test_cut_file(path, 200);
+}
+
+/* Two classes, and a recipe. */
+static void make_images(const char *folder) {
+  static const char recipe[] =
+      "data: {set: image_folder, path: images, size: 12}\nT: 2\n"
+      "model: {channels: [4], pool: [true]}\n"
+      "train: {epochs: 2, batch: 4}\n";
+  char command[256];
+  write_file(folder, "images.yaml", recipe, sizeof recipe - 1);
+  snprintf(command, sizeof command,
+           "cd %s && mkdir -p images/train/ant images/train/bee "
+           "images/val/ant images/val/bee",
+           folder);
+  cr_assert_eq(system(command), 0);
+  for (int k = 0; k < 2; k++)
+    for (int i = 0; i < 11; i++) write_image(folder, k, i);
+}
+
+/* How often `needle` stands in a run's log. */
+static int logged(const char *folder, const char *run, const char *needle) {
+  char command[256], text[64];
+  snprintf(command, sizeof command, "grep -c '%s' %s/%s/log.txt", needle, folder,
+           run);
+  FILE *pipe = popen(command, "r");
+  cr_assert_not_null(fgets(text, sizeof text, pipe));
+  pclose(pipe);
+  return atoi(text);
+}
+
+Test(cli, a_folder_of_images_from_training_to_prediction) {
+  char folder[64];
+  run_make_folder(folder);
+  make_images(folder);
+  run_in(folder, IMAGES "none --dry-run", "data: image_folder is there");
+  run_in(folder, IMAGES "one --set data.workers=1", "16 training, 0 validation, 6 test");
+  run_in(folder, IMAGES "three --set data.workers=3", "epoch 2/2");
+  run_same_checkpoints(folder, "one", "three");
+  run_same_metrics(folder, "one", "three");
+  run_in(folder, "train --resume one --set train.epochs=3 --set data.workers=2",
+         "epoch 3/3");
+  run_in(folder, "eval one", "6 images");
+  run_in(folder, "predict one images/val/bee/9.jpg", "images/val/bee/9.jpg,0,");
+  run_in(folder, "grad images.yaml --out steps.safetensors --steps 3", "");
+  run_in(folder, "info steps.safetensors", "steps.images");
+  run_in(folder, "bench train images.yaml --steps 5 --warmup 0", "library_ms");
+  run_remove_folder(folder);
+}
+
+/* Exit code 3 and the file's name; the run goes on where it stopped once the
+ * file is whole again, whether training or the evaluation had found it. */
+static void expect_stop(const char *folder, int i, const char *run) {
+  char text[8192], arguments[128];
+  damage_image(folder, 1, i);
+  snprintf(arguments, sizeof arguments, IMAGES "%s", run);
+  cr_expect_eq(surge(folder, arguments, text, sizeof text), 3, "%s", text);
+  snprintf(arguments, sizeof arguments, "%s: wanted a whole JPEG",
+           image_name(1, i));
+  cr_expect_not_null(strstr(text, arguments), "%s", text);
+  write_image(folder, 1, i);
+  snprintf(arguments, sizeof arguments, "train --resume %s", run);
+  run_in(folder, arguments, "epoch 2/2");
+  run_same_checkpoints(folder, "whole", run);
+}
+
+Test(cli, an_image_that_cannot_be_read_stops_a_run) {
+  char folder[64];
+  run_make_folder(folder);
+  make_images(folder);
+  run_in(folder, IMAGES "whole", "epoch 2/2");
+  expect_stop(folder, 2, "train");
+  expect_stop(folder, 9, "test");
+  run_remove_folder(folder);
+}
+
+Test(cli, images_that_cannot_be_read_are_skipped) {
+  char folder[64], text[8192];
+  run_make_folder(folder);
+  make_images(folder);
+  damage_image(folder, 0, 2);
+  damage_image(folder, 1, 9);
+  cr_expect_eq(surge(folder, IMAGES "run", text, sizeof text), 3, "%s", text);
+  run_in(folder, "train --resume run --set data.on_error=skip", "epoch 2/2");
+  cr_expect_eq(logged(folder, "run", "skipped: images/train/ant/2.jpg"), 1);
+  cr_expect_eq(logged(folder, "run", "skipped: images/val/bee/9.jpg"), 1);
+  cr_expect_eq(logged(folder, "run", "1 of 16 images in the files of the train"), 1);
+  cr_expect_eq(logged(folder, "run", "1 of 6 images in the files of the test"), 1);
+  run_in(folder, "eval run", "5 images");
+  run_in(folder, "eval run", "skipped: images/val/bee/9.jpg");
+  cr_expect_eq(surge(folder, "predict run images/val/bee/9.jpg", text, sizeof text),
+               3, "%s", text);
+  for (int i = 8; i < 11; i++)
+    for (int k = 0; k < 2; k++) damage_image(folder, k, i);
+  cr_expect_eq(surge(folder, "eval run", text, sizeof text), 3, "%s", text);
+  run_remove_folder(folder);
+}
+
+Test(cli, image_sizes_and_folders_that_do_not_fit) {
+  static const struct { const char *arguments, *needle; int code; } cases[] = {
+      {"--set data.resize=11", "data.resize: wanted 0 or at least data.size, 12", 2},
+      {"--set data.crop_pad=12", "data.crop_pad: wanted less than", 2},
+      {"--set data.size=0", "data.size", 2},
+      {"--set data.on_error=ignore", "data.on_error", 2},
+      {"--set data.path=nowhere", "nowhere: wanted a folder train", 3},
+      {"--set data.path=nowhere --dry-run", "nowhere: wanted a folder train", 3},
+      {"--set data.path=images/train", "images/train: wanted a folder train", 3},
+      {"--set data.set=cifar10 --set data.path=images", "data_batch_1.bin", 3},
+  };
+  char folder[64], text[8192], arguments[256];
+  run_make_folder(folder);
+  make_images(folder);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    snprintf(arguments, sizeof arguments, IMAGES "run %s", cases[i].arguments);
+    int code = surge(folder, arguments, text, sizeof text);
+    cr_expect_eq(code, cases[i].code, "%s: %d: %s", cases[i].arguments, code, text);
+    cr_expect_not_null(strstr(text, cases[i].needle), "%s: %s",
+                       cases[i].arguments, text);
+    cr_expect_leq(lines(text), 1, "%s", text);
+  }
   run_remove_folder(folder);
 }
 

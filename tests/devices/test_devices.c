@@ -23,7 +23,7 @@ static const char twin[] =
 static const char everything[] =
     "T: 3\n"
     "data: {set: fashion_mnist, limit: 30, test_limit: 24, crop_pad: 2,\n"
-    "       flip: true}\n"
+    "       flip: true, cutout: 6, random_erasing: 0.5}\n"
     "model: {arch: convnet, channels: [4, 6], pool: [true, true], norm: tebn,\n"
     "        dropout: 0.2}\n"
     "neuron: {decay: learned, decay_start: 0.4}\n"
@@ -60,7 +60,7 @@ static void open_session(surge_session *s, const surge_recipe *recipe,
   s->train.mirror_labels = NULL;
   cr_assert_eq(surge_loader_create(&s->train_loader, &s->train,
                                    s->train_samples, s->train_count,
-                                   recipe->train.batch),
+                                   recipe->train.batch, 1),
                SURGE_OK);
 }
 
@@ -74,7 +74,8 @@ static int32_t train(const char *yaml, const device_options *o, double *loss,
   open_session(&s, &recipe, o);
   int64_t batches = surge_loader_batches(s.train_loader);
   for (uint32_t epoch = 0; epoch < (uint32_t)recipe.train.epochs; epoch++) {
-    cr_assert_eq(surge_loader_start(s.train_loader, 1, epoch, 0, true),
+    cr_assert_eq(surge_loader_start(s.train_loader, &(surge_data_pass){
+                     .train = true, .seed = 1, .epoch = epoch}, 0),
                  SURGE_OK);
     for (surge_batch batch;; steps++) {
       cr_assert_eq(surge_loader_next(s.train_loader, &batch), SURGE_OK);
@@ -170,6 +171,48 @@ Test(devices, bf16_on_the_cpu_is_refused) {
   cr_expect_str_eq(surge_last_error(),
                    "precision: wanted fp32 on the backend cpu, found bf16");
   surge_session_close(&s);
+  surge_recipe_free(&recipe);
+}
+
+static double evaluated_loss(surge_session *s) {
+  surge_step step = surge_step_at(s->recipe, 0, 0, 1, true);
+  surge_evaluation result;
+  cr_assert_eq(surge_evaluate(s->net, s->test_loader, &step, &result), SURGE_OK,
+               "%s", surge_last_error());
+  return result.loss;
+}
+
+/* Weights are rounded again wherever they change: by a step, by a checkpoint. */
+Test(devices, a_restored_net_of_bf16_is_the_one_that_was_saved) {
+  const device_options o = {.device = "device=cuda"};
+  char text[1024];
+  surge_session s[2];
+  surge_batch batch;
+  surge_tensor_list state;
+  run_needs_data();
+  snprintf(text, sizeof text, "%s%s", bf16, twin);
+  surge_recipe recipe = run_recipe(text, o.device);
+  for (int k = 0; k < 2; k++) {
+    open_session(&s[k], &recipe, &o);
+    cr_assert_eq(surge_session_open_test(&s[k]), SURGE_OK);
+  }
+  double fresh = evaluated_loss(&s[0]);
+  cr_expect_eq(evaluated_loss(&s[1]), fresh);
+  surge_step step = surge_step_at(&recipe, 0, 0, 10, false);
+  cr_assert_eq(surge_loader_start(s[0].train_loader, 1, 0, 0, true), SURGE_OK);
+  cr_assert_eq(surge_loader_next(s[0].train_loader, &batch), SURGE_OK);
+  cr_assert_eq(surge_net_load(s[0].net, &batch, &step), SURGE_OK);
+  cr_assert_eq(surge_net_train(s[0].net, false, true), SURGE_OK);
+  double trained = evaluated_loss(&s[0]);
+  cr_expect_neq(trained, fresh);
+  cr_assert_eq(surge_net_save(s[0].net, &state, true), SURGE_OK);
+  surge_safetensors file = {.tensors = state.tensors,
+                            .tensor_count = state.count};
+  cr_assert_eq(surge_net_restore(s[1].net, &file, "memory", true), SURGE_OK,
+               "%s", surge_last_error());
+  cr_expect_eq(evaluated_loss(&s[1]), trained);
+  for (int k = 0; k < 2; k++) surge_session_close(&s[k]);
+  surge_tensor_list_free(&state);
   surge_recipe_free(&recipe);
 }
 

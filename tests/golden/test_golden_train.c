@@ -297,7 +297,8 @@ enum { STEPS = 10, WEIGHTS = 11 };
 
 typedef struct optimizer {
   const char *name;
-  bool adam, decoupled, nesterov, clipped;
+  surge_optimizer kind;
+  bool nesterov, clipped;
   float momentum, weight_decay;
 } optimizer;
 
@@ -307,8 +308,8 @@ static const optimizer optimizers[] = {
     {.name = "nesterov.", .momentum = 0.875f, .nesterov = true,
      .weight_decay = 0.0625f},
     {.name = "clipped.", .momentum = 0.875f, .clipped = true},
-    {.name = "adam.", .adam = true, .weight_decay = 0.0625f},
-    {.name = "adamw.", .adam = true, .decoupled = true, .weight_decay = 0.0625f},
+    {.name = "adam.", .kind = SURGE_ADAM, .weight_decay = 0.0625f},
+    {.name = "adamw.", .kind = SURGE_ADAMW, .weight_decay = 0.0625f},
 };
 
 /* Errors of w, m and sqrt(v) that the next step starts from. */
@@ -320,9 +321,10 @@ typedef struct drift {
 static drift drift_step(const optimizer *o, drift d, double lr, double g,
                         double w, double found_m, double scale1,
                         double root_v, double scale2) {
+  bool decoupled = o->kind == SURGE_ADAMW;
   double wd = (double)o->weight_decay;
-  double e_g = (o->decoupled ? 0 : wd * d.w) + 6 * UNIT * g;
-  if (!o->adam) {
+  double e_g = (decoupled ? 0 : wd * d.w) + 6 * UNIT * g;
+  if (o->kind == SURGE_SGD) {
     double mu = (double)o->momentum, m = g / (1 - mu);
     d.m = mu * d.m + e_g + 2 * UNIT * m;
     double e_update = o->nesterov ? e_g + mu * d.m + 2 * UNIT * m : d.m;
@@ -334,7 +336,7 @@ static drift drift_step(const optimizer *o, drift d, double lr, double g,
   double denominator = root_v * scale2, update = found_m * scale1 / denominator;
   d.w += lr * (d.m * scale1 / denominator +
                fabs(update) * (d.root_v / root_v + 10 * UNIT)) +
-         (o->decoupled ? lr * wd * (d.w + 3 * UNIT * w) : 0) + 2 * UNIT * w;
+         (decoupled ? lr * wd * (d.w + 3 * UNIT * w) : 0) + 2 * UNIT * w;
   return d;
 }
 
@@ -361,21 +363,16 @@ static void optimizer_step(surge_context *c, const optimizer *o, state *s,
     cr_assert_eq(test_backend()->gradient_norm(c, &a), SURGE_OK, "%s",
                  surge_last_error());
   }
-  const float *clip = o->clipped ? s->clip.device : NULL;
-  surge_sgd sgd = {.w = s->w.device, .m = s->m.device, .g = s->g.device,
-                   .clip = clip, .step = s->step, .fault = s->fault,
-                   .count = WEIGHTS, .group = SURGE_GROUP_WEIGHT,
-                   .momentum = o->momentum, .weight_decay = o->weight_decay,
-                   .nesterov = o->nesterov};
-  surge_adam adam = {.w = s->w.device, .m = s->m.device, .v = s->v.device,
-                     .g = s->g.device, .step = s->step, .fault = s->fault,
-                     .count = WEIGHTS, .group = SURGE_GROUP_WEIGHT,
-                     .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f,
-                     .weight_decay = o->weight_decay, .decoupled = o->decoupled,
-                     .w_min = -INFINITY, .w_max = INFINITY};
-  cr_assert_eq(o->adam ? test_backend()->adam(c, &adam)
-                       : test_backend()->sgd(c, &sgd),
-               SURGE_OK, "%s", surge_last_error());
+  surge_optimize a = {.step = s->step, .fault = s->fault};
+  a.update[SURGE_GROUP_WEIGHT] = (surge_update){
+      .kind = o->kind, .count = WEIGHTS, .w = s->w.device, .m = s->m.device,
+      .v = s->v.device, .g = s->g.device,
+      .clip = o->clipped ? s->clip.device : NULL,
+      .weight_decay = o->weight_decay, .momentum = o->momentum,
+      .nesterov = o->nesterov, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f,
+      .w_min = -INFINITY, .w_max = INFINITY};
+  cr_assert_eq(test_backend()->optimize(c, &a), SURGE_OK, "%s",
+               surge_last_error());
 }
 
 /* The largest |w| and |g + weight_decay*w| of all steps, at most. */
@@ -396,7 +393,7 @@ static void limits(const optimizer *o, drift *drifts, double *m, double *v,
                    const float *g, const double *before, double size, int index,
                    double lr, double *bound) {
   for (size_t i = 0; i < WEIGHTS; i++) {
-    double wd = o->decoupled ? 0 : (double)o->weight_decay;
+    double wd = o->kind == SURGE_ADAMW ? 0 : (double)o->weight_decay;
     double gi = (double)g[i] + wd * before[i];
     m[i] = 0.9 * m[i] + 0.1 * gi;
     v[i] = 0.999 * v[i] + 0.001 * gi * gi;

@@ -248,116 +248,174 @@ Test(data, idx_names_what_is_missing) {
   expect_empty(&set, "a folder in place of a file");
 }
 
-/* --- CIFAR-10 ------------------------------------------------------------- */
+/* --- CIFAR-10 and CIFAR-100 ----------------------------------------------- */
 
-enum { RECORD = 3073, CIFAR_TRAIN = 10, A_FILE = CIFAR_TRAIN / 5 };
+enum { CIFAR_TRAIN = 10, CIFAR_TEST = 2, MOST_RECORD = 2 + 3072 };
 
-static const surge_dataset_info tiny_cifar = {
-    .name = "tiny", .h = 32, .w = 32, .c = 3, .classes = 10,
-    .train_count = CIFAR_TRAIN, .test_count = A_FILE,
-    .default_path = "", .install_hint = "make it yourself"};
+/* `labels` bytes before the planes, the last of them the class; training
+ * samples in `files` files. */
+static const struct cifar_version {
+  surge_dataset_info info;
+  const surge_reader *reader;
+  int labels, files;
+  const char *folder, *names[6]; /* the test file is the last */
+  const char *broken;            /* the training file that tests damage */
+} versions[] = {
+    {{.name = "tiny", .h = 32, .w = 32, .c = 3, .classes = 10,
+      .train_count = CIFAR_TRAIN, .test_count = CIFAR_TEST,
+      .default_path = "", .install_hint = "make it yourself"},
+     &surge_cifar10_reader, 1, 5, "cifar-10-batches-bin",
+     {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+      "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"},
+     "data_batch_3.bin"},
+    {{.name = "tiny", .h = 32, .w = 32, .c = 3, .classes = 100,
+      .train_count = CIFAR_TRAIN, .test_count = CIFAR_TEST,
+      .default_path = "", .install_hint = "make it yourself"},
+     &surge_cifar100_reader, 2, 1, "cifar-100-binary",
+     {"train.bin", "test.bin"},
+     "train.bin"},
+};
+enum { VERSIONS = sizeof versions / sizeof *versions };
 
 /* The value at channel c, row y, column x; all three show in it. */
 static uint8_t cifar_pixel(int sample, int c, int y, int x) {
   return (uint8_t)(sample + c * 85 + y * 3 + x * 7);
 }
 
-static void cifar_records(uint8_t *records, int first) {
-  for (int s = first; s < first + A_FILE; s++) {
-    *records++ = label_of(s % 10);
+/* CIFAR-100 has classes that CIFAR-10 has not. */
+static uint8_t cifar_label(const struct cifar_version *v, int sample) {
+  return (uint8_t)(v->info.classes - 1 - sample % 10);
+}
+
+static size_t record_size(const struct cifar_version *v) {
+  return (size_t)v->labels + 3072;
+}
+
+/* The coarse label is no class: read as one, it is refused. */
+static void cifar_records(const struct cifar_version *v, uint8_t *records,
+                          int first, int count) {
+  for (int s = first; s < first + count; s++) {
+    if (v->labels == 2) *records++ = 255;
+    *records++ = cifar_label(v, s);
     for (int c = 0; c < 3; c++)
       for (int y = 0; y < 32; y++)
         for (int x = 0; x < 32; x++) *records++ = cifar_pixel(s, c, y, x);
   }
 }
 
-/* The six files under `prefix` in the temporary folder. */
-static void write_cifar(const char *prefix) {
-  for (int f = 0; f < 6; f++) {
-    uint8_t records[A_FILE * RECORD];
+/* All files under `prefix` in the temporary folder. */
+static void write_cifar(const struct cifar_version *v, const char *prefix) {
+  int count = CIFAR_TRAIN / v->files;
+  for (int f = 0; f <= v->files; f++) {
+    static uint8_t records[CIFAR_TRAIN * MOST_RECORD];
     char name[64];
-    cifar_records(records, f * A_FILE);
-    if (f < 5)
-      snprintf(name, sizeof name, "%sdata_batch_%d.bin", prefix, f + 1);
-    else
-      snprintf(name, sizeof name, "%stest_batch.bin", prefix);
-    test_write_file(test_path(name), records, sizeof records);
+    int here = f < v->files ? count : CIFAR_TEST;
+    cifar_records(v, records, f * count, here);
+    snprintf(name, sizeof name, "%s%s", prefix, v->names[f]);
+    test_write_file(test_path(name), records, (size_t)here * record_size(v));
   }
 }
 
-static surge_status read_cifar(surge_dataset *set, surge_split split) {
-  return surge_dataset_read(set, &tiny_cifar, &surge_cifar10_reader,
-                            test_folder(), split);
+static surge_status read_cifar(const struct cifar_version *v,
+                               surge_dataset *set, surge_split split) {
+  return surge_dataset_read(set, &v->info, v->reader, test_folder(), split);
 }
 
 /* The samples of `set` are those written from `first` on, channels last. */
-static void expect_cifar(const surge_dataset *set, int first, int count,
-                         const char *name) {
-  cr_assert_eq(set->count, count, "%s: count", name);
+static void expect_cifar(const struct cifar_version *v,
+                         const surge_dataset *set, int first, int count) {
+  cr_assert_eq(set->count, count, "%s: count", v->folder);
   const uint8_t *image = set->images;
   int wrong = 0;
   for (int s = first; s < first + count; s++) {
-    cr_expect_eq(set->labels[s - first], label_of(s % 10), "%s: label", name);
+    cr_expect_eq(set->labels[s - first], cifar_label(v, s), "%s: label",
+                 v->folder);
     for (int y = 0; y < 32; y++)
       for (int x = 0; x < 32; x++)
         for (int c = 0; c < 3; c++)
           wrong += *image++ != cifar_pixel(s, c, y, x);
   }
-  cr_expect_eq(wrong, 0, "%s: %d pixels are wrong", name, wrong);
+  cr_expect_eq(wrong, 0, "%s: %d pixels are wrong", v->folder, wrong);
 }
 
-Test(data, cifar10_reads_both_places) {
-  static const char *const prefixes[] = {"", "cifar-10-batches-bin/"};
-  for (int k = 1; k >= 0; k--) {
-    if (k) mkdir(test_path("cifar-10-batches-bin"), 0777);
-    write_cifar(prefixes[k]);
+Test(data, cifar_reads_both_places) {
+  for (int k = 0; k < 2 * VERSIONS; k++) {
+    const struct cifar_version *v = &versions[k / 2];
+    char prefix[64] = "";
+    if (k % 2 == 0) {
+      mkdir(test_path(v->folder), 0777);
+      snprintf(prefix, sizeof prefix, "%s/", v->folder);
+    }
+    write_cifar(v, prefix);
     surge_dataset set;
-    cr_assert_eq(read_cifar(&set, SURGE_TRAIN), SURGE_OK, "%s",
+    cr_assert_eq(read_cifar(v, &set, SURGE_TRAIN), SURGE_OK, "%s",
                  surge_last_error());
-    expect_cifar(&set, 0, CIFAR_TRAIN, "train");
+    expect_cifar(v, &set, 0, CIFAR_TRAIN);
     surge_dataset_close(&set);
-    cr_assert_eq(read_cifar(&set, SURGE_TEST), SURGE_OK, "%s",
+    cr_assert_eq(read_cifar(v, &set, SURGE_TEST), SURGE_OK, "%s",
                  surge_last_error());
-    expect_cifar(&set, CIFAR_TRAIN, A_FILE, "test");
+    expect_cifar(v, &set, CIFAR_TRAIN, CIFAR_TEST);
     surge_dataset_close(&set);
-    cr_expect_eq(surge_cifar10_reader.probe(&tiny_cifar, test_folder()),
+    cr_expect_eq(v->reader->probe(v->reader, &v->info, test_folder()),
                  SURGE_OK);
+    if (k % 2 == 0) continue;
+    set.info = &v->info;
+    cr_assert_eq(v->reader->open(v->reader, &set,
+                                 test_path(v->names[v->files])),
+                 SURGE_OK, "%s", surge_last_error());
+    expect_cifar(v, &set, CIFAR_TRAIN, CIFAR_TEST);
+    surge_dataset_close(&set);
   }
 }
 
-Test(data, cifar10_refuses_wrong_files) {
-  uint8_t records[A_FILE * RECORD + 1] = {0};
-  const char *path = test_path("data_batch_3.bin");
+/* What is said of the file `v->broken` after a test wrote it anew. */
+static void expect_broken(const struct cifar_version *v, const char *found,
+                          const char *name) {
   surge_dataset set;
-  write_cifar("");
-  cifar_records(records, 2 * A_FILE);
+  char file[64];
+  snprintf(file, sizeof file, "%s: ", v->broken);
+  expect_refused(read_cifar(v, &set, SURGE_TRAIN), SURGE_ERROR_DATA, file,
+                 found, name);
+  expect_empty(&set, name);
+}
 
-  test_write_file(path, records, sizeof records);
-  expect_refused(read_cifar(&set, SURGE_TRAIN), SURGE_ERROR_DATA,
-                 "data_batch_3.bin: ", "wanted 6146 bytes, found more", "long");
-  expect_empty(&set, "long");
-  for (size_t n = 0; n < A_FILE * RECORD; n += 512) {
-    char found[80];
-    snprintf(found, sizeof found,
-             "record %zu of 2: wanted 3073 bytes, found "
-             "%zu before",
-             n / RECORD + 1, n % RECORD);
-    test_write_file(path, records, n);
-    expect_refused(read_cifar(&set, SURGE_TRAIN), SURGE_ERROR_DATA,
-                   "data_batch_3.bin: ", found, "short");
-    expect_empty(&set, "short");
+Test(data, cifar_refuses_wrong_files) {
+  for (int k = 0; k < VERSIONS; k++) {
+    const struct cifar_version *v = &versions[k];
+    static uint8_t records[CIFAR_TRAIN * MOST_RECORD + 1];
+    char path[TEST_PATH], found[128];
+    int count = CIFAR_TRAIN / v->files;
+    size_t record = record_size(v), whole = (size_t)count * record;
+    snprintf(path, sizeof path, "%s", test_path(v->broken));
+    write_cifar(v, "");
+    cifar_records(v, records, 0, count);
+
+    test_write_file(path, records, whole + 1);
+    snprintf(found, sizeof found, "wanted %zu bytes, found more", whole);
+    expect_broken(v, found, "long");
+    for (size_t n = 0; n < whole; n += 512) {
+      snprintf(found, sizeof found,
+               "record %zu of %d: wanted %zu bytes, found %zu before",
+               n / record + 1, count, record, n % record);
+      test_write_file(path, records, n);
+      expect_broken(v, found, "short");
+    }
+    uint8_t *label = records + record + v->labels - 1, kept = *label;
+    *label = (uint8_t)v->info.classes;
+    test_write_file(path, records, whole);
+    snprintf(found, sizeof found, "sample 1: wanted 0 to %d, found %d",
+             v->info.classes - 1, v->info.classes);
+    expect_broken(v, found, "label");
+    *label = kept;
+    remove(path);
+    surge_dataset set;
+    snprintf(found, sizeof found, "wanted a file %s or %s/", v->broken,
+             v->folder);
+    expect_refused(read_cifar(v, &set, SURGE_TRAIN), SURGE_ERROR_DATA, found,
+                   "found none; make it yourself", "missing");
+    expect_refused(v->reader->probe(v->reader, &v->info, test_folder()),
+                   SURGE_ERROR_DATA, v->broken, "found none", "probe");
   }
-  records[RECORD] = 10;
-  test_write_file(path, records, A_FILE * RECORD);
-  expect_refused(read_cifar(&set, SURGE_TRAIN), SURGE_ERROR_DATA,
-                 "data_batch_3.bin: ", "sample 1: wanted 0 to 9, found 10",
-                 "label");
-  remove(path);
-  expect_refused(read_cifar(&set, SURGE_TRAIN), SURGE_ERROR_DATA,
-                 "wanted a file data_batch_3.bin or cifar-10-batches-bin/",
-                 "found none; make it yourself", "missing");
-  expect_refused(surge_cifar10_reader.probe(&tiny_cifar, test_folder()),
-                 SURGE_ERROR_DATA, "data_batch_3.bin", "found none", "probe");
 }
 
 /* --- the registry --------------------------------------------------------- */
@@ -380,7 +438,7 @@ Test(data, registry_refuses_by_name) {
     const char *word, *other;
   } cases[] = {
       {"unknown set", "emnist", "", SURGE_ERROR_RECIPE, "found 'emnist'",
-       "fashion_mnist, mnist, cifar10"},
+       "fashion_mnist, mnist, cifar10, cifar100, image_folder"},
       {"no folder", "mnist", "", SURGE_ERROR_DATA, "mnist: data.path: wanted",
        "in data.path"},
       {"no folder", "cifar10", "", SURGE_ERROR_DATA,
@@ -391,6 +449,8 @@ Test(data, registry_refuses_by_name) {
        "dataset-fashion-mnist"},
       {"empty folder", "cifar10", folder, SURGE_ERROR_DATA, folder,
        "cifar-10-batches-bin/"},
+      {"empty folder", "cifar100", folder, SURGE_ERROR_DATA, folder,
+       "cifar-100-binary/train.bin"},
       {"long path", "mnist", long_path, SURGE_ERROR_DATA, "xxx", ""},
   };
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
@@ -398,7 +458,8 @@ Test(data, registry_refuses_by_name) {
     expect_refused(surge_dataset_probe(&recipe), cases[k].status, cases[k].word,
                    cases[k].other, cases[k].name);
     surge_dataset set;
-    expect_refused(surge_dataset_open(&set, &recipe, SURGE_TRAIN),
+    const surge_dataset_info *info = surge_dataset_find(cases[k].set);
+    expect_refused(surge_dataset_open(&set, info, &recipe, SURGE_TRAIN),
                    cases[k].status, cases[k].word, cases[k].other,
                    cases[k].name);
     expect_empty(&set, cases[k].name);
@@ -561,9 +622,9 @@ static void expect_real(const char *name, const char *path, int32_t first_label,
   struct surge_data_recipe recipe = recipe_of(name, path);
   for (int split = SURGE_TRAIN; split <= SURGE_TEST; split++) {
     surge_dataset set;
-    cr_assert_eq(surge_dataset_open(&set, &recipe, (surge_split)split),
-                 SURGE_OK, "%s", surge_last_error());
     const surge_dataset_info *info = surge_dataset_find(name);
+    cr_assert_eq(surge_dataset_open(&set, info, &recipe, (surge_split)split),
+                 SURGE_OK, "%s", surge_last_error());
     cr_expect(set.info == info);
     cr_expect_eq(set.count,
                  split == SURGE_TRAIN ? info->train_count : info->test_count);

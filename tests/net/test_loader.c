@@ -96,19 +96,20 @@ static int32_t drain(surge_loader *loader, int32_t first, uint32_t *order,
 }
 
 static surge_loader *make_loader(const surge_dataset *set, int32_t batch,
-                                 int32_t *count) {
+                                 int32_t workers, int32_t *count) {
   uint32_t samples[COUNT]; /* the loader keeps a copy */
   surge_loader *loader;
   *count = some_samples(samples);
-  cr_assert_eq(surge_loader_create(&loader, set, samples, *count, batch),
+  cr_assert_eq(surge_loader_create(&loader, set, samples, *count, batch, workers),
                SURGE_OK, "%s", surge_last_error());
   return loader;
 }
 
 static void start(surge_loader *loader, uint64_t seed, uint32_t epoch,
-                  int32_t first, bool shuffle) {
-  cr_assert_eq(surge_loader_start(loader, seed, epoch, first, shuffle),
-               SURGE_OK, "%s", surge_last_error());
+                  int32_t first, bool train) {
+  surge_data_pass pass = {.train = train, .seed = seed, .epoch = epoch};
+  cr_assert_eq(surge_loader_start(loader, &pass, first), SURGE_OK, "%s",
+               surge_last_error());
 }
 
 /* --- questions ------------------------------------------------------------ */
@@ -119,7 +120,7 @@ Test(loader, gives_every_sample_once) {
   for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
     int32_t count;
     uint32_t samples[COUNT], order[COUNT];
-    surge_loader *loader = make_loader(&set, sizes[k], &count);
+    surge_loader *loader = make_loader(&set, sizes[k], 1 + (int)k % 3, &count);
     some_samples(samples);
     cr_expect_eq(surge_loader_batches(loader),
                  (count + sizes[k] - 1) / sizes[k]);
@@ -145,7 +146,7 @@ Test(loader, order_depends_on_seed_and_epoch_alone) {
   surge_dataset set = numbered_set();
   int32_t count;
   uint32_t reference[COUNT], order[COUNT];
-  surge_loader *loader = make_loader(&set, 8, &count);
+  surge_loader *loader = make_loader(&set, 8, 1, &count);
   size_t bytes = (size_t)count * sizeof *order;
   start(loader, 42, 3, 0, true);
   drain(loader, 0, reference, "reference");
@@ -173,7 +174,7 @@ Test(loader, order_depends_on_seed_and_epoch_alone) {
                      (size_t)rest * sizeof *order, "from batch %d", first);
   }
   surge_loader_destroy(loader);
-  loader = make_loader(&set, 5, &count);
+  loader = make_loader(&set, 5, 1, &count);
   start(loader, 42, 3, 0, true);
   drain(loader, 0, order, "another batch size");
   cr_expect_arr_eq(order, reference, bytes, "another batch size");
@@ -188,7 +189,7 @@ Test(loader, restarts_in_mid_epoch) {
   surge_dataset set = numbered_set();
   int32_t count;
   uint32_t order[COUNT], reference[COUNT];
-  surge_loader *loader = make_loader(&set, 4, &count);
+  surge_loader *loader = make_loader(&set, 4, 3, &count);
   start(loader, 9, 1, 0, true);
   drain(loader, 0, reference, "reference");
   for (int32_t taken = 1; taken <= surge_loader_batches(loader); taken++) {
@@ -220,7 +221,7 @@ Test(loader, ends_at_any_time) {
   for (int32_t stage = 0; stage < 20; stage++) {
     int32_t count;
     surge_batch batch = {.n = -1};
-    surge_loader *loader = make_loader(&set, 10, &count);
+    surge_loader *loader = make_loader(&set, 10, 3, &count);
     cr_expect_eq(surge_loader_next(loader, &batch), SURGE_OK);
     cr_expect_eq(batch.n, 0, "no epoch was started");
     if (stage) start(loader, 1, 0, 0, true);
@@ -238,21 +239,22 @@ Test(loader, refuses_wrong_arguments) {
   surge_loader *loader;
   const struct {
     const char *name;
-    int32_t count, batch;
-  } cases[] = {{"no samples", 0, 1},
-               {"empty batch", 1, 0},
-               {"a sample that is not there", 2, 1}};
+    int32_t count, batch, workers;
+  } cases[] = {{"no samples", 0, 1, 1},
+               {"empty batch", 1, 0, 1},
+               {"no workers", 1, 1, 0},
+               {"a sample that is not there", 2, 1, 1}};
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     cr_expect_eq(surge_loader_create(&loader, &set, samples, cases[k].count,
-                                     cases[k].batch),
+                                     cases[k].batch, cases[k].workers),
                  SURGE_ERROR_INTERNAL, "%s", cases[k].name);
     cr_expect(loader == NULL, "%s", cases[k].name);
   }
   int32_t count;
-  loader = make_loader(&set, 10, &count);
-  cr_expect_eq(surge_loader_start(loader, 1, 0, -1, true),
-               SURGE_ERROR_INTERNAL);
-  cr_expect_eq(surge_loader_start(loader, 1, 0, 9, true), SURGE_ERROR_INTERNAL);
+  loader = make_loader(&set, 10, 1, &count);
+  surge_data_pass pass = {.train = true};
+  cr_expect_eq(surge_loader_start(loader, &pass, -1), SURGE_ERROR_INTERNAL);
+  cr_expect_eq(surge_loader_start(loader, &pass, 9), SURGE_ERROR_INTERNAL);
   surge_loader_destroy(loader);
   surge_dataset_close(&set);
 }
@@ -260,11 +262,12 @@ Test(loader, refuses_wrong_arguments) {
 Test(loader, allocates_nothing_after_create) {
   surge_dataset set = numbered_set();
   int32_t count;
-  surge_loader *loader = make_loader(&set, 10, &count);
+  surge_loader *loader = make_loader(&set, 10, 1, &count);
   long before = atomic_load(&allocations);
   if (COUNTS_ALLOCATIONS) cr_assert_gt(before, 0, "allocations are counted");
   for (uint32_t epoch = 0; epoch < 3; epoch++) {
-    surge_status status = surge_loader_start(loader, 1, epoch, 0, true);
+    surge_data_pass pass = {.train = true, .seed = 1, .epoch = epoch};
+    surge_status status = surge_loader_start(loader, &pass, 0);
     surge_batch batch = {.n = 1};
     while (status == SURGE_OK && batch.n > 0)
       status = surge_loader_next(loader, &batch);
@@ -279,7 +282,7 @@ Test(loader, waiting_starts_at_zero_in_each_epoch) {
   surge_dataset set = numbered_set();
   int32_t count;
   uint32_t order[COUNT];
-  surge_loader *loader = make_loader(&set, 3, &count);
+  surge_loader *loader = make_loader(&set, 3, 1, &count);
   for (uint32_t epoch = 0; epoch < 3; epoch++) {
     start(loader, 1, epoch, 0, true);
     cr_expect_eq(surge_loader_waited(loader), 0.0);

@@ -46,7 +46,8 @@ Test(model, has_the_parameters_it_should) {
        "    - neuron: {width_rule: fixed}\n"
        "    - avgpool: global\n    - linear: {out: classes}\n",
        72 + 8 + 1 + 8 + 16 * 2 + 32 + 170},
-      {"vote", "model: {arch: mlp, hidden: [10], vote: 3}\n",
+      {"vote; the largest cutout",
+       "model: {arch: mlp, hidden: [10], vote: 3}\ndata: {cutout: 54}\n",
        7840 + 20 + 1 + 300 + 30},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -316,6 +317,9 @@ Test(model, lists_that_do_not_fit_are_refused_by_name) {
       {"model: {arch: convnet, channels: [8, 8, 8, 8, 8], pool: [true, true, true, "
        "true, true]}\n",
        "pool5"},
+      {"data: {cutout: 55}\n",
+       "data.cutout: wanted at most 54, above which nothing of an image of 28 x "
+       "28 is left, found 55"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     size_t parameters;
@@ -326,6 +330,20 @@ Test(model, lists_that_do_not_fit_are_refused_by_name) {
                        "case %zu: %s", i, surge_last_error());
     surge_recipe_free(&recipe);
   }
+}
+
+/* A last layer of another number of classes names that of the set. */
+Test(model, refuses_the_classes_of_another_set) {
+  size_t parameters;
+  surge_recipe recipe = run_recipe(
+      LAYERS("conv: {out: 8}, neuron, linear: {out: 10}"), NULL);
+  cr_expect_eq(plan(&recipe, surge_dataset_find("cifar100"), &parameters),
+               SURGE_ERROR_RECIPE);
+  cr_expect_not_null(strstr(surge_last_error(), "1 x 1 x 100 (classes"),
+                     "%s", surge_last_error());
+  cr_expect_not_null(strstr(surge_last_error(), "found 1 x 1 x 10"), "%s",
+                     surge_last_error());
+  surge_recipe_free(&recipe);
 }
 
 Test(model, every_recipe_of_the_repository_plans) {

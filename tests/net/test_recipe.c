@@ -169,6 +169,15 @@ static const struct refused {
      "r.yaml:1:19: optim.momentum: wanted a number in [0, 1), found 1"},
     {"pda: {epsilon: 0.5}",
      "r.yaml:1:16: pda.epsilon: wanted a number in (0, 0.5), found 0.5"},
+    {"data: {cutout: -1}",
+     "r.yaml:1:16: data.cutout: wanted an integer in [0, 2147483647], found -1"},
+    {"data: {cutout: 7.5}",
+     "r.yaml:1:16: data.cutout: wanted an integer in [0, 2147483647], found "
+     "7.5"},
+    {"data: {random_erasing: 1.01}",
+     "r.yaml:1:24: data.random_erasing: wanted a number in [0, 1], found 1.01"},
+    {"data: {random_erasing: -0.1}",
+     "r.yaml:1:24: data.random_erasing: wanted a number in [0, 1], found -0.1"},
     {"neuron: {tau: 0.5}",
      "r.yaml:1:15: neuron.tau: wanted a number in [1, inf), found 0.5"},
     {"neuron: {decay: 1.5}",
@@ -810,16 +819,84 @@ Test(recipe, layers_by_override) {
 }
 
 /* ======================================================================== *
+ *  Recipes that start from others
+ * ======================================================================== */
+
+static void write_file(const char *folder, const char *name, const char *text) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  FILE *file = fopen(path, "wb");
+  cr_assert_not_null(file, "%s", path);
+  fputs(text, file);
+  fclose(file);
+}
+
+static void remove_files(const char *folder, const char *const *names) {
+  char path[128];
+  for (; *names; names++) {
+    snprintf(path, sizeof path, "%s/%s", folder, *names);
+    unlink(path);
+  }
+  rmdir(folder);
+}
+
+Test(recipe, starts_from_its_base) {
+  char folder[] = "/tmp/surge_base_XXXXXX", path[64];
+  cr_assert_not_null(mkdtemp(folder));
+  write_file(folder, "first.yaml", "T: 2\nseed: 5\noptim: {lr: 0.5}\n");
+  write_file(folder, "second.yaml",
+             "base: first.yaml\noptim: {momentum: 0.25}\nseed: 6\n");
+  write_file(folder, "third.yaml", "seed: 7\nbase: second.yaml\n");
+  snprintf(path, sizeof path, "%s/third.yaml", folder);
+  surge_recipe recipe;
+  cr_assert_eq(surge_recipe_read(&recipe, path, SETS("T=3")), SURGE_OK, "%s",
+               surge_last_error());
+  cr_expect_eq(recipe.seed, 7, "its own, wherever base stands");
+  cr_expect_eq(recipe.T, 3);
+  cr_expect(recipe.optim.lr == 0.5f && recipe.optim.momentum == 0.25f);
+  expect_round_trip(&recipe, "base");
+  surge_recipe_free(&recipe);
+  remove_files(folder, SETS("first.yaml", "second.yaml", "third.yaml"));
+}
+
+Test(recipe, refuses_a_base_with_place) {
+  static const struct {
+    const char *first, *wanted;
+  } cases[] = {
+      {"T: 2\nbase: no.yaml\n",
+       "/no.yaml: wanted a recipe to start from, found: No such file"},
+      {"base: first.yaml\n", "/first.yaml:1:7: base: wanted a recipe that ends "
+                             "in one without base, found a circle"},
+      {"base: [first.yaml]\n", "/first.yaml:1:7: base: wanted a text"},
+      {"base: second.yaml\n", "/second.yaml:1:4: T: wanted an integer"},
+  };
+  char folder[] = "/tmp/surge_base_XXXXXX", path[64];
+  cr_assert_not_null(mkdtemp(folder));
+  write_file(folder, "second.yaml", "T: two\n");
+  snprintf(path, sizeof path, "%s/first.yaml", folder);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    surge_recipe recipe;
+    write_file(folder, "first.yaml", cases[i].first);
+    cr_expect_eq(surge_recipe_read(&recipe, path, NULL), SURGE_ERROR_RECIPE);
+    cr_expect_not_null(strstr(surge_last_error(), cases[i].wanted),
+                       "%s\nwanted %s", surge_last_error(), cases[i].wanted);
+    surge_recipe_free(&recipe);
+  }
+  remove_files(folder, SETS("first.yaml", "second.yaml"));
+}
+
+/* ======================================================================== *
  *  The table as a whole
  * ======================================================================== */
 
 /* No key here has its default value: what is not written is seen. */
 static const char *const everything =
     "name: all-keys.1\nseed: 9223372036854775807\ndevice: cuda\nthreads: 3\n"
-    "precision: bf16\ndeterministic: false\nworkspace_mb: 1\nT: 7\n"
+    "precision: bf16\nmemory: packed\ndeterministic: false\nworkspace_mb: 1\nT: 7\n"
     "data: {set: mnist, path: 'a \"b\" \\ # \xc3\xa9', limit: 2147483647,\n"
     "  test_limit: 1, validation: 2, normalize: false, crop_pad: 4,\n"
-    "  flip: true}\n"
+    "  flip: true, cutout: 8, random_erasing: 0.25, size: 64, resize: 80,\n"
+    "  workers: 3, on_error: skip}\n"
     "model: {arch: resnet20, channels: [1, 65536, 3], pool: [true, false, "
     "true],\n"
     "  hidden: [], pooling: max, kernel: 5, norm: tebn, norm_alpha: "
@@ -860,7 +937,8 @@ Test(recipe, every_key_round_trips) {
   for (size_t i = 0; i < SURGE_KEY_COUNT; i++) {
     const surge_key *key = &surge_keys[i];
     if (key->type == SURGE_KEY_SECTION || key->type == SURGE_KEY_LAYERS ||
-        strcmp(key->path, "neuron.type") == 0)
+        strcmp(key->path, "neuron.type") == 0 ||
+        strcmp(key->path, "base") == 0)
       continue;
     char *text = field_text(key, &draft);
     cr_expect(!key->standard || strcmp(text, key->standard) != 0,

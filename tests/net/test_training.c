@@ -20,7 +20,7 @@ static const char everything[] =
     "T: 3\n"
     "threads: 2\n"
     "data: {set: fashion_mnist, limit: 56, test_limit: 40, validation: 24,\n"
-    "       crop_pad: 2, flip: true}\n"
+    "       crop_pad: 2, flip: true, cutout: 6, random_erasing: 0.5}\n"
     "model: {arch: convnet, channels: [8, 12], pool: [true, true], norm: tebn,\n"
     "        dropout: 0.2}\n"
     "neuron: {decay: learned, decay_start: 0.4}\n"
@@ -111,6 +111,86 @@ Test(training, resumed_equals_uninterrupted) {
   run_remove_folder(folder);
 }
 
+/* --- memory --------------------------------------------------------------- */
+
+/* Every wiring, and every kind of output that is packed: spikes, their mean,
+ * their sum. */
+static const char residual[] =
+    "T: 3\n"
+    "threads: 2\n"
+    "data: {set: fashion_mnist, limit: 24, test_limit: 8}\n"
+    "surrogate: {family: arctan}\n"
+    "train: {epochs: 1, batch: 8}\n"
+    "model:\n"
+    "  layers:\n"
+    "    - conv: {out: 8}\n"
+    "    - norm\n"
+    "    - neuron\n"
+    "    - avgpool: 2\n"
+    "    - conv: {out: 8}\n"
+    "    - norm\n"
+    "    - neuron: {add: avgpool1}\n" /* before the neuron */
+    "    - conv: {out: 8}\n"
+    "    - norm\n"
+    "    - neuron\n"
+    "    - add: neuron2\n" /* spikes */
+    "    - conv: {out: 16, stride: 2}\n"
+    "    - norm\n"
+    "    - conv: {out: 16, stride: 2, kernel: 1, from: add1}\n"
+    "    - norm\n"
+    "    - add: {from: norm4, add: norm5}\n" /* a stream */
+    "    - neuron\n"
+    "    - maxpool: 2\n"
+    "    - linear: {out: 16}\n"
+    "    - norm\n"
+    "    - neuron\n"
+    "    - linear: {out: classes}\n";
+
+static size_t training_bytes(const char *yaml, const char *override) {
+  surge_recipe recipe = run_recipe(yaml, override);
+  surge_context *context;
+  surge_net *net;
+  surge_net_options options = {.training = true};
+  surge_context_options one = {.threads = 1};
+  cr_assert_eq(test_backend()->open(&context, &one), SURGE_OK);
+  cr_assert_eq(surge_net_create(&net, test_backend(), context, &recipe,
+                                surge_dataset_find("fashion_mnist"), &options),
+               SURGE_OK, "%s", surge_last_error());
+  size_t bytes = surge_net_bytes(net);
+  surge_net_destroy(net);
+  test_backend()->close(context);
+  surge_recipe_free(&recipe);
+  return bytes;
+}
+
+Test(training, less_memory_gives_the_same_bits) {
+  static const struct {
+    const char *name, *yaml;
+  } nets[] = {{"everything", everything}, {"residual", residual}};
+  char folder[64];
+  run_needs_data();
+  for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
+    const char *yaml = nets[i].yaml;
+    size_t normal = training_bytes(yaml, NULL),
+           packed = training_bytes(yaml, "memory=packed"),
+           recompute = training_bytes(yaml, "memory=recompute");
+    /* of "everything" the first layer's own backward needs the most */
+    cr_expect(normal > packed && (packed > recompute || yaml == everything),
+              "%s: %zu, %zu, %zu bytes", nets[i].name, normal, packed,
+              recompute);
+    run_make_folder(folder);
+    cr_assert_eq(train_once(yaml, NULL, folder, "normal"), SURGE_OK, "%s: %s",
+                 nets[i].name, surge_last_error());
+    cr_assert_eq(train_once(yaml, "memory=packed", folder, "packed"), SURGE_OK);
+    cr_assert_eq(train_once(yaml, "memory=recompute", folder, "again"),
+                 SURGE_OK);
+    run_same_checkpoints(folder, "normal", "packed");
+    run_same_checkpoints(folder, "normal", "again");
+    run_same_metrics(folder, "normal", "again");
+    run_remove_folder(folder);
+  }
+}
+
 /* --- single steps --------------------------------------------------------- */
 
 static void one_step(surge_session *s, int32_t index) {
@@ -123,12 +203,52 @@ static void one_step(surge_session *s, int32_t index) {
                surge_last_error());
 }
 
-static void open_session(surge_session *s, const surge_recipe *recipe) {
-  surge_net_options options = {.training = true};
+static void open_session(surge_session *s, const surge_recipe *recipe,
+                         bool keep_currents) {
+  surge_net_options options = {.training = true,
+                               .keep_currents = keep_currents};
   cr_assert_eq(surge_session_open(s, recipe, &options), SURGE_OK, "%s",
                surge_last_error());
   cr_assert_eq(surge_session_open_train(s), SURGE_OK, "%s", surge_last_error());
-  cr_assert_eq(surge_loader_start(s->train_loader, 1, 0, 0, true), SURGE_OK);
+  cr_assert_eq(surge_loader_start(s->train_loader,
+                                  &(surge_data_pass){.train = true, .seed = 1}, 0), SURGE_OK);
+}
+
+/* Zeros in the input of the first batch; no pixel is the set's mean. */
+static int zeros_of_input(const char *override, surge_pass pass) {
+  surge_recipe recipe = run_recipe(
+      "T: 1\ndata: {set: fashion_mnist, limit: 16}\ntrain: {batch: 16}\n"
+      "model: {arch: mlp, hidden: [4]}\n",
+      override);
+  surge_step step = surge_step_at(&recipe, 0, 0, 1, false);
+  surge_tensor_list list;
+  surge_session s;
+  surge_batch batch;
+  int zeros = 0;
+  open_session(&s, &recipe, true);
+  cr_assert_eq(surge_loader_next(s.train_loader, &batch), SURGE_OK);
+  cr_assert_eq(surge_net_load(s.net, &batch, &step), SURGE_OK);
+  cr_assert_eq(surge_net_forward(s.net, pass, false), SURGE_OK);
+  cr_assert_eq(surge_net_dump(s.net, &list), SURGE_OK);
+  cr_assert_str_eq(list.tensors[0].name, "input");
+  const float *x = list.tensors[0].data;
+  for (int i = 0; i < 16 * 28 * 28; i++) zeros += x[i] == 0;
+  surge_tensor_list_free(&list);
+  surge_session_close(&s);
+  surge_recipe_free(&recipe);
+  return zeros;
+}
+
+/* The recipe's keys arrive at the op: at least a quarter of each square, and of
+ * each of 16 erasings a pixel; nothing is erased where it is not asked for. */
+Test(training, pixels_are_erased_on_the_training_pass_alone) {
+  run_needs_data();
+  int cut = zeros_of_input("data.cutout=8", SURGE_PASS_TRAIN);
+  cr_expect(cut >= 16 * 16 && cut <= 16 * 64, "%d", cut);
+  cr_expect_geq(zeros_of_input("data.random_erasing=1", SURGE_PASS_TRAIN), 16);
+  cr_expect_eq(zeros_of_input(NULL, SURGE_PASS_TRAIN), 0);
+  cr_expect_eq(zeros_of_input("data.cutout=8", SURGE_PASS_EVALUATE), 0);
+  cr_expect_eq(zeros_of_input("data.random_erasing=1", SURGE_PASS_EVALUATE), 0);
 }
 
 Test(training, every_parameter_moves_in_one_step) {
@@ -136,7 +256,7 @@ Test(training, every_parameter_moves_in_one_step) {
   surge_recipe recipe = run_recipe(everything, "model.dropout=0");
   surge_session s;
   surge_tensor_list before, after;
-  open_session(&s, &recipe);
+  open_session(&s, &recipe, false);
   cr_assert_eq(surge_net_save(s.net, &before, false), SURGE_OK);
   one_step(&s, 0);
   cr_assert_eq(surge_net_save(s.net, &after, false), SURGE_OK);
@@ -161,7 +281,7 @@ Test(training, psg_and_pda_start_from_the_same_weights) {
     surge_recipe recipe = run_recipe(everything, overrides[i]);
     surge_session s;
     surge_tensor_list list;
-    open_session(&s, &recipe);
+    open_session(&s, &recipe, false);
     cr_assert_eq(surge_net_save(s.net, &list, false), SURGE_OK);
     for (size_t k = 0; k < first.count; k++)
       for (size_t j = 0; j < list.count; j++)
@@ -273,7 +393,7 @@ Test(training, nothing_allocates_from_the_second_step_on) {
   surge_session s;
   counting.allocate = count_allocation;
   surge_backend_register(&counting);
-  open_session(&s, &recipe);
+  open_session(&s, &recipe, false);
   one_step(&s, 0);
   int before = atomic_load(&large_allocations), on_device = device_allocations;
   size_t in_use = mallinfo2().uordblks;

@@ -23,6 +23,8 @@ typedef struct conv_case {
   int32_t kernel, stride, pad, groups;
   bool bias;
   size_t images;
+  float share;    /* of x that is not 0; 0: all of it                       */
+  size_t stretch; /* every other so many images are dense; 0: none          */
 } conv_case;
 
 static const conv_case cases[] = {
@@ -58,6 +60,13 @@ static const conv_case cases[] = {
     {"wide pad", {3, 3, 8, BLOCK}, 8, BLOCK, 1, 2, 2, 1, true, 5},
     {"larger slices", {14, 14, 32, BLOCK}, 40, BLOCK, 3, 1, 1, 1, true, 11},
     {"largest slices", {2, 3, 8, BLOCK}, 8, BLOCK, 1, 1, 0, 1, true, 601},
+    {"spikes", {14, 14, 32, LAST}, 64, LAST, 3, 1, 1, 1, false, 11, .15f},
+    {"spikes, bias", {7, 6, 17, LAST}, 40, LAST, 3, 1, 1, 1, true, 17, .1f},
+    {"few spikes", {6, 7, 33, LAST}, 72, LAST, 3, 1, 0, 1, true, 5, .001f},
+    {"spikes, 5x5", {9, 8, 13, LAST}, 48, LAST, 5, 1, 2, 1, true, 16, .1f},
+    {"spikes, 1x1", {5, 5, 70, LAST}, 64, LAST, 1, 1, 0, 1, false, 9, .01f},
+    {"spikes, 2x2", {5, 5, 24, LAST}, 32, LAST, 2, 1, 1, 1, true, 9, .05f},
+    {"some dense", {6, 6, 32, LAST}, 32, LAST, 3, 1, 1, 1, true, 70, .1f, 16},
 };
 #define CASES (sizeof cases / sizeof *cases)
 
@@ -86,6 +95,16 @@ typedef struct problem {
   double *wide[INPUTS];
 } problem;
 
+/* Leaves the case's share of x. */
+static void thin_out(const problem *p) {
+  size_t elements = surge_map_elements(&p->shape.in);
+  const conv_case *c = p->c;
+  for (size_t i = 0; i < p->count[X] && c->share > 0; i++) {
+    bool dense = c->stretch && i / elements / c->stretch % 2;
+    if (!dense && test_uniform(99, i, 0, 1) >= c->share) p->input[X][i] = 0;
+  }
+}
+
 /* The bias alone is fp32 whatever the maps are. */
 static surge_dtype type_of(const problem *p, size_t input) {
   return input == B ? SURGE_F32 : p->shape.in.type;
@@ -101,6 +120,7 @@ static problem problem_create(const conv_case *c, bool integers,
   p.count[B] = (size_t)c->out;
   for (size_t i = 0; i < INPUTS; i++) {
     p.input[i] = ref_values(i + 1, p.count[i], integers);
+    if (i == X) thin_out(&p);
     test_round(p.input[i], p.count[i], type_of(&p, i));
     p.wide[i] = test_widened(p.input[i], p.count[i]);
   }

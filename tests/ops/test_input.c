@@ -1,5 +1,5 @@
-/* test_input.c - Philox's known answers, random crops, Poisson spikes: who is
- * drawn depends on seed, epoch and sample alone. */
+/* test_input.c - Philox's known answers, random crops and erased rectangles,
+ * Poisson spikes: who is drawn depends on seed, epoch and sample alone. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include <surge/data.h>
 
 #include "kernels/shared/philox.h"
+#include "tests/ref64/train.h"
 #include "tests/support/support.h"
 #include "tests/support/refused.h"
 #include "tests/support/values.h"
@@ -46,6 +47,8 @@ typedef struct augment_case {
   surge_map map;
   int32_t N, crop_pad;
   bool flip, training;
+  int32_t cutout;
+  float random_erasing;
 } augment_case;
 
 static const augment_case augments[] = {
@@ -57,8 +60,20 @@ static const augment_case augments[] = {
     {"crop, flip", {32, 32, 3, SURGE_CHANNELS_LAST}, 65, 4, true, true},
     {"blocked", {6, 5, 8, SURGE_BLOCKED8}, 17, 2, true, true},
     {"pad larger than the image", {3, 3, 2, SURGE_CHANNELS_LAST}, 20, 7, true, true},
+    {"cutout", {32, 32, 3, SURGE_CHANNELS_LAST}, 65, 0, false, true, 16},
+    {"cutout of a pixel", {4, 9, 3, SURGE_CHANNELS_LAST}, 40, 0, false, true, 1},
+    {"cutout, odd", {9, 4, 1, SURGE_CHANNELS_LAST}, 40, 0, false, true, 7},
+    {"cutout that can hide all", {5, 6, 2, SURGE_CHANNELS_LAST}, 40, 0, false, true, 10},
+    {"cutout of an evaluation", {8, 8, 3, SURGE_CHANNELS_LAST}, 9, 2, true, false, 4, 1},
+    {"erasing", {32, 32, 3, SURGE_CHANNELS_LAST}, 65, 0, false, true, 0, 1},
+    {"erasing, half", {28, 28, 1, SURGE_CHANNELS_LAST}, 65, 0, false, true, 0, .5f},
+    {"erasing, flat", {4, 30, 2, SURGE_CHANNELS_LAST}, 65, 0, false, true, 0, 1},
+    {"erasing a pixel", {1, 1, 3, SURGE_CHANNELS_LAST}, 20, 1, true, true, 0, 1},
+    {"blocked, all", {6, 5, 8, SURGE_BLOCKED8}, 17, 2, true, true, 3, 1},
+    {"all", {32, 32, 3, SURGE_CHANNELS_LAST}, 65, 4, true, true, 8, .5f},
 };
 #define AUGMENTS (sizeof augments / sizeof *augments)
+#define SEED 77
 
 static uint8_t *random_images(size_t count) {
   uint8_t *images = malloc((count + 3) / 4 * 4);
@@ -80,7 +95,7 @@ static test_buffer run_source(surge_context *context, const augment_case *c,
                               const augment_source *from, uint32_t epoch) {
   size_t elements = surge_map_elements(&c->map);
   size_t bytes = from->count * elements;
-  surge_step step = test_step(77, epoch);
+  surge_step step = test_step(SEED, epoch);
   test_buffer x =
       test_poisoned_as(context, (size_t)c->N * elements, c->map.type);
   test_buffer image = test_object(context, from->images, (bytes + 3) / 4 * 4);
@@ -90,7 +105,8 @@ static test_buffer run_source(surge_context *context, const augment_case *c,
                      .sample = TEST_AS(samples, uint32_t),
                      .step = TEST_AS(block, surge_step),
                      .map = test_map(c->map), .N = c->N, .mean = mean,
-                     .std = std, .crop_pad = c->crop_pad, .flip = c->flip,
+                     .std = std, .crop_pad = c->crop_pad, .cutout = c->cutout,
+                     .random_erasing = c->random_erasing, .flip = c->flip,
                      .training = c->training, .gather = from->gather};
   cr_assert_eq(test_backend()->augment(context, &a), SURGE_OK, "%s",
                surge_last_error());
@@ -117,27 +133,86 @@ static bool too_wide(const surge_map *map) {
   return test_backend() != &surge_cpu && map->c > SURGE_MAX_CHANNELS;
 }
 
-/* Is x the image cropped at (dy, dx) of its padded self, then mirrored? Whole
- * padded image and whole flip, one after the other. */
+/* --- against the reference ------------------------------------------------- */
+
+/* What the reference draws for a sample. */
+typedef struct expected {
+  int32_t dy, dx;
+  bool flip, tied; /* tied: single precision may round a side the other way */
+  ref_rectangle cutout, erased;
+} expected;
+
+/* Block `block` of a sample's numbers; as a place among few, 32 bits of each
+ * count, as a share 24. */
+static surge_philox4 drawn(uint32_t epoch, uint32_t sample, uint32_t block) {
+  return surge_philox(SEED, epoch, SURGE_RANDOM_AUGMENT, sample, block);
+}
+
+static double uniform32(uint32_t bits) { return bits * 0x1p-32; }
+static double uniform24(uint32_t bits) { return (bits >> 8) * 0x1p-24; }
+
+/* A side is 10 roundings of 2^-24 off: the area 3, its square root 3, the
+ * ratio's logarithm and its exponential 3, the product 1. */
+#define SIDE_ROUNDINGS (10 * 0x1p-24)
+
+static ref_rectangle expected_erasing(const augment_case *c, uint32_t epoch,
+                                      uint32_t sample, bool *tied) {
+  double u[10][4], tie;
+  for (uint32_t i = 0; i < 10; i++) {
+    surge_philox4 draw = drawn(epoch, sample, 2 + i);
+    for (int k = 0; k < 2; k++) u[i][k] = uniform24(draw.x[k]);
+    for (int k = 2; k < 4; k++) u[i][k] = uniform32(draw.x[k]);
+  }
+  ref_rectangle r = ref_erasing(c->map.h, c->map.w, u, &tie);
+  *tied = tie < SIDE_ROUNDINGS;
+  return r;
+}
+
+static expected expect_of(const augment_case *c, uint32_t epoch,
+                          uint32_t sample) {
+  expected e = {0};
+  if (!c->training) return e;
+  surge_philox4 crop = drawn(epoch, sample, 0), erase = drawn(epoch, sample, 1);
+  double centre[] = {uniform32(erase.x[0]), uniform32(erase.x[1])};
+  int32_t places = 2 * c->crop_pad + 1;
+  e.dy = (int32_t)floor(uniform32(crop.x[0]) * places) - c->crop_pad;
+  e.dx = (int32_t)floor(uniform32(crop.x[1]) * places) - c->crop_pad;
+  e.flip = c->flip && uniform32(crop.x[2]) >= .5;
+  e.cutout = ref_cutout(c->map.h, c->map.w, c->cutout, centre);
+  if (uniform24(erase.x[2]) < (double)c->random_erasing)
+    e.erased = expected_erasing(c, epoch, sample, &e.tied);
+  return e;
+}
+
+static bool inside(const ref_rectangle *r, int32_t y, int32_t x) {
+  return y >= r->top && y < r->top + r->h && x >= r->left && x < r->left + r->w;
+}
+
+/* Is x the image cropped at (dy, dx) of its padded self, then mirrored, then
+ * zero within the rectangles? To the bit. */
 static bool shows(const augment_case *c, const float *x, const uint8_t *image,
-                  int32_t dy, int32_t dx, bool flip) {
+                  const expected *e) {
   const surge_map own = test_map(c->map), *map = &own;
   for (int32_t row = 0; row < map->h; row++)
     for (int32_t column = 0; column < map->w; column++)
       for (int32_t k = 0; k < map->c; k++) {
-        int32_t y = row + dy, at = flip ? map->w - 1 - column : column;
-        int32_t xx = at + dx, value = 0;
+        int32_t y = row + e->dy, at = e->flip ? map->w - 1 - column : column;
+        int32_t xx = at + e->dx, value = 0;
         if (y >= 0 && y < map->h && xx >= 0 && xx < map->w)
           value = image[(y * map->w + xx) * map->c + k];
         float wanted = ((float)value / 255.0f - mean[k]) / std[k];
+        if (inside(&e->cutout, row, column) || inside(&e->erased, row, column))
+          wanted = 0;
         test_round(&wanted, 1, map->type);
-        if (x[surge_offset_of(map, row, column, k)] != wanted) return false;
+        float found = x[surge_offset_of(map, row, column, k)];
+        if (memcmp(&found, &wanted, sizeof found)) return false;
       }
   return true;
 }
 
-/* Every image is one of the allowed crops, to the bit. */
-Test(augment, each_image_is_a_crop_of_its_own) {
+/* Every image is as the reference draws it: crop and flip from the first three
+ * numbers of block 0, whatever else is drawn. */
+Test(augment, each_image_is_as_drawn) {
   for (size_t i = 0; i < AUGMENTS * (size_t)test_types(); i++) {
     augment_case typed = augments[i % AUGMENTS];
     const augment_case *c = &typed;
@@ -148,16 +223,14 @@ Test(augment, each_image_is_a_crop_of_its_own) {
     uint8_t *images = random_images((size_t)c->N * elements);
     test_buffer out = run_augment(context, c, images, 0, 1);
     float *x = test_download(&out, "x");
-    int32_t pad = c->training ? c->crop_pad : 0;
+    int tied = 0;
     for (size_t n = 0; n < (size_t)c->N; n++) {
-      int found = 0;
-      for (int32_t dy = -pad; dy <= pad; dy++)
-        for (int32_t dx = -pad; dx <= pad; dx++)
-          for (int flip = 0; flip <= (c->flip && c->training); flip++)
-            found += shows(c, x + n * elements, images + n * elements, dy, dx,
-                           flip);
-      cr_expect(found >= 1, "%s: image %zu is no crop", c->name, n);
+      expected e = expect_of(c, 1, (uint32_t)n);
+      tied += e.tied;
+      cr_expect(e.tied || shows(c, x + n * elements, images + n * elements, &e),
+                "%s: image %zu is another", c->name, n);
     }
+    cr_expect_leq(tied, 1, "%s: %d ties", c->name, tied);
     free(x);
     free(images);
     test_release(&out);
@@ -201,11 +274,141 @@ Test(augment, crops_and_flips_are_evenly_drawn) {
   test_backend()->close(context);
 }
 
+/* --- distributions of erased rectangles ------------------------------------ */
+
+/* Every pixel is the centre equally often: counts of the squares' places, cut
+ * off at the border or not, within 5 sigma. */
+Test(augment, cutouts_are_evenly_drawn) {
+  enum { N = 9000, H = 5, W = 4, PLACES = H * W };
+  const augment_case c = {"even", {H, W, 1, SURGE_CHANNELS_LAST}, N, 0, false,
+                          true, 3};
+  uint8_t *images = random_images(N * PLACES);
+  surge_context *context = test_context(2);
+  test_buffer out = run_augment(context, &c, images, 0, 1);
+  float *x = test_download(&out, "x");
+  int seen[PLACES] = {0}, known = 0;
+  for (size_t n = 0; n < N; n++)
+    for (int p = 0; p < PLACES; p++) {
+      bool here = true;
+      for (int i = 0; i < PLACES; i++) {
+        bool near = abs(i / W - p / W) <= 1 && abs(i % W - p % W) <= 1;
+        here = here && near == (x[n * PLACES + (size_t)i] == 0);
+      }
+      seen[p] += here;
+      known += here;
+    }
+  cr_expect_eq(known, N, "%d of %d images show a square", known, N);
+  double p = 1.0 / PLACES;
+  for (int i = 0; i < PLACES; i++)
+    cr_expect(fabs(seen[i] - N * p) < 5 * sqrt(N * p * (1 - p)),
+              "centre %d: drawn %d times", i, seen[i]);
+  free(x);
+  free(images);
+  test_release(&out);
+  test_backend()->close(context);
+}
+
+/* What is known of an erased rectangle, each with mean and variance; where it
+ * lies as a share of the places that it could have. */
+enum { HEIGHT, WIDTH, AREA, TOP, LEFT, KNOWN };
+static const char *const known_as[] = {"height", "width", "area", "top",
+                                       "left"};
+typedef struct known {
+  double count, sum[KNOWN], squares[KNOWN];
+} known;
+
+static void know(known *k, const double *value) {
+  k->count++;
+  for (int i = 0; i < KNOWN; i++) {
+    k->sum[i] += value[i];
+    k->squares[i] += value[i] * value[i];
+  }
+}
+
+/* The zeros of an image, which must be a full rectangle. */
+static ref_rectangle zeros_of(const float *x, int32_t H, int32_t W) {
+  int32_t bottom = -1, right = -1, count = 0;
+  ref_rectangle r = {H, W, 0, 0};
+  for (int32_t i = 0; i < H * W; i++) {
+    if (x[i] != 0) continue;
+    count++;
+    r.top = i / W < r.top ? i / W : r.top;
+    r.left = i % W < r.left ? i % W : r.left;
+    bottom = i / W > bottom ? i / W : bottom;
+    right = i % W > right ? i % W : right;
+  }
+  if (count == 0) return (ref_rectangle){0};
+  r.h = bottom - r.top + 1;
+  r.w = right - r.left + 1;
+  cr_expect_eq(count, r.h * r.w, "%d zeros are no rectangle", count);
+  return r;
+}
+
+/* Sides of the rectangles that fit, over a grid of areas and ratios; returns
+ * the share that fits. Positions are uniform in [0, 1), whatever the sides. */
+static double know_by_grid(known *k, int32_t H, int32_t W, int grid) {
+  for (int i = 0; i < grid; i++)
+    for (int j = 0; j < grid; j++) {
+      double h, w;
+      ref_erasing_sides(H, W, (i + .5) / grid, (j + .5) / grid, &h, &w);
+      h = rint(h);
+      w = rint(w);
+      if (h < H && w < W) know(k, (double[]){h, w, h * w, .5, .5});
+    }
+  double fits = k->count / ((double)grid * grid);
+  for (int i = TOP; i <= LEFT; i++) k->squares[i] = k->count / 3;
+  return fits;
+}
+
+/* Erased as often as asked, with the sizes that the formulas give, anywhere
+ * that it fits: within 5 sigma. A grid of G x G is off by the cells that a
+ * rounding's boundary crosses, at most 2G each, with what jumps there: side by
+ * 1, area by a side; where a side stops to fit, by all of it, and so is the
+ * share that fits. */
+Test(augment, erasings_have_their_distribution) {
+  enum { N = 8000, H = 12, W = 20, G = 2000 };
+  const double largest[KNOWN] = {H, W, .33 * H * W + H + W, 0, 0};
+  const double jump[KNOWN] = {1, 1, W, 0, 0};
+  const augment_case c = {"erased", {H, W, 1, SURGE_CHANNELS_LAST}, N, 0, false,
+                          true, 0, .75f};
+  uint8_t *images = random_images(N * H * W);
+  surge_context *context = test_context(2);
+  test_buffer out = run_augment(context, &c, images, 0, 1);
+  float *x = test_download(&out, "x");
+  known found = {0}, wanted = {0};
+  double fits = know_by_grid(&wanted, H, W, G);
+  for (size_t n = 0; n < N; n++) {
+    ref_rectangle r = zeros_of(x + n * H * W, H, W);
+    double at[] = {r.h, r.w, r.h * r.w, (r.top + .5) / (H - r.h + 1),
+                   (r.left + .5) / (W - r.w + 1)};
+    if (r.h) know(&found, at);
+  }
+  double p = .75 * (1 - pow(1 - fits, 10));
+  cr_expect(fabs(found.count - N * p) < 5 * sqrt(N * p * (1 - p)),
+            "erased %g times, wanted %g", found.count, N * p);
+  for (int i = 0; i < KNOWN; i++) {
+    double mean_of = wanted.sum[i] / wanted.count;
+    double sigma = sqrt(wanted.squares[i] / wanted.count - mean_of * mean_of);
+    double grid = 2.0 / G * ((H + W) * jump[i] + 4 * largest[i]) / fits;
+    cr_expect(fabs(found.sum[i] / found.count - mean_of) <
+                  5 * sigma / sqrt(found.count) + grid,
+              "%s: mean %g, wanted %g", known_as[i],
+              found.sum[i] / found.count, mean_of);
+  }
+  free(x);
+  free(images);
+  test_release(&out);
+  test_backend()->close(context);
+}
+
+/* --- who is drawn ---------------------------------------------------------- */
+
 /* A sample's crop is its own: in another place of another batch, with other
  * threads, it is the same; in another epoch it is drawn anew. */
 Test(augment, depends_on_seed_epoch_and_sample_alone) {
-  const augment_case whole = augments[5], part = {"part", whole.map, 20,
-                                                  4, true, true};
+  const augment_case whole = augments[AUGMENTS - 1];
+  augment_case part = whole;
+  part.N = 20;
   size_t elements = surge_map_elements(&whole.map), skip = 11;
   uint8_t *images = random_images((size_t)whole.N * elements);
   surge_context *one = test_context(1), *two = test_context(2);
@@ -411,15 +614,19 @@ Test(augment, wrong_arguments_are_refused_by_name) {
   const surge_augment good = {.x = x, .images = image,
                               .map = {1, 1, 1, SURGE_CHANNELS_LAST}, .N = 1,
                               .mean = mean, .std = std};
-  surge_augment bad[5] = {good, good, good, good, good};
+  surge_augment bad[] = {good, good, good, good, good, good, good, good};
   bad[0].images = NULL;
   bad[1].std = zero;
   bad[2].crop_pad = -1;
   bad[3].training = true;
   bad[4].gather = true;
-  const char *const word[] = {"images:", "std[c]:", "crop_pad:", "sample:",
-                              "sample:"};
-  for (size_t i = 0; i < 5; i++) {
+  bad[5].cutout = -1;
+  bad[6].random_erasing = 1.001f;
+  bad[7].random_erasing = NAN;
+  const char *const word[] = {"images:", "std[c]:", "crop_pad:",
+                              "sample:", "sample:", "cutout:",
+                              "random_erasing:", "random_erasing:"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     cr_expect_eq(test_backend()->augment(context, &bad[i]),
                  SURGE_ERROR_INTERNAL, "%s", word[i]);
     cr_expect(strstr(surge_last_error(), word[i]), "%s: said '%s'", word[i],

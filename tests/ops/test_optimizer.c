@@ -145,19 +145,21 @@ Test(gradient_norm, what_is_not_finite_sets_the_fault) {
 
 typedef struct update_case {
   const char *name;
-  bool adam, nesterov, decoupled, bounded;
-  float clip; /* 0: NULL is handed over */
+  surge_optimizer kind;
+  bool nesterov, bounded;
+  bool rounded; /* weights in bf16 are wanted, else NULL is handed over */
+  float clip;   /* 0: NULL is handed over */
   float momentum, weight_decay;
 } update_case;
 
 static const update_case updates[] = {
-    {"sgd, bare", false, false, false, false, 0, 0, 0},
-    {"sgd", false, false, false, false, .3f, .9f, 5e-4f},
-    {"sgd, nesterov", false, true, false, false, .3f, .9f, 5e-4f},
-    {"adam", true, false, false, false, 0, 0, 0},
-    {"adam, decay", true, false, false, false, .3f, 0, .01f},
-    {"adamw", true, false, true, false, .3f, 0, .01f},
-    {"adam, bounds", true, false, false, true, 0, 0, 0},
+    {"sgd, bare", SURGE_SGD, false, false, false, 0, 0, 0},
+    {"sgd", SURGE_SGD, false, false, true, .3f, .9f, 5e-4f},
+    {"sgd, nesterov", SURGE_SGD, true, false, false, .3f, .9f, 5e-4f},
+    {"adam", SURGE_ADAM, false, false, true, 0, 0, 0},
+    {"adam, decay", SURGE_ADAM, false, false, false, .3f, 0, .01f},
+    {"adamw", SURGE_ADAMW, false, false, true, .3f, 0, .01f},
+    {"adam, bounds", SURGE_ADAM, false, true, false, 0, 0, 0},
 };
 #define UPDATES (sizeof updates / sizeof *updates)
 #define STEPS 10
@@ -165,65 +167,97 @@ static const update_case updates[] = {
 #define GROUP SURGE_GROUP_NORM /* not the first: the rates are read by group */
 
 typedef struct update_state {
-  surge_context *context;
-  test_buffer w, m, v;
-  surge_fault fault;
+  const update_case *c;
+  test_buffer w, m, v, rounded, g, clip;
   size_t skip; /* elements before the group, which must stay as they are     */
 } update_state;
 
-static update_state state_create(size_t count, int threads) {
-  surge_context *context = test_context(threads);
+static update_state state_create(surge_context *context, const update_case *c,
+                                 size_t count) {
   float *w = test_random(31, count, -1, 1);
-  update_state s = {context, test_copied(context, w, count),
-                    test_filled(context, count, 0),
-                    test_filled(context, count, 0), 0, 0};
+  update_state s = {.c = c,
+                    .w = test_copied(context, w, count),
+                    .m = test_filled(context, count, 0),
+                    .v = test_filled(context, count, 0),
+                    .rounded = test_poisoned_as(context, count, SURGE_BF16),
+                    .g = test_poisoned(context, count),
+                    .clip = test_filled(context, 1, c->clip)};
   free(w);
   return s;
 }
 
 static void state_free(update_state *s) {
-  test_release(&s->w);
-  test_release(&s->m);
-  test_release(&s->v);
-  test_backend()->close(s->context);
+  test_buffer *all[] = {&s->w, &s->m, &s->v, &s->rounded, &s->g, &s->clip};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) test_release(all[i]);
 }
 
 static float *gradient_of(int t, size_t count) {
   return test_random(40 + (uint64_t)t, count, -1, 1);
 }
 
-/* Step t = 1, 2, ... on the device. */
-static void run_update(const update_case *c, update_state *s, int t) {
-  surge_context *context = s->context;
-  size_t skip = s->skip, count = s->w.count - skip;
-  float *values = gradient_of(t, s->w.count);
+static surge_update update_of(const update_state *s) {
+  const update_case *c = s->c;
+  uint16_t *rounded = TEST_AS(s->rounded, uint16_t);
+  return (surge_update){.kind = c->kind,
+                        .count = s->w.count - s->skip,
+                        .w = s->w.device + s->skip,
+                        .m = s->m.device + s->skip,
+                        .v = c->kind == SURGE_SGD ? NULL
+                                                  : s->v.device + s->skip,
+                        .rounded = c->rounded ? rounded + s->skip : NULL,
+                        .g = s->g.device + s->skip,
+                        .clip = c->clip > 0 ? s->clip.device : NULL,
+                        .weight_decay = c->weight_decay,
+                        .momentum = c->momentum,
+                        .nesterov = c->nesterov,
+                        .beta1 = .9f,
+                        .beta2 = .999f,
+                        .eps = 1e-8f,
+                        .w_min = c->bounded ? -.5f : -INFINITY,
+                        .w_max = c->bounded ? .25f : INFINITY};
+}
+
+/* Step t = 1, 2, ... of one state a group, NULL where there is none. Each group
+ * has numbers of its own; GROUP has those of the reference. */
+static void run_updates(surge_context *context,
+                        update_state *const s[SURGE_GROUP_COUNT], int t,
+                        surge_fault fault) {
   surge_step step = test_step(1, 0);
-  step.learning_rate[GROUP] = LR;
-  step.adam_scale1[GROUP] = (float)(1 / (1 - pow((double).9f, t)));
-  step.adam_scale2[GROUP] = (float)(1 / (1 - pow((double).999f, t)));
-  test_buffer g = test_copied(context, values, s->w.count);
-  test_buffer clip = test_filled(context, 1, c->clip);
+  test_buffer state = test_object(context, &fault, sizeof fault);
+  surge_optimize a = {.fault = TEST_AS(state, surge_fault)};
+  for (int group = 0; group < SURGE_GROUP_COUNT; group++) {
+    float other = (float)(1 + abs(group - (int)GROUP));
+    step.learning_rate[group] = other * LR;
+    step.adam_scale1[group] = other * (float)(1 / (1 - pow((double).9f, t)));
+    step.adam_scale2[group] = other * (float)(1 / (1 - pow((double).999f, t)));
+    if (!s[group]) continue;
+    size_t count = s[group]->g.count;
+    float *g = gradient_of(t, count);
+    cr_assert_eq(test_backend()->upload(context, s[group]->g.device, g,
+                                        count * sizeof *g),
+                 SURGE_OK);
+    free(g);
+    a.update[group] = update_of(s[group]);
+  }
   test_buffer block = test_object(context, &step, sizeof step);
-  test_buffer fault = test_object(context, &s->fault, sizeof s->fault);
-  surge_sgd sgd = {s->w.device + skip, s->m.device + skip, g.device + skip,
-                   c->clip > 0 ? clip.device : NULL, TEST_AS(block, surge_step),
-                   TEST_AS(fault, surge_fault), count, GROUP, c->momentum,
-                   c->weight_decay, c->nesterov};
-  surge_adam adam = {s->w.device + skip, s->m.device + skip,
-                     s->v.device + skip, g.device + skip,
-                     c->clip > 0 ? clip.device : NULL,
-                     TEST_AS(block, surge_step), TEST_AS(fault, surge_fault),
-                     count, GROUP, .9f, .999f, 1e-8f, c->weight_decay,
-                     c->decoupled, c->bounded ? -.5f : -INFINITY,
-                     c->bounded ? .25f : INFINITY};
-  surge_status status = c->adam ? test_backend()->adam(context, &adam)
-                                : test_backend()->sgd(context, &sgd);
-  cr_assert_eq(status, SURGE_OK, "%s", surge_last_error());
-  free(values);
-  test_release(&g);
-  test_release(&clip);
+  a.step = TEST_AS(block, surge_step);
+  cr_assert_eq(test_backend()->optimize(context, &a), SURGE_OK, "%s",
+               surge_last_error());
+  test_release(&state);
   test_release(&block);
-  test_release(&fault);
+}
+
+static void run_update(surge_context *context, update_state *s, int t,
+                       surge_fault fault) {
+  update_state *groups[SURGE_GROUP_COUNT] = {[GROUP] = s};
+  run_updates(context, groups, t, fault);
+}
+
+static void expect_same_state(const update_state *a, const update_state *b) {
+  test_expect_same(a->c->name, "w", &a->w, &b->w);
+  test_expect_same(a->c->name, "m", &a->m, &b->m);
+  test_expect_same(a->c->name, "v", &a->v, &b->v);
+  test_expect_same(a->c->name, "rounded", &a->rounded, &b->rounded);
 }
 
 /* What float may lose of one parameter's step t. Adam's step is at most
@@ -234,7 +268,7 @@ static void run_update(const update_case *c, update_state *s, int t) {
 static double step_bound(const update_case *c, int t, double w, double v,
                          double noise) {
   double lr = (double)LR, u = 0x1p-24;
-  if (!c->adam)
+  if (c->kind == SURGE_SGD)
     return u * (2 * fabs(w) + 12 * lr * 1.1 / (1 - (double)c->momentum));
   double root = sqrt(v / (1 - pow((double).999f, t))) + 1e-8;
   return u * (2 * fabs(w) + 12 * lr * 3.2) + lr * 4.2 * noise / root;
@@ -249,22 +283,24 @@ static double expected_weight(const update_case *c, double w, float *const g[],
   ref_adam adam = {(double)LR, (double).9f, (double).999f, (double)1e-8f,
                    (double)c->weight_decay, clip,
                    c->bounded ? -.5 : (double)-INFINITY,
-                   c->bounded ? .25 : (double)INFINITY, c->decoupled};
+                   c->bounded ? .25 : (double)INFINITY,
+                   c->kind == SURGE_ADAMW};
   *bound = 0;
   for (int t = 1; t <= STEPS; t++) {
-    double gradient = (double)g[t][i], decay = c->decoupled ? 0 : adam.weight_decay;
+    double gradient = (double)g[t][i], decay = adam.decoupled ? 0 : adam.weight_decay;
     noise = fmax(noise, 3 * 0x1p-24 * (fabs(clip * gradient) + decay * fabs(w)) +
                             decay * *bound);
-    if (c->adam)
-      ref_adam_step(&adam, t, &w, &m, &v, gradient);
-    else
+    if (c->kind == SURGE_SGD)
       ref_sgd_step(&sgd, &w, &m, gradient);
+    else
+      ref_adam_step(&adam, t, &w, &m, &v, gradient);
     *bound += step_bound(c, t, w, v, noise);
   }
   return w;
 }
 
-static void expect_update(const update_case *c, const update_state *s) {
+static void expect_update(const update_state *s) {
+  const update_case *c = s->c;
   size_t count = s->w.count;
   float *start = test_random(31, count, -1, 1), *g[STEPS + 1] = {NULL};
   double *w = calloc(count, sizeof *w), *bound = calloc(count, sizeof *bound);
@@ -278,89 +314,183 @@ static void expect_update(const update_case *c, const update_state *s) {
   free(bound);
 }
 
+/* Where they are wanted: the weights, rounded once; else untouched. */
+static void expect_rounded(const update_state *s) {
+  size_t count = s->w.count, wrong = 0;
+  float *w = test_download(&s->w, "w"),
+        *found = test_download(&s->rounded, "rounded");
+  test_round(w, count, SURGE_BF16);
+  for (size_t i = 0; i < count; i++)
+    wrong += s->c->rounded ? found[i] != w[i] : !isnan(found[i]);
+  cr_expect_eq(wrong, 0, "%s: %zu of %zu rounded weights are others",
+               s->c->name, wrong, count);
+  free(w);
+  free(found);
+}
+
 Test(update, ten_steps_give_the_reference) {
+  surge_context *context = test_context(2);
   for (size_t i = 0; i < UPDATES; i++)
     for (size_t k = 0; k < SIZES; k++) {
-      update_state s = state_create(sizes[k], 2);
-      for (int t = 1; t <= STEPS; t++) run_update(&updates[i], &s, t);
-      expect_update(&updates[i], &s);
+      update_state s = state_create(context, &updates[i], sizes[k]);
+      for (int t = 1; t <= STEPS; t++) run_update(context, &s, t, 0);
+      expect_update(&s);
+      expect_rounded(&s);
       state_free(&s);
     }
+  test_backend()->close(context);
 }
 
 Test(update, has_the_same_bits_with_one_thread) {
+  surge_context *context[] = {test_context(1), test_context(2)};
   for (size_t i = 0; i < UPDATES; i++) {
-    update_state one = state_create(4099, 1), two = state_create(4099, 2);
-    run_update(&updates[i], &one, 1);
-    run_update(&updates[i], &two, 1);
-    test_expect_same(updates[i].name, "w", &one.w, &two.w);
-    test_expect_same(updates[i].name, "m", &one.m, &two.m);
-    test_expect_same(updates[i].name, "v", &one.v, &two.v);
-    state_free(&one);
-    state_free(&two);
+    update_state s[2];
+    for (int k = 0; k < 2; k++) {
+      s[k] = state_create(context[k], &updates[i], 4099);
+      run_update(context[k], &s[k], 1, 0);
+    }
+    expect_same_state(&s[0], &s[1]);
+    for (int k = 0; k < 2; k++) state_free(&s[k]);
   }
+  for (int k = 0; k < 2; k++) test_backend()->close(context[k]);
+}
+
+/* Whatever the others are, of any kind and size, each group's step is that of
+ * the group alone. */
+Test(update, all_groups_at_once_give_the_bits_of_each_alone) {
+  static const size_t counts[] = {4099, 0, 1024, 3};
+  surge_context *context = test_context(2);
+  for (size_t i = 0; i < UPDATES; i++)
+    for (size_t turn = 0; turn < SURGE_GROUP_COUNT; turn++) {
+      update_state together[SURGE_GROUP_COUNT], alone[SURGE_GROUP_COUNT];
+      update_state *all[SURGE_GROUP_COUNT] = {NULL};
+      for (size_t group = 0; group < SURGE_GROUP_COUNT; group++) {
+        size_t count = counts[(group + turn) % SURGE_GROUP_COUNT];
+        if (count == 0) continue;
+        const update_case *c = &updates[(i + group) % UPDATES];
+        update_state *one[SURGE_GROUP_COUNT] = {NULL};
+        together[group] = state_create(context, c, count);
+        alone[group] = state_create(context, c, count);
+        all[group] = &together[group];
+        one[group] = &alone[group];
+        run_updates(context, one, 1, 0);
+      }
+      run_updates(context, all, 1, 0);
+      for (size_t group = 0; group < SURGE_GROUP_COUNT; group++) {
+        if (!all[group]) continue;
+        expect_same_state(&together[group], &alone[group]);
+        state_free(&together[group]);
+        state_free(&alone[group]);
+      }
+    }
+  test_backend()->close(context);
+}
+
+Test(update, of_no_group_is_nothing) {
+  update_state *none[SURGE_GROUP_COUNT] = {NULL};
+  surge_context *context = test_context(2);
+  run_updates(context, none, 1, 0);
+  test_backend()->close(context);
+}
+
+/* The elements before `skip` are those of `before`, the others those of
+ * `after`. */
+static void expect_spliced(const char *name, const char *what, size_t skip,
+                           const test_buffer *found, const test_buffer *before,
+                           const test_buffer *after) {
+  size_t bytes = skip * sizeof(float), rest = found->count * sizeof(float);
+  float *x = test_download(found, what), *y = test_download(before, what),
+        *z = test_download(after, what);
+  cr_expect(!memcmp(x, y, bytes), "%s, %s, %zu: written before", name, what,
+            skip);
+  cr_expect(!memcmp(x + skip, z + skip, rest - bytes),
+            "%s, %s, %zu: other bits", name, what, skip);
+  free(x);
+  free(y);
+  free(z);
 }
 
 /* A group may begin anywhere in its arena: the same bits as aligned, and not
  * one before it. Nor need there be one parameter in it. */
 Test(update, a_group_begins_and_ends_anywhere) {
   enum { COUNT = 4099 };
+  surge_context *context = test_context(2);
   for (size_t i = 0; i < UPDATES; i++)
     for (size_t skip = 1; skip <= COUNT; skip += COUNT - 1) {
-      update_state all = state_create(COUNT, 2), part = state_create(COUNT, 2);
-      update_state none = state_create(COUNT, 2);
+      const char *name = updates[i].name;
+      update_state none = state_create(context, &updates[i], COUNT);
+      update_state all = state_create(context, &updates[i], COUNT);
+      update_state part = state_create(context, &updates[i], COUNT);
       part.skip = skip;
-      run_update(&updates[i], &all, 1);
-      run_update(&updates[i], &part, 1);
-      float *x = test_download(&all.w, "w"), *y = test_download(&part.w, "w");
-      float *z = test_download(&none.w, "w");
-      cr_expect(!memcmp(y, z, skip * sizeof *y), "%s, %zu: written before",
-                updates[i].name, skip);
-      cr_expect(!memcmp(y + skip, x + skip, (COUNT - skip) * sizeof *y),
-                "%s, %zu: other bits", updates[i].name, skip);
-      float *lists[] = {x, y, z};
-      for (size_t k = 0; k < 3; k++) free(lists[k]);
+      run_update(context, &all, 1, 0);
+      run_update(context, &part, 1, 0);
+      expect_spliced(name, "w", skip, &part.w, &none.w, &all.w);
+      expect_spliced(name, "m", skip, &part.m, &none.m, &all.m);
+      expect_spliced(name, "v", skip, &part.v, &none.v, &all.v);
+      expect_spliced(name, "rounded", skip, &part.rounded, &none.rounded,
+                     &all.rounded);
+      state_free(&none);
       state_free(&all);
       state_free(&part);
-      state_free(&none);
     }
+  test_backend()->close(context);
 }
 
 Test(update, a_fault_leaves_everything_as_it_was) {
+  surge_context *context = test_context(2);
   for (size_t i = 0; i < UPDATES; i++) {
-    update_state still = state_create(4099, 2), fresh = state_create(4099, 2);
-    still.fault = 3;
-    run_update(&updates[i], &still, 1);
-    test_expect_same(updates[i].name, "w", &still.w, &fresh.w);
-    test_expect_same(updates[i].name, "m", &still.m, &fresh.m);
-    test_expect_same(updates[i].name, "v", &still.v, &fresh.v);
+    update_state still = state_create(context, &updates[i], 4099),
+                 fresh = state_create(context, &updates[i], 4099);
+    run_update(context, &still, 1, 3);
+    expect_same_state(&still, &fresh);
     state_free(&still);
     state_free(&fresh);
   }
+  test_backend()->close(context);
 }
 
+/* What a word is said for, in a call whose norms follow SGD and whose widths
+ * follow Adam. */
 Test(update, wrong_arguments_are_refused_by_name) {
+  static const char *const word[] = {
+      "norms: kind:",         "norms: w:",        "norms: m:",
+      "norms: g:",            "norms: momentum:", "norms: weight_decay:",
+      "widths: v:",           "widths: beta1:",   "widths: beta2:",
+      "widths: eps:",         "widths: w_min:",   "optimize: step:",
+      "optimize: fault:"};
+  enum { CASES = sizeof word / sizeof *word };
   surge_context *context = test_context(1);
   float x[1] = {0};
   surge_step step = test_step(1, 0);
   surge_fault fault = 0;
-  const surge_adam good = {x, x, x, x, NULL, &step, &fault, 1,
-                           GROUP, .9f, .999f, 1e-8f, 0, false, -1, 1};
-  surge_adam bad[4] = {good, good, good, good};
-  bad[0].v = NULL;
-  bad[1].beta2 = 1;
-  bad[2].group = SURGE_GROUP_COUNT;
-  bad[3].w_min = 2;
-  const char *const word[] = {"v:", "beta2:", "group:", "w_min:"};
-  for (size_t i = 0; i < 4; i++) {
-    cr_expect_eq(test_backend()->adam(context, &bad[i]), SURGE_ERROR_INTERNAL,
+  surge_update norms = {.count = 1, .w = x, .m = x, .g = x}, widths = norms;
+  widths.kind = SURGE_ADAM;
+  widths.v = x;
+  surge_optimize a[CASES];
+  for (size_t i = 0; i < CASES; i++)
+    a[i] = (surge_optimize){.update = {[SURGE_GROUP_NORM] = norms,
+                                       [SURGE_GROUP_WIDTH] = widths},
+                            .step = &step,
+                            .fault = &fault};
+  a[0].update[SURGE_GROUP_NORM].kind = (surge_optimizer)(SURGE_ADAMW + 1);
+  a[1].update[SURGE_GROUP_NORM].w = NULL;
+  a[2].update[SURGE_GROUP_NORM].m = NULL;
+  a[3].update[SURGE_GROUP_NORM].g = NULL;
+  a[4].update[SURGE_GROUP_NORM].momentum = 1;
+  a[5].update[SURGE_GROUP_NORM].weight_decay = -1;
+  a[6].update[SURGE_GROUP_WIDTH].v = NULL;
+  a[7].update[SURGE_GROUP_WIDTH].beta1 = 1;
+  a[8].update[SURGE_GROUP_WIDTH].beta2 = NAN;
+  a[9].update[SURGE_GROUP_WIDTH].eps = -1;
+  a[10].update[SURGE_GROUP_WIDTH].w_min = 2;
+  a[11].step = NULL;
+  a[12].fault = NULL;
+  for (size_t i = 0; i < CASES; i++) {
+    cr_expect_eq(test_backend()->optimize(context, &a[i]), SURGE_ERROR_INTERNAL,
                  "%s", word[i]);
     cr_expect(strstr(surge_last_error(), word[i]), "%s: said '%s'", word[i],
               surge_last_error());
   }
-  surge_sgd sgd = {x, x, x, NULL, &step, NULL, 1, GROUP, .9f, 0, false};
-  cr_expect_eq(test_backend()->sgd(context, &sgd), SURGE_ERROR_INTERNAL);
-  cr_expect(strstr(surge_last_error(), "fault:"), "%s", surge_last_error());
   test_backend()->close(context);
 }
 

@@ -155,6 +155,7 @@ Test(same_bits, pool) {
 
 /* --- inputs and dropout ------------------------------------------------------ */
 
+/* Variants: map, training or not, pixels erased or not. */
 static outputs augment(machine *m, int v) {
   static const float mean[] = {.1f, .2f, .3f}, std[] = {.4f, .5f, .6f};
   surge_map map = {v % 2 ? 7 : 8, 5, 3, SURGE_CHANNELS_LAST};
@@ -170,8 +171,10 @@ static outputs augment(machine *m, int v) {
                      .mean = mean,
                      .std = std,
                      .crop_pad = 2,
+                     .cutout = v / 4 * 3,
+                     .random_erasing = (float)(v / 4) * .7f,
                      .flip = true,
-                     .training = v < 2};
+                     .training = v / 2 % 2 == 0};
   expect_ok(m->b->augment(m->context, &a));
   free(images);
   return (outputs){{a.x}, {count}};
@@ -208,7 +211,7 @@ static outputs dropout(machine *m, int v) {
 }
 
 Test(same_bits, inputs_and_dropout) {
-  compare("augment", augment, 4);
+  compare("augment", augment, 8);
   compare("poisson", poisson, 2);
   compare("dropout", dropout, 2);
 }
@@ -281,52 +284,52 @@ Test(same_bits, norm_backward) { compare("norm_backward", norm, 8); }
 
 #define PARAMETERS 4099
 
+static void optimize(machine *m, surge_group group, surge_update update) {
+  static const surge_fault none = 0;
+  surge_optimize a = {.step = put_step(m), .fault = put(m, &none, sizeof none)};
+  a.update[group] = update;
+  expect_ok(m->b->optimize(m->context, &a));
+}
+
 /* Variants: nesterov or decoupled, bounded or not, a group that is aligned or
  * not. */
 static outputs sgd(machine *m, int v) {
   static const float clip = .7f;
-  static const surge_fault none = 0;
   size_t skip = (size_t)v / 2;
   float *w = put_values(m, 23, PARAMETERS), *v1 = put_values(m, 24, PARAMETERS);
-  surge_sgd a = {.w = w + skip,
-                 .m = v1 + skip,
-                 .g = put_values(m, 25, PARAMETERS) + skip,
-                 .clip = put(m, &clip, sizeof clip),
-                 .step = put_step(m),
-                 .fault = put(m, &none, sizeof none),
-                 .count = PARAMETERS - skip,
-                 .group = SURGE_GROUP_NORM,
-                 .momentum = .9f,
-                 .weight_decay = 5e-4f,
-                 .nesterov = v % 2};
-  expect_ok(m->b->sgd(m->context, &a));
+  surge_update update = {.kind = SURGE_SGD,
+                         .count = PARAMETERS - skip,
+                         .w = w + skip,
+                         .m = v1 + skip,
+                         .g = put_values(m, 25, PARAMETERS) + skip,
+                         .clip = put(m, &clip, sizeof clip),
+                         .momentum = .9f,
+                         .weight_decay = 5e-4f,
+                         .nesterov = v % 2};
+  optimize(m, SURGE_GROUP_NORM, update);
   return (outputs){{w, v1}, {PARAMETERS, PARAMETERS}};
 }
 
 static outputs adam(machine *m, int v) {
   static const float clip = .7f;
-  static const surge_fault none = 0;
   size_t skip = (size_t)v / 2;
   float *w = put_values(m, 26, PARAMETERS), *m1 = put_values(m, 27, PARAMETERS);
   float *squares = test_random(28, PARAMETERS, 0, 1);
   float *m2 = put(m, squares, PARAMETERS * sizeof *squares);
-  surge_adam a = {.w = w + skip,
-                  .m = m1 + skip,
-                  .v = m2 + skip,
-                  .g = put_values(m, 29, PARAMETERS) + skip,
-                  .clip = put(m, &clip, sizeof clip),
-                  .step = put_step(m),
-                  .fault = put(m, &none, sizeof none),
-                  .count = PARAMETERS - skip,
-                  .group = SURGE_GROUP_WIDTH,
-                  .beta1 = .9f,
-                  .beta2 = .999f,
-                  .eps = 1e-8f,
-                  .weight_decay = .01f,
-                  .decoupled = v % 2,
-                  .w_min = v % 2 ? -1.5f : -INFINITY,
-                  .w_max = v % 2 ? 1.5f : INFINITY};
-  expect_ok(m->b->adam(m->context, &a));
+  surge_update update = {.kind = v % 2 ? SURGE_ADAMW : SURGE_ADAM,
+                         .count = PARAMETERS - skip,
+                         .w = w + skip,
+                         .m = m1 + skip,
+                         .v = m2 + skip,
+                         .g = put_values(m, 29, PARAMETERS) + skip,
+                         .clip = put(m, &clip, sizeof clip),
+                         .beta1 = .9f,
+                         .beta2 = .999f,
+                         .eps = 1e-8f,
+                         .weight_decay = .01f,
+                         .w_min = v % 2 ? -1.5f : -INFINITY,
+                         .w_max = v % 2 ? 1.5f : INFINITY};
+  optimize(m, SURGE_GROUP_WIDTH, update);
   free(squares);
   return (outputs){{w, m1, m2}, {PARAMETERS, PARAMETERS, PARAMETERS}};
 }

@@ -12,8 +12,12 @@ size_t ref_add_elements(const ref_add *n) {
   return (size_t)n->N * surge_map_elements(&n->map);
 }
 
+static bool stands(const ref_input *in) {
+  return in->is_static && !in->per_step;
+}
+
 static bool is_static(const ref_add *n) {
-  return n->input[0].is_static && (n->inputs == 1 || n->input[1].is_static);
+  return stands(&n->input[0]) && (n->inputs == 1 || stands(&n->input[1]));
 }
 
 size_t ref_add_steps(const ref_add *n) {

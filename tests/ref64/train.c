@@ -1,8 +1,47 @@
-/* train.c - losses and optimisers in double (see train.h). */
+/* train.c - erased rectangles, losses, optimisers in double (see train.h). */
 #include "tests/ref64/train.h"
 
 #include <math.h>
 #include <stdlib.h>
+
+/* --- erased rectangles --------------------------------------------------- */
+
+static int32_t clipped(int32_t x, int32_t high) {
+  return x < 0 ? 0 : x > high ? high : x;
+}
+
+ref_rectangle ref_cutout(int32_t H, int32_t W, int32_t size, const double *u) {
+  int32_t y = (int32_t)floor(u[0] * H), x = (int32_t)floor(u[1] * W);
+  ref_rectangle r = {.top = clipped(y - size / 2, H),
+                     .left = clipped(x - size / 2, W)};
+  r.h = clipped(y - size / 2 + size, H) - r.top;
+  r.w = clipped(x - size / 2 + size, W) - r.left;
+  return r;
+}
+
+void ref_erasing_sides(int32_t H, int32_t W, double area, double ratio,
+                       double *h, double *w) {
+  double erase_area = H * W * (0.02 + area * (0.33 - 0.02));
+  double aspect_ratio = exp(log(0.3) + ratio * (log(3.3) - log(0.3)));
+  *h = sqrt(erase_area * aspect_ratio);
+  *w = sqrt(erase_area / aspect_ratio);
+}
+
+ref_rectangle ref_erasing(int32_t H, int32_t W, double u[10][4], double *tie) {
+  *tie = INFINITY;
+  for (int i = 0; i < 10; i++) {
+    double side[2];
+    ref_erasing_sides(H, W, u[i][0], u[i][1], &side[0], &side[1]);
+    for (int k = 0; k < 2; k++)
+      *tie = fmin(*tie, fabs(side[k] - floor(side[k]) - .5) / side[k]);
+    ref_rectangle r = {.h = (int32_t)rint(side[0]), .w = (int32_t)rint(side[1])};
+    if (r.h >= H || r.w >= W) continue;
+    r.top = (int32_t)floor(u[i][2] * (H - r.h + 1));
+    r.left = (int32_t)floor(u[i][3] * (W - r.w + 1));
+    return r;
+  }
+  return (ref_rectangle){0};
+}
 
 /* --- losses -------------------------------------------------------------- */
 

@@ -1,8 +1,29 @@
-/* train.h - losses and optimisers in double, plain loops (see norm.h). */
+/* train.h - erased rectangles, losses and optimisers in double, plain loops (see
+ * norm.h). */
 #ifndef SURGE_TESTS_REF64_TRAIN_H
 #define SURGE_TESTS_REF64_TRAIN_H
 
 #include <surge/backend.h>
+
+/* Rows top .. top + h-1 and columns left .. left + w-1 of an image; none where h
+ * or w is 0. */
+typedef struct ref_rectangle {
+  int32_t top, left, h, w;
+} ref_rectangle;
+
+/* Cutout (DeVries & Taylor 2017) of `size` pixels a side in an image of H x W,
+ * cut off at its border; u [2] uniform in [0, 1): its centre. */
+ref_rectangle ref_cutout(int32_t H, int32_t W, int32_t size, const double *u);
+
+/* Sides of a try of random erasing, not rounded; area, ratio uniform in [0, 1). */
+void ref_erasing_sides(int32_t H, int32_t W, double area, double ratio,
+                       double *h, double *w);
+
+/* torchvision.transforms.RandomErasing.get_params; u: area, ratio, row and
+ * column of each of its tries, uniform in [0, 1). `tie` becomes the smallest
+ * distance, over its size, of a side from where it would be rounded the other
+ * way. */
+ref_rectangle ref_erasing(int32_t H, int32_t W, double u[10][4], double *tie);
 
 /* surge_loss in double; logits [T, N, classes*vote]. */
 typedef struct ref_loss {

@@ -1,5 +1,5 @@
-/* record.c - the steps of a short run, kept as tensors (see record.h). */
-#include "src/train/record.h"
+/* trajectory.c - the steps of a short run as tensors (see trajectory.h). */
+#include "src/train/trajectory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,20 +31,20 @@ static surge_status append(surge_tensor_list *list, const char *prefix,
 /* --- while the steps are made --------------------------------------------- */
 
 /* Room for `rows` rows, each of the type and shape of `row`. */
-static surge_status reserve(surge_record *record, const char *prefix,
+static surge_status reserve(surge_trajectory *trajectory, const char *prefix,
                             const char *name, int64_t rows,
                             surge_named_tensor row) {
   memmove(row.shape + 1, row.shape, (size_t)row.rank * sizeof *row.shape);
   row.shape[0] = rows;
   row.rank++;
   row.data = calloc(surge_named_tensor_bytes(&row), 1);
-  return append(&record->list, prefix, name, row);
+  return append(&trajectory->list, prefix, name, row);
 }
 
-static surge_status reserve_numbers(surge_record *record,
+static surge_status reserve_numbers(surge_trajectory *trajectory,
                                     const surge_session *session,
                                     int32_t steps) {
-  const surge_dataset_info *info = session->info;
+  const surge_dataset_info *info = &session->info;
   int64_t images = (int64_t)steps * session->recipe->train.batch;
   const struct {
     const char *name;
@@ -65,93 +65,96 @@ static surge_status reserve_numbers(surge_record *record,
                  [LOSS] = {"loss", steps, {.dtype = SURGE_F64}},
                  [PDA] = {"pda", steps, {.dtype = SURGE_F64}}};
   for (size_t i = 0; i < WIDTHS; i++)
-    SURGE_TRY(reserve(record, "steps.", numbers[i].name, numbers[i].rows,
+    SURGE_TRY(reserve(trajectory, "steps.", numbers[i].name, numbers[i].rows,
                       numbers[i].row));
   return SURGE_OK;
 }
 
-static surge_status reserve_widths(surge_record *record, surge_net *net,
+static surge_status reserve_widths(surge_trajectory *trajectory, surge_net *net,
                                    int32_t steps) {
   surge_layer_report report;
   for (int32_t i = 0; surge_net_spiking_layer(net, i); i++) {
     SURGE_TRY(surge_net_layer_report(net, i, &report));
     surge_named_tensor row = {
         .dtype = SURGE_F32, .rank = 1, .shape = {report.widths}};
-    SURGE_TRY(reserve(record, "steps.width.", report.name, steps, row));
+    SURGE_TRY(reserve(trajectory, "steps.width.", report.name, steps, row));
   }
   return SURGE_OK;
 }
 
-static surge_status reserve_state(surge_record *record, surge_net *net,
+static surge_status reserve_state(surge_trajectory *trajectory, surge_net *net,
                                   int32_t steps) {
   surge_tensor_list state = {0};
   surge_status status = surge_net_save(net, &state, false);
-  record->state = record->list.count;
+  trajectory->state = trajectory->list.count;
   for (size_t i = 0; status == SURGE_OK && i < state.count; i++)
-    status = reserve(record, "steps.state.", state.tensors[i].name, steps,
+    status = reserve(trajectory, "steps.state.", state.tensors[i].name, steps,
                      state.tensors[i]);
   surge_tensor_list_free(&state);
   return status;
 }
 
-surge_status surge_record_open(surge_record *record, surge_session *session,
-                               int32_t steps) {
-  *record = (surge_record){0};
-  SURGE_TRY(reserve_numbers(record, session, steps));
-  SURGE_TRY(reserve_widths(record, session->net, steps));
-  return reserve_state(record, session->net, steps);
+surge_status surge_trajectory_open(surge_trajectory *trajectory,
+                                   surge_session *session, int32_t steps) {
+  *trajectory = (surge_trajectory){0};
+  SURGE_TRY(reserve_numbers(trajectory, session, steps));
+  SURGE_TRY(reserve_widths(trajectory, session->net, steps));
+  return reserve_state(trajectory, session->net, steps);
 }
 
 /* Copies `rows` rows to row `first` of a tensor. */
-static void put(surge_record *record, size_t tensor, int64_t first,
+static void put(surge_trajectory *trajectory, size_t tensor, int64_t first,
                 int64_t rows, const void *data) {
-  const surge_named_tensor *t = &record->list.tensors[tensor];
+  const surge_named_tensor *t = &trajectory->list.tensors[tensor];
   size_t row = surge_named_tensor_bytes(t) / (size_t)t->shape[0];
   memcpy((char *)(uintptr_t)t->data + (size_t)first * row, data,
          (size_t)rows * row);
 }
 
-/* The batch as it lies in its set. */
-static void put_batch(surge_record *record, const surge_batch *batch) {
+/* The batch's images: its own, or of a mirrored set those that lie there. */
+static void put_batch(surge_trajectory *trajectory, const surge_batch *batch) {
   const surge_dataset *set = batch->set;
   size_t pixels =
       (size_t)set->info->h * (size_t)set->info->w * (size_t)set->info->c;
-  for (int32_t n = 0; n < batch->n; n++, record->images++) {
+  for (int32_t n = 0; n < batch->n; n++, trajectory->images++) {
     uint32_t sample = batch->sample[n];
-    put(record, IMAGES, record->images, 1, set->images + sample * pixels);
-    put(record, LABELS, record->images, 1, &set->labels[sample]);
+    put(trajectory, IMAGES, trajectory->images, 1,
+        batch->images ? batch->images + (size_t)n * pixels
+                      : set->images + sample * pixels);
+    put(trajectory, LABELS, trajectory->images, 1, &set->labels[sample]);
   }
 }
 
-static surge_status put_state(surge_record *record, surge_net *net,
+static surge_status put_state(surge_trajectory *trajectory, surge_net *net,
                               int64_t at) {
   surge_tensor_list state = {0};
   surge_status status = surge_net_save(net, &state, false);
   for (size_t i = 0; status == SURGE_OK && i < state.count; i++)
-    put(record, record->state + i, at, 1, state.tensors[i].data);
+    put(trajectory, trajectory->state + i, at, 1, state.tensors[i].data);
   surge_tensor_list_free(&state);
   return status;
 }
 
-surge_status surge_record_step(surge_record *record, surge_session *session,
-                               const surge_batch *batch,
-                               const surge_step *step) {
+surge_status surge_trajectory_step(surge_trajectory *trajectory,
+                                   surge_session *session,
+                                   const surge_batch *batch,
+                                   const surge_step *step) {
   surge_metrics metrics;
   surge_layer_report report;
-  int32_t at = record->steps++;
+  int32_t at = trajectory->steps++;
   SURGE_TRY(surge_net_metrics(session->net, &metrics));
   double loss = metrics.loss / (double)metrics.samples;
   double pda = metrics.pda / (double)metrics.samples;
-  put_batch(record, batch);
-  put(record, BATCH, at, 1, &batch->n);
-  put(record, LEARNING_RATE, at, 1, step->learning_rate);
-  put(record, LOSS, at, 1, &loss);
-  put(record, PDA, at, 1, &pda);
+  put_batch(trajectory, batch);
+  put(trajectory, BATCH, at, 1, &batch->n);
+  put(trajectory, LEARNING_RATE, at, 1, step->learning_rate);
+  put(trajectory, LOSS, at, 1, &loss);
+  put(trajectory, PDA, at, 1, &pda);
   for (int32_t i = 0; surge_net_spiking_layer(session->net, i); i++) {
     SURGE_TRY(surge_net_layer_report(session->net, i, &report));
-    put(record, (size_t)(WIDTHS + i), at, 1, report.width);
+    put(trajectory, (size_t)(WIDTHS + i), at, 1, report.width);
   }
-  return put_state(record, session->net, at);
+  return put_state(trajectory, session->net, at);
 }
 
 /* --- afterwards ----------------------------------------------------------- */
@@ -167,18 +170,19 @@ static surge_status move_all(surge_tensor_list *to, surge_tensor_list *from,
   return SURGE_OK;
 }
 
-surge_status surge_record_finish(surge_record *record, surge_session *session,
-                                 surge_tensor_list *list) {
+surge_status surge_trajectory_finish(surge_trajectory *trajectory,
+                                     surge_session *session,
+                                     surge_tensor_list *list) {
   surge_tensor_list after = {0};
-  record->list.tensors[IMAGES].shape[0] = record->images;
-  record->list.tensors[LABELS].shape[0] = record->images;
+  trajectory->list.tensors[IMAGES].shape[0] = trajectory->images;
+  trajectory->list.tensors[LABELS].shape[0] = trajectory->images;
   surge_status status = surge_net_save(session->net, &after, false);
-  if (status == SURGE_OK) status = move_all(list, &record->list, "");
+  if (status == SURGE_OK) status = move_all(list, &trajectory->list, "");
   if (status == SURGE_OK) status = move_all(list, &after, "after.");
   surge_tensor_list_free(&after);
   return status;
 }
 
-void surge_record_close(surge_record *record) {
-  surge_tensor_list_free(&record->list);
+void surge_trajectory_close(surge_trajectory *trajectory) {
+  surge_tensor_list_free(&trajectory->list);
 }
