@@ -40,6 +40,7 @@ poisson          model.coding=poisson data.normalize=false surrogate.family=arct
 membrane         model.readout=membrane surrogate.family=arctan
 spikes           model.readout=spikes surrogate.family=arctan
 accumulated      train.accumulate=4 surrogate.family=arctan
+recomputed       memory=recompute surrogate.family=arctan
 mlp              model.arch=mlp model.hidden=[32] surrogate.family=arctan
 add_before       model.arch=layers model.layers=[{"conv":{"out":4}},"norm","neuron",{"conv":{"out":4}},"norm","neuron",{"conv":{"out":4}},"norm",{"neuron":{"add":"neuron1"}},{"conv":{"out":8,"stride":2}},"norm","neuron",{"conv":{"out":8}},"norm",{"conv":{"out":8,"stride":2,"kernel":1,"from":"neuron3"}},"norm",{"neuron":{"from":"norm5","add":"norm6"}},{"avgpool":"global"},{"linear":{"out":"classes"}}] surrogate.family=arctan
 add_spikes       model.arch=layers model.layers=[{"conv":{"out":4}},"norm","neuron",{"conv":{"out":4}},"norm","neuron",{"conv":{"out":4}},"norm","neuron",{"add":"neuron1"},{"conv":{"out":8,"stride":2}},"norm","neuron",{"conv":{"out":8,"stride":2,"kernel":1,"from":"add1"}},"norm","neuron",{"add":"neuron4"},{"conv":{"out":8}},"norm","neuron",{"add":"add2"},{"avgpool":"global"},{"linear":{"out":"classes"}}] surrogate.family=arctan

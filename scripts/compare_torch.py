@@ -53,7 +53,7 @@ class File:
         if "layers" not in meta:
             raise SystemExit(f"{path}: wanted a file of `surge grad`, found no layers")
         self.layers = json.loads(meta["layers"])
-        self.recipe = meta["recipe"]
+        self.recipe = meta.get("recipe", "")
         self.loss = json.loads(meta["loss"])
         self.soft = meta["soft"] == "true"
         self.T = int(meta["T"])

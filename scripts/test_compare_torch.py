@@ -87,7 +87,7 @@ def statistics(u, w):
 
 def describe():
     image, hidden, pooled = [H, H, 1], [H, H, C], [H // 2, H // 2, C]
-    return [
+    layers = [
         {"kind": "conv", "name": "conv1", "in": image, "out": hidden,
          "kernel": 3, "stride": 1, "pad": 1, "groups": 1},
         {"kind": "norm", "name": "norm1", "in": hidden, "out": hidden,
@@ -98,6 +98,9 @@ def describe():
          "kernel": 2, "stride": 2, "pad": 0},
         {"kind": "linear", "name": "linear1", "in": pooled, "out": [1, 1, CLASSES]},
     ]
+    for layer, before in zip(layers, [{"name": "image"}] + layers):
+        layer.update({"from": before["name"], "add": "none"})
+    return layers
 
 
 def make():

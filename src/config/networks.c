@@ -27,8 +27,9 @@ typedef struct network {
   {64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512}
 #define CIFAR_STAGES {128, 256, 512}
 #define IMAGENET_STAGES {64, 128, 256, 512}
-#define PLIF(name, ...) \
-  {SURGE_ARCH_PLIF_NET, name, __VA_ARGS__, {2, 6}, {1, 1}, .pools_maximum = true}
+#define PLIF(name, ...)                                  \
+  {SURGE_ARCH_PLIF_NET, name, __VA_ARGS__, {2, 6}, {1, 1}, \
+   .pools_maximum = true}
 #define IMAGENET_RESNET(arch) \
   {arch, NULL, IMAGENET_STAGES, {0}, {4, 4}, NONE, .residual = true}
 

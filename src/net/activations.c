@@ -74,11 +74,12 @@ static reads reads_of(const surge_net *net, int32_t from) {
   return r;
 }
 
+/* Levels are those of spikes: the smooth twin's, between 0 and 1, stay whole. */
 static surge_keep keep_of(const surge_net *net, const surge_layer *layer) {
   bool product = layer->spec.kind == SURGE_LAYER_CONV ||
                  layer->spec.kind == SURGE_LAYER_LINEAR;
   if (net->recipe->memory == SURGE_MEMORY_NORMAL) return SURGE_KEEP_WHOLE;
-  if (layer->levels > 0 &&
+  if (layer->levels > 0 && !net->options.soft &&
       surge_pack_exact(layer->out.type, (float)layer->levels, layer->most))
     return SURGE_KEEP_PACKED;
   return product && net->recipe->memory == SURGE_MEMORY_RECOMPUTE

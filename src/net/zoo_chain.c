@@ -32,7 +32,7 @@ static void add_chain(surge_zoo *zoo, const char *pools) {
 }
 
 /* CIFARNet of Wu et al., "Direct training for spiking neural networks: faster,
- * larger, better" (AAAI 2019), table 2: five convolutions, two hidden layers. */
+ * larger, better" (AAAI 2019), table 2: five convolutions, two hidden ones. */
 void surge_zoo_cifarnet(surge_zoo *zoo) { add_chain(zoo, "-PP--"); }
 
 /* Configurations A and D of Simonyan and Zisserman (2015) as papers on spiking

@@ -50,8 +50,7 @@ static void add_last_conv(surge_zoo *zoo, int32_t out, int32_t kernel) {
 
 /* Makes the layer added last read `other` besides what it reads. */
 static void join(surge_zoo *zoo, int32_t other) {
-  if (!zoo->failed)
-    strcpy(zoo->specs[zoo->at].add, zoo->specs[other].name);
+  if (!zoo->failed) strcpy(zoo->specs[zoo->at].add, zoo->specs[other].name);
 }
 
 /* --- before the neuron ---------------------------------------------------- */
@@ -65,7 +64,8 @@ static void halve_variance(surge_zoo *zoo) {
 /* Spikes of an identity shortcut are added as they are, beside a norm with the
  * smaller alpha: as the block of tdBN's code has it (example/example_model.py
  * of github.com/thiswinex/STBP-simple). */
-static void add_joined_block(surge_zoo *zoo, int32_t in, int32_t out, int32_t stride) {
+static void add_joined_block(surge_zoo *zoo, int32_t in, int32_t out,
+                             int32_t stride) {
   int32_t input = zoo->at, shortcut = input;
   surge_zoo_conv_neuron(zoo, out, 3, stride);
   add_last_conv(zoo, out, 3);

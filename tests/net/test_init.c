@@ -14,9 +14,8 @@ static surge_context *context;
 static surge_net *started(const surge_recipe *recipe, const char *set) {
   surge_net *net;
   surge_net_options options = {.training = true};
-  cr_assert_eq(
-      surge_cpu.open(&context, &(surge_context_options){.threads = 1}),
-      SURGE_OK);
+  cr_assert_eq(surge_cpu.open(&context, &(surge_context_options){.threads = 1}),
+               SURGE_OK);
   cr_assert_eq(surge_net_create(&net, &surge_cpu, context, recipe,
                                 surge_dataset_find(set), &options),
                SURGE_OK, "%s", surge_last_error());
@@ -49,8 +48,8 @@ static double moment(const float *x, size_t n, int power) {
   return sum / (double)n;
 }
 
-#define CONVNET                                                          \
-  "data: {set: fashion_mnist}\nT: 1\ntrain: {batch: 2}\n"                \
+#define CONVNET                                                                \
+  "data: {set: fashion_mnist}\nT: 1\ntrain: {batch: 2}\n"                      \
   "model: {arch: convnet, channels: [32, 64], norm: none, init: %s}\n"
 
 static surge_recipe convnet(const char *init) {
@@ -142,9 +141,10 @@ static void expect_zero_gammas(const char *yaml, const char *set,
   finish(net, &recipe);
 }
 
-#define TINY(arch, channels)                                     \
-  "data: {set: cifar10}\nT: 1\ntrain: {batch: 2}\n"              \
-  "model: {arch: " arch ", channels: " channels ", zero_init_residual: true}\n"
+#define TINY(arch, channels)                                                   \
+  "data: {set: cifar10}\nT: 1\ntrain: {batch: 2}\n"                            \
+  "model: {arch: " arch ", channels: " channels                                \
+  ", zero_init_residual: true}\n"
 
 /* Norms are numbered block by block, a shortcut's after its branch's. */
 Test(init, zero_init_residual_is_of_the_last_norm_of_each_branch) {
