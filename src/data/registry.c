@@ -183,10 +183,14 @@ surge_status surge_dataset_open(surge_dataset *set,
   *set = (surge_dataset){0};
   SURGE_TRY(resolve(recipe, &entry, &folder));
   const surge_reader *reader = entry->reader;
-  if (!reader->list)
-    return surge_dataset_read(set, info, reader, folder, split);
-  set->info = info;
-  surge_status status = reader->list(reader, set, recipe, folder, split);
+  surge_status status = SURGE_OK;
+  if (reader->list) {
+    set->info = info;
+    status = reader->list(reader, set, recipe, folder, split);
+  } else {
+    status = surge_dataset_read(set, info, reader, folder, split);
+  }
+  if (split == SURGE_TRAIN) set->policy = recipe->policy;
   if (status != SURGE_OK) surge_dataset_close(set);
   return status;
 }
