@@ -29,6 +29,7 @@ typedef struct surge_dataset_info {
   float mean[SURGE_MAX_CHANNELS], std[SURGE_MAX_CHANNELS]; /* of value/255    */
   const char *default_path; /* folder used where data.path is ""              */
   const char *install_hint; /* how to get it, one sentence                    */
+  const char *const *names; /* [classes]; or NULL: numbers, or its folders    */
 } surge_dataset_info;
 
 typedef struct surge_dataset {
@@ -79,6 +80,9 @@ typedef struct surge_data_pass {
  * SURGE_ERROR_DATA names an image file that cannot be read. */
 surge_status surge_dataset_image(const surge_dataset *set, uint32_t sample,
                                  const surge_data_pass *pass, uint8_t *image);
+
+/* The name of a class; NULL where it has none but its number. */
+const char *surge_dataset_class(const surge_dataset *set, int32_t label);
 
 /* With data.on_error: skip, images that could not be read so far are kept in
  * mind: whether they are, how many there are, and a line on each, once: on the
