@@ -2,7 +2,13 @@
  * goes through, and how strongly.
  *
  *   policy.c   what is drawn
- *   pixels.c   the operations */
+ *   pixels.c   the operations
+ *
+ * They come before crop and flip, which run on the device; in torchvision's
+ * recipe they come behind. It hardly matters: a flip turns the signs of shears,
+ * translations and rotations, which are as likely either way, and operations on
+ * values do not ask where a pixel is. What differs is the crop's padding: here
+ * it is black, counts in no histogram and hides what a translation leaves. */
 #ifndef SURGE_DATA_POLICY_H
 #define SURGE_DATA_POLICY_H
 
