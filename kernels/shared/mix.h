@@ -1,7 +1,7 @@
 /* mix.h - mixup and cutmix: whose pixels, whose label.
  *
- * All is drawn on the host, once a batch (src/data/mix.c), and lies in the step;
- * here it is only carried out. */
+ * All is drawn on the host, once a batch (src/data/mix.c), and lies in the
+ * surge_step; here it is only carried out. */
 #ifndef SURGE_SHARED_MIX_H
 #define SURGE_SHARED_MIX_H
 

@@ -31,6 +31,6 @@ surge_status cli_data(int argc, char **argv) {
   cli_options o;
   SURGE_TRY(cli_parse(&o, argc, argv, "set out count seed threads", 2, 2));
   if (!strcmp(o.positional[0], "preview")) return preview(&o);
-  return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                    "surge data: wanted preview, found %s", o.positional[0]);
+  return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge data: wanted preview, found %s",
+                    o.positional[0]);
 }

@@ -74,8 +74,7 @@ surge_mix surge_mix_draw(const struct surge_data_recipe *recipe,
   surge_philox4 draw = next_block(&s);
   bool both = recipe->mixup > 0 && recipe->cutmix > 0;
   bool cut = both ? draw.x[0] >> 31 : recipe->cutmix > 0;
-  double lambda =
-      draw_beta(&s, (double)(cut ? recipe->cutmix : recipe->mixup));
+  double lambda = draw_beta(&s, (double)(cut ? recipe->cutmix : recipe->mixup));
   if (!cut) return (surge_mix){.share = (float)lambda};
   return paste(info->h, info->w, lambda,
                surge_place(draw.x[1], (uint32_t)info->h),

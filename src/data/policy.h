@@ -34,7 +34,7 @@ typedef enum surge_pixel_op {
   SURGE_PIXELS_COUNT
 } surge_pixel_op;
 
-/* An image [h, w, c], c 1 or 3, as channels-last bytes; `scratch` is as large. */
+/* An image [h, w, c], channels last, c 1 or 3; `scratch` is as large. */
 typedef struct surge_pixels {
   uint8_t *bytes, *scratch;
   int32_t h, w, c;

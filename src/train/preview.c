@@ -33,8 +33,7 @@ static void paint(preview *p, int32_t row, int32_t column,
   for (int32_t y = 0; y < d->h * p->zoom; y++)
     for (int32_t x = 0; x < d->w * p->zoom; x++) {
       size_t to = (size_t)(top + y) * (size_t)p->w + (size_t)(left + x);
-      const uint8_t *from =
-          image + (y / p->zoom * d->w + x / p->zoom) * d->c;
+      const uint8_t *from = image + (y / p->zoom * d->w + x / p->zoom) * d->c;
       for (int c = 0; c < 3; c++)
         p->sheet[3 * to + (size_t)c] = from[d->c == 3 ? c : 0];
     }

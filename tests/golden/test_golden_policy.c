@@ -69,9 +69,9 @@ Test(policy, operations_as_pillow) {
       int32_t op = k / 2 / (int32_t)t->shape[1];
       int32_t bin = k / 2 % (int32_t)t->shape[1];
       bool is_signed;
-      double magnitude = surge_policy_magnitude(
-          policies[i % 2].policy, (surge_pixel_op)op, bin, c.pixels.h,
-          c.pixels.w, &is_signed);
+      double magnitude =
+          surge_policy_magnitude(policies[i % 2].policy, (surge_pixel_op)op,
+                                 bin, c.pixels.h, c.pixels.w, &is_signed);
       if (is_signed && k % 2) magnitude = -magnitude;
       start(&c);
       surge_pixels_apply(&c.pixels, (surge_pixel_op)op, magnitude);

@@ -52,7 +52,7 @@ Test(mix, mixup_shares_are_beta) {
  * (a fourth power is at most the square / 4), also where numbers of a Gamma
  * underflow or are huge. */
 Test(mix, any_alpha_has_its_moments) {
-  static const float alphas[] = {1e-30f, 1e-3f, .1f, .2f, .7f,
+  static const float alphas[] = {1e-30f, 1e-3f, .1f,  .2f,  .7f,
                                  5,      100,   1e6f, 1e30f};
   enum { N = 20000 };
   for (size_t i = 0; i < sizeof alphas / sizeof *alphas; i++) {
