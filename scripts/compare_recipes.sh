@@ -33,6 +33,8 @@ no_norm          model.norm=none surrogate.family=arctan
 max_pooling      model.pooling=max surrogate.family=arctan
 tet              loss.kind=tet loss.label_smoothing=0.1 surrogate.family=arctan
 mse_vote         loss.kind=mse model.vote=2 surrogate.family=arctan
+mixup            data.mixup=1 loss.label_smoothing=0.1 surrogate.family=arctan
+cutmix           data.cutmix=1 data.policy=autoaugment loss.kind=tet surrogate.family=arctan
 moment           pda.kind=moment pda.weight=0.5 surrogate.family=arctan
 moment_channel   pda.weight=0.5 pda.granularity=channel surrogate.family=arctan
 quantization     pda.kind=quantization pda.weight=0.5 surrogate.family=sigmoid

@@ -14,10 +14,11 @@ import itertools
 import math
 import os
 import sys
+import zlib
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageOps
 
 import tensorfile
 import torch_snn as snn
@@ -200,12 +201,14 @@ def loss():
     for vote in (1, 2):
         logits32 = single(random.normal(0, 2, (T, N, classes * vote)))
         file[f"logits{vote}"] = logits32
-        for kind, smoothing in itertools.product(("mean", "tet", "mse"), (0, 0.125)):
+        for kind, smoothing, share in itertools.product(
+                ("mean", "tet", "mse"), (0, 0.125), (1, 0.6875)):
             logits = leaf(logits32)
             value = snn.loss(logits, double(file["labels"]), kind, classes, vote,
-                             smoothing, 0.0625, 1.0)
+                             smoothing, 0.0625, 1.0, share)
             value.backward()
             name = f"{kind}.vote{vote}.{'smooth' if smoothing else 'sharp'}"
+            name += "" if share == 1 else ".mixed"
             file[f"{name}.loss"] = value.detach().numpy().reshape(1)
             file[f"{name}.dlogits"] = logits.grad.numpy()
     return file
@@ -353,10 +356,155 @@ def images():
     return file
 
 
+# --- policies: torchvision's AutoAugment and TrivialAugmentWide -------------
+# What torchvision 0.14.1 calls of Pillow, written out, so that it need not be
+# installed; equal to it in every case below.
+
+PIXEL_OPS = ("Identity", "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate",
+             "Brightness", "Color", "Contrast", "Sharpness", "Posterize",
+             "Solarize", "AutoContrast", "Equalize", "Invert")
+SIGNED = PIXEL_OPS[1:10]
+CIFAR10 = (  # AutoAugmentPolicy.CIFAR10
+    (("Invert", 0.1, None), ("Contrast", 0.2, 6)),
+    (("Rotate", 0.7, 2), ("TranslateX", 0.3, 9)),
+    (("Sharpness", 0.8, 1), ("Sharpness", 0.9, 3)),
+    (("ShearY", 0.5, 8), ("TranslateY", 0.7, 9)),
+    (("AutoContrast", 0.5, None), ("Equalize", 0.9, None)),
+    (("ShearY", 0.2, 7), ("Posterize", 0.3, 7)),
+    (("Color", 0.4, 3), ("Brightness", 0.6, 7)),
+    (("Sharpness", 0.3, 9), ("Brightness", 0.7, 9)),
+    (("Equalize", 0.6, None), ("Equalize", 0.5, None)),
+    (("Contrast", 0.6, 7), ("Sharpness", 0.6, 5)),
+    (("Color", 0.7, 7), ("TranslateX", 0.5, 8)),
+    (("Equalize", 0.3, None), ("AutoContrast", 0.4, None)),
+    (("TranslateY", 0.4, 3), ("Sharpness", 0.2, 6)),
+    (("Brightness", 0.9, 6), ("Color", 0.2, 8)),
+    (("Solarize", 0.5, 2), ("Invert", 0.0, None)),
+    (("Equalize", 0.2, None), ("AutoContrast", 0.6, None)),
+    (("Equalize", 0.2, None), ("Equalize", 0.6, None)),
+    (("Color", 0.9, 9), ("Equalize", 0.6, None)),
+    (("AutoContrast", 0.8, None), ("Solarize", 0.2, 8)),
+    (("Brightness", 0.1, 3), ("Color", 0.7, 0)),
+    (("Solarize", 0.4, 5), ("AutoContrast", 0.9, None)),
+    (("TranslateY", 0.9, 9), ("TranslateY", 0.7, 9)),
+    (("AutoContrast", 0.9, None), ("Solarize", 0.8, 3)),
+    (("Equalize", 0.8, None), ("Invert", 0.1, None)),
+    (("TranslateY", 0.7, 9), ("AutoContrast", 0.9, None)),
+)
+BINS = {"autoaugment": 10, "trivialaugment": 31}
+
+
+def linspace(low, high, count):
+    """torch.linspace in float32 with fused multiply-adds, as where there are
+    vectors; float64 holds each product."""
+    low, high = np.float32(low), np.float32(high)
+    step = np.float64((high - low) / np.float32(count - 1))
+    return [float(np.float32(low + step * i if i < count // 2 else
+                             high - step * (count - 1 - i))) for i in range(count)]
+
+
+def magnitudes(policy, size):
+    """_augmentation_space, for images of size (width, height)."""
+    bins, wide = BINS[policy], policy == "trivialaugment"
+    far = (32.0, 32.0) if wide else [150.0 / 331.0 * side for side in size]
+    most = {"ShearX": .99 if wide else .3, "ShearY": .99 if wide else .3,
+            "Rotate": 135.0 if wide else 30.0}
+    space = {op: [0.0] * bins for op in PIXEL_OPS}
+    for op in SIGNED:
+        space[op] = linspace(0.0, most.get(op, .99 if wide else .9), bins)
+    for op, farthest in zip(("TranslateX", "TranslateY"), far):
+        space[op] = [farthest * i / (bins - 1) for i in range(bins)]  # made whole
+    space["Posterize"] = [8 - round(i * (6 if wide else 4) / (bins - 1))
+                          for i in range(bins)]
+    space["Solarize"] = linspace(255.0, 0.0, bins)
+    return space
+
+
+def affine(image, *matrix):
+    return image.transform(image.size, Image.AFFINE, matrix, Image.NEAREST,
+                           fillcolor=0 if image.mode == "L" else (0, 0, 0))
+
+
+def apply_op(image, op, m):
+    """_apply_op and the Pillow side of functional.affine and rotate."""
+    tangent = math.tan(math.radians(math.degrees(math.atan(m))))
+    return {
+        "Identity": lambda: image,
+        "ShearX": lambda: affine(image, 1, tangent, 0, 0, 1, 0),
+        "ShearY": lambda: affine(image, 1, 0, 0, tangent, 1, 0),
+        "TranslateX": lambda: affine(image, 1, 0, -int(m), 0, 1, 0),
+        "TranslateY": lambda: affine(image, 1, 0, 0, 0, 1, -int(m)),
+        "Rotate": lambda: image.rotate(m, Image.NEAREST),
+        "Brightness": lambda: ImageEnhance.Brightness(image).enhance(1.0 + m),
+        "Color": lambda: ImageEnhance.Color(image).enhance(1.0 + m),
+        "Contrast": lambda: ImageEnhance.Contrast(image).enhance(1.0 + m),
+        "Sharpness": lambda: ImageEnhance.Sharpness(image).enhance(1.0 + m),
+        "Posterize": lambda: ImageOps.posterize(image, int(m)),
+        "Solarize": lambda: ImageOps.solarize(image, m),
+        "AutoContrast": lambda: ImageOps.autocontrast(image),
+        "Equalize": lambda: ImageOps.equalize(image),
+        "Invert": lambda: ImageOps.invert(image),
+    }[op]()
+
+
+def drawn_ops(policy, size, seed, epoch, sample):
+    """forward's choices, drawn by SURGE's Philox: [(op, magnitude)]."""
+    space, draw = magnitudes(policy, size), philox(seed, (0, sample, epoch, 1 << 16))
+    if policy == "trivialaugment":
+        op = PIXEL_OPS[draw[0] * 14 >> 32]
+        signs, chosen = [draw[2] >> 31], [(op, 1.0, draw[1] * 31 >> 32)]
+    else:
+        chosen = CIFAR10[draw[0] * 25 >> 32]
+        signs = [draw[3] >> 31, draw[3] >> 30 & 1]
+    return [(op, -space[op][bin or 0] if sign and op in SIGNED
+             else space[op][bin or 0])
+            for i, ((op, p, bin), sign) in enumerate(zip(chosen, signs))
+            if (draw[1 + i] >> 8) * 2.0**-24 < p or policy == "trivialaugment"]
+
+
+def checksum(image):
+    """CRC-32, as the int32 of the same bits."""
+    return np.uint32(zlib.crc32(np.array(image).tobytes())).astype(np.int32)
+
+
+def policy_images():
+    random = np.random.RandomState(6)
+    coarse = Image.fromarray(random.randint(0, 256, (7, 7, 3), dtype=np.uint8))
+    square = np.array(coarse.resize((32, 32), Image.BICUBIC))
+    square[8:20, 5:25] = square[8:20, 5:25] // 3 + 90  # some of less contrast
+    wide = coarse.resize((27, 20), Image.BICUBIC).point(lambda v: v // 2 + 40)
+    return {"square": square, "wide": np.array(wide),
+            "grey": np.array(coarse.convert("L").resize((28, 28), Image.BICUBIC)),
+            "flat": np.full((5, 4, 3), (9, 200, 77), np.uint8),
+            "thin": np.array(coarse.resize((9, 2))),
+            "pixel": np.full((1, 1, 3), (1, 128, 255), np.uint8)}
+
+
+def policy():
+    file = {}
+    for name, pixels in policy_images().items():
+        image = Image.fromarray(pixels)
+        file[f"{name}.image"] = pixels.reshape(*pixels.shape[:2], -1)
+        for kind, bins in BINS.items():
+            space = magnitudes(kind, image.size)
+            file[f"{name}.{kind}"] = np.array(
+                [[[checksum(apply_op(image, op, s * space[op][bin]
+                                     if op in SIGNED else space[op][bin]))
+                   for s in (1, -1)] for bin in range(bins)] for op in PIXEL_OPS])
+            drawn = []
+            for sample in range(300):
+                out = image
+                for op, m in drawn_ops(kind, image.size, 3 + (5 << 32), 2, sample):
+                    out = apply_op(out, op, m)
+                drawn.append(checksum(out))
+            file[f"{name}.{kind}.drawn"] = np.array(drawn)
+    return file
+
+
 # --- main -------------------------------------------------------------------
 
 FILES = {"neuron": neuron, "norm": norm, "pda": pda, "loss": loss,
-         "optim": optim, "images": images}
+         "optim": optim, "images": images, "policy": policy}
 
 
 def differs(path, made):

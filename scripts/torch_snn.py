@@ -140,11 +140,13 @@ def pda(u, spec, d, w, channel_dim):
 
 
 def loss(logits, labels, kind, classes, vote, label_smoothing, tet_lambda,
-         tet_target):
-    """logits [T, N, classes*vote] -> mean over the batch."""
+         tet_target, share=1.0):
+    """logits [T, N, classes*vote] -> mean over the batch; `share` of a label is
+    a sample's own, the rest that of the sample before it (mixup, cutmix)."""
     T, N = logits.shape[:2]
     scores = logits.reshape(T, N, classes, vote).mean(3)
     target = torch.nn.functional.one_hot(labels.long(), classes).to(logits)
+    target = share * target + (1 - share) * target.roll(1, 0)
     target = (1 - label_smoothing) * target + label_smoothing / classes
 
     def cross_entropy(o):

@@ -59,6 +59,19 @@ typedef enum surge_group {
   SURGE_GROUP_COUNT
 } surge_group;
 
+/* Pixels top <= y < top + h, left <= x < left + w; none where h or w is 0. */
+typedef struct surge_rectangle {
+  int32_t top, left, h, w;
+} surge_rectangle;
+
+/* How a batch's images are mixed, each with the one before it, the first with
+ * the last (torchvision's RandomMixup, RandomCutmix). */
+typedef struct surge_mix {
+  float share;              /* of an image's own label; 1: not mixed         */
+  surge_rectangle pasted;   /* cutmix: the other's pixels stand here; none,  */
+                            /* mixup: share*own + (1 - share)*other          */
+} surge_mix;
+
 /* All that changes from step to step; on the device. */
 typedef struct surge_step {
   uint64_t seed;                      /* Philox key, with epoch below        */
@@ -68,6 +81,7 @@ typedef struct surge_step {
   float adam_scale1[SURGE_GROUP_COUNT]; /* 1/(1 - beta1^t), from double      */
   float adam_scale2[SURGE_GROUP_COUNT]; /* 1/(1 - beta2^t), from double      */
   float schedule;                     /* progress of the run in [0, 1]       */
+  surge_mix mix;                      /* of the loaded batch                 */
 } surge_step;
 
 /* What a Philox stream is drawn for: never the same numbers twice. */
@@ -77,14 +91,17 @@ typedef enum surge_random_use {
   SURGE_RANDOM_INIT,      /* parameters: host                                */
   SURGE_RANDOM_AUGMENT,
   SURGE_RANDOM_POISSON,
-  SURGE_RANDOM_DROPOUT    /* + index of the dropout layer                    */
+  SURGE_RANDOM_DROPOUT,   /* + index of the dropout layer                    */
+  SURGE_RANDOM_POLICY = 1 << 16, /* data.policy: host                        */
+  SURGE_RANDOM_MIX               /* mixup, cutmix: host, a batch a sample    */
 } surge_random_use;
 
 /* Sums since they were last zeroed; on the device. */
 typedef struct surge_metrics {
   double loss;          /* sum over samples of the task loss                 */
   double pda;           /* sum over samples of sum over layers of D_l        */
-  uint64_t correct;     /* samples whose largest score is the label's        */
+  uint64_t correct;     /* samples whose largest score is the label's, where */
+                        /* mixed that of the larger share                    */
   uint64_t samples;
 } surge_metrics;
 
@@ -405,7 +422,9 @@ typedef struct surge_integrator {
  *         Taylor 2017), cut off at the border;
  * random_erasing: with this probability a rectangle of 0.02 to 0.33 of the
  *         area and height/width 0.3 to 3.3 (torchvision's RandomErasing).
- * All drawn with Philox by (seed, epoch, sample). Only when `training`. */
+ * All drawn with Philox by (seed, epoch, sample). Only when `training`.
+ * mix: the image so made and the one made of the batch's image before it are
+ *         mixed as step->mix says; each product and the sum round. */
 typedef struct surge_augment {
   void *x;              /* [N] of map, overwritten                           */
   const uint8_t *images;   /* [N, H, W, C] channels-last, or with `gather`   */
@@ -418,7 +437,7 @@ typedef struct surge_augment {
   const float *mean, *std; /* host [C]                                       */
   int32_t crop_pad, cutout; /* pixels; cutout 0: none                        */
   float random_erasing;    /* 0 <= p <= 1                                    */
-  bool flip, training, gather;
+  bool flip, mix, training, gather;
 } surge_augment;
 
 /* s[t] = 1 where a uniform number is below x (x in [0,1]), by (seed, epoch,
@@ -453,8 +472,10 @@ typedef enum surge_loss_kind {
 
 /* Loss and its gradient in one pass. `vote` output neurons speak for a class:
  * logits are [T, N, classes*vote], averaged in groups. Label smoothing e:
- * target = (1-e) onehot + e/classes. Adds to metrics: per-sample losses,
- * correct (first maximum wins), samples. dlogits is scaled by
+ * target = (1-e) onehot + e/classes. With `step`, of a batch that was mixed as
+ * step->mix says, onehot is share*onehot(own) + (1-share)*onehot(label of the
+ * sample before). Adds to metrics: per-sample losses, correct (the first
+ * maximum is the label, of two the one with the larger share), samples. dlogits is scaled by
  * gradient_scale/N. A loss that is not finite sets the fault. */
 typedef struct surge_loss {
   void *dlogits;        /* [T, N, classes*vote] overwritten, NULL: evaluation */
@@ -470,6 +491,7 @@ typedef struct surge_loss {
   float gradient_scale;    /* 1/accumulation                                  */
   uint32_t layer;
   const uint32_t *sample;  /* [N] places in labels; NULL: 0..N-1              */
+  const surge_step *step;  /* NULL: labels are not mixed                      */
 } surge_loss;
 
 /* ======================================================================== *

@@ -2,7 +2,8 @@
  *
  * A data set is what its files hold, as bytes, in memory or, where it is a
  * folder of images, decoded and cut to the network's input when one is asked
- * for. Shifting, flipping and normalising are an op of the backend
+ * for. The loader's workers put training images through the recipe's policy.
+ * Shifting, flipping, mixing and normalising are an op of the backend
  * (surge_augment), so that they run where the network runs. */
 #ifndef SURGE_DATA_H
 #define SURGE_DATA_H
@@ -28,6 +29,7 @@ typedef struct surge_dataset_info {
   float mean[SURGE_MAX_CHANNELS], std[SURGE_MAX_CHANNELS]; /* of value/255    */
   const char *default_path; /* folder used where data.path is ""              */
   const char *install_hint; /* how to get it, one sentence                    */
+  const char *const *names; /* [classes]; or NULL: numbers, or its folders    */
 } surge_dataset_info;
 
 typedef struct surge_dataset {
@@ -36,6 +38,7 @@ typedef struct surge_dataset {
   uint8_t *images;          /* [count, H, W, C]; owned; or NULL, and          */
   struct surge_image_files *files; /* each is decoded on demand; owned        */
   int32_t *labels;          /* [count]; owned                                 */
+  surge_policy policy;      /* what images go through that are trained on     */
   /* Where a backend's ops read both (its `mirror`), or NULL; not owned. */
   const uint8_t *mirror_images;
   const int32_t *mirror_labels;
@@ -78,6 +81,9 @@ typedef struct surge_data_pass {
 surge_status surge_dataset_image(const surge_dataset *set, uint32_t sample,
                                  const surge_data_pass *pass, uint8_t *image);
 
+/* The name of a class; NULL where it has none but its number. */
+const char *surge_dataset_class(const surge_dataset *set, int32_t label);
+
 /* With data.on_error: skip, images that could not be read so far are kept in
  * mind: whether they are, how many there are, and a line on each, once: on the
  * first not told of from *sample on, which is then moved behind it; NULL: none.
@@ -113,8 +119,8 @@ typedef struct surge_batch {
 } surge_batch;
 
 /* Gathers batches on `workers` threads of its own, two ahead; of a mirrored set
- * only the indices, as the ops gather the images themselves. What a batch holds
- * does not depend on `workers`.
+ * only the indices, as the ops gather the images themselves: such a set has no
+ * policy. What a batch holds does not depend on `workers`.
  *
  * Where a set skips images that cannot be read: in training the next in the
  * epoch's order that can be read stands in for one, so that batches keep their
@@ -142,6 +148,17 @@ int32_t surge_loader_batches(const surge_loader *loader);
 
 /* Seconds that surge_loader_next has waited since surge_loader_start. */
 double surge_loader_waited(const surge_loader *loader);
+
+/* Does the recipe mix the images of a batch that is trained on? */
+bool surge_data_mixes(const struct surge_data_recipe *recipe);
+
+/* How batch number `batch` of an epoch is mixed, a function of (seed, epoch,
+ * batch) alone; share 1 where the recipe mixes nothing. Mixup's share is
+ * Beta(alpha, alpha); cutmix's rectangle has 1 - Beta(alpha, alpha) of the area
+ * around a random pixel before it is cut off at the border. */
+surge_mix surge_mix_draw(const struct surge_data_recipe *recipe,
+                         const surge_dataset_info *info, uint64_t seed,
+                         uint32_t epoch, int32_t batch);
 
 #ifdef __cplusplus
 }

@@ -47,7 +47,12 @@ void surge_net_describe(const surge_net *net, FILE *file);
 
 surge_status surge_net_allocate(surge_net *net);
 
-/* Uploads a batch (batch->n <= N) and the step's numbers. */
+/* What a recipe asks of the input's op: parameters alone, no arrays. */
+surge_augment surge_augment_of(const surge_recipe *recipe,
+                               const surge_dataset_info *info, bool training);
+
+/* Uploads a batch (batch->n <= N) and the step's numbers, among them how the
+ * batch is mixed (surge_mix_draw). */
 surge_status surge_net_load(surge_net *net, const surge_batch *batch,
                             const surge_step *step);
 

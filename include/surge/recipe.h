@@ -107,6 +107,11 @@ typedef enum surge_memory { /* what lives from forward to backward             *
   SURGE_MEMORY_PACKED,   /* currents; spikes in a bit                          */
   SURGE_MEMORY_RECOMPUTE /* spikes in a bit; convolutions are done once more   */
 } surge_memory;
+typedef enum surge_policy { /* data.policy                                     */
+  SURGE_POLICY_NONE,
+  SURGE_POLICY_AUTOAUGMENT,    /* Cubuk 2019, CIFAR-10's                       */
+  SURGE_POLICY_TRIVIALAUGMENT  /* Mueller 2021, the wide space                 */
+} surge_policy;
 typedef enum surge_device { SURGE_DEVICE_AUTO, SURGE_DEVICE_CPU, SURGE_DEVICE_CUDA } surge_device;
 
 typedef struct surge_recipe {
@@ -131,9 +136,11 @@ typedef struct surge_recipe {
     bool flip;              /* random horizontal flip                          */
     int32_t cutout;         /* side of a square set to the mean; 0: none       */
     float random_erasing;   /* probability of an erased rectangle              */
+    surge_policy policy;    /* operations on training images' bytes            */
+    float mixup, cutmix;    /* alpha of Beta(alpha, alpha); 0: off             */
     int32_t size;           /* image_folder: sides of the network's input      */
     int32_t resize;         /* shorter side before the centre is taken; 0: auto */
-    int32_t workers;        /* threads that decode; 0: as `threads`            */
+    int32_t workers;        /* threads that prepare images; 0: as `threads`    */
     surge_on_error on_error; /* of an image that cannot be read                */
   } data;
 

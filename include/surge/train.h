@@ -91,6 +91,18 @@ surge_status surge_checkpoint_recipe(surge_recipe *recipe, const char *path,
 surge_status surge_gradient_dump(const surge_recipe *recipe, const char *from,
                                  bool soft, int32_t steps, const char *out);
 
+/* Takes a line of text. */
+typedef surge_status surge_tell(void *user, const char *line);
+
+/* Writes a contact sheet as PNG: a row for each of `count` training images; the
+ * image itself, then what a network would be shown of it in each of the first
+ * epochs, after all that the recipe asks for, turned back into pixels. Mixed
+ * are these images among themselves. `tell` gets a line on each row, then on
+ * each epoch. */
+#define SURGE_PREVIEW_EPOCHS 7
+surge_status surge_preview(const surge_recipe *recipe, int32_t count,
+                           const char *out, surge_tell *tell, void *user);
+
 /* Energy of one inference at 45 nm (Horowitz 2014), as the field quotes it. */
 #define SURGE_JOULE_MAC 4.6e-12 /* a multiply-accumulate: inputs not binary   */
 #define SURGE_JOULE_AC 0.9e-12  /* an accumulate: input spikes                */

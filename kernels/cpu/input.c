@@ -7,18 +7,20 @@
 
 static void augment_image(const surge_augment *a, size_t n) {
   const surge_map *map = &a->map;
-  const uint8_t *image = surge_augment_image(a, n);
   float *x = surge_cpu_to(a->x, n * surge_map_elements(map));
-  surge_view view = surge_view_draw(a, n);
+  surge_shown own = surge_show(a, n), other = own;
+  if (a->mix) other = surge_show(a, surge_mix_partner(n, (size_t)a->N));
   for (int32_t row = 0; row < map->h; row++)
-    for (int32_t column = 0; column < map->w; column++) {
-      bool hidden = surge_view_hides(&view, row, column);
-      for (int32_t c = 0; c < map->c; c++)
-        x[surge_offset_of(map, row, column, c)] =
-            hidden ? 0
-                   : surge_crop_value(image, map, view.crop, row, column, c,
-                                      a->mean[c], a->std[c]);
-    }
+    for (int32_t column = 0; column < map->w; column++)
+      for (int32_t c = 0; c < map->c; c++) {
+        float mean = a->mean[c], std = a->std[c];
+        float value = surge_shown_value(&own, map, row, column, c, mean, std);
+        if (a->mix)
+          value = surge_mix_values(
+              &a->step->mix, row, column, value,
+              surge_shown_value(&other, map, row, column, c, mean, std));
+        x[surge_offset_of(map, row, column, c)] = value;
+      }
 }
 
 surge_status surge_cpu_augment(surge_context *context, const surge_augment *a) {

@@ -2,7 +2,7 @@
  * number stands in kernels/shared/input.h.
  *
  * Bytes, b those of an element, for N maps of E elements:
- *   augment   reads E N bytes of image, writes b E N
+ *   augment   reads E N bytes of image (2 E N where mixed), writes b E N
  *   poisson   reads b E N (T times, from the cache), writes b T E N */
 #include <surge/data.h>
 
@@ -28,40 +28,52 @@ static __device__ float scale_of(const float *scales, size_t c) {
 }
 
 /* V neighbouring elements of an image's map. */
-template <typename E, int V>
+template <typename E, int V, bool MIX>
 __global__ void augment_kernel(surge_augment a, channel_scales scales,
                                size_t items) {
   size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
   if (i >= items) return;
   size_t per_image = surge_map_elements(&a.map) / V, n = i / per_image;
   size_t C = (size_t)a.map.c, W = (size_t)a.map.w;
-  const uint8_t *image = surge_augment_image(&a, n);
-  surge_view view = surge_view_draw(&a, n);
+  surge_shown own = surge_show(&a, n), other = own;
+  if (MIX) other = surge_show(&a, surge_mix_partner(n, (size_t)a.N));
   surge_values<V> x;
 #pragma unroll
   for (int v = 0; v < V; v++) {
     size_t element = V * (i % per_image) + (size_t)v, pixel = element / C;
-    size_t c = element % C;
     int32_t row = (int32_t)(pixel / W), column = (int32_t)(pixel % W);
-    x.v[v] = surge_view_hides(&view, row, column)
-                 ? 0
-                 : surge_crop_value(image, &a.map, view.crop, row, column,
-                                    (int32_t)c, scale_of(scales.mean, c),
-                                    scale_of(scales.std, c));
+    int32_t c = (int32_t)(element % C);
+    float mean = scale_of(scales.mean, (size_t)c);
+    float std = scale_of(scales.std, (size_t)c);
+    x.v[v] = surge_shown_value(&own, &a.map, row, column, c, mean, std);
+    if (MIX)
+      x.v[v] = surge_mix_values(
+          &a.step->mix, row, column, x.v[v],
+          surge_shown_value(&other, &a.map, row, column, c, mean, std));
   }
   surge_store((E *)a.x + V * i, x);
 }
 
-template <typename E>
-static void queue_augment(surge_context *context, const surge_augment *a,
-                          const channel_scales &scales) {
+template <typename E, bool MIX>
+static void launch_augment(surge_context *context, const surge_augment *a,
+                           const channel_scales &scales) {
   const int V = surge_wide<E>;
   size_t elements = surge_map_elements(&a->map);
   bool wide = elements % V == 0 && surge_aligned(a->x);
   size_t items = (size_t)a->N * (wide ? elements / V : elements);
-  SURGE_LAUNCH((wide ? augment_kernel<E, V> : augment_kernel<E, 1>),
+  SURGE_LAUNCH((wide ? augment_kernel<E, V, MIX> : augment_kernel<E, 1, MIX>),
                surge_cuda_blocks(items, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
                context->stream, *a, scales, items);
+}
+
+/* Mixing has kernels of its own: the others do not pay for it. */
+template <typename E>
+static void queue_augment(surge_context *context, const surge_augment *a,
+                          const channel_scales &scales) {
+  if (a->mix)
+    launch_augment<E, true>(context, a, scales);
+  else
+    launch_augment<E, false>(context, a, scales);
 }
 
 static surge_status check_channels(const surge_augment *a) {

@@ -9,6 +9,7 @@
 #include <surge/backend.h>
 
 #include "kernels/shared/math.h"
+#include "kernels/shared/mix.h"
 #include "kernels/shared/philox.h"
 
 /* --- augment ------------------------------------------------------------- */
@@ -21,11 +22,6 @@ enum {
   SURGE_BLOCK_TRIES  /* and on: one try of an erasing each            */
 };
 #define SURGE_ERASING_TRIES 10
-
-/* 32 bits onto 0..places-1, each equally likely: the high half of a product. */
-SURGE_INLINE int32_t surge_place(uint32_t bits, uint32_t places) {
-  return (int32_t)((uint64_t)bits * places >> 32);
-}
 
 /* Output pixel (y, x) shows image pixel (y + dy, x' + dx), x' = x or, mirrored,
  * W-1-x: a crop of the padded image, then a flip, as torchvision orders them. */
@@ -43,17 +39,6 @@ SURGE_INLINE surge_crop surge_crop_draw(const surge_step *step, uint32_t sample,
                      surge_place(draw.x[1], places) - pad,
                      flip && draw.x[2] >> 31};
   return crop;
-}
-
-/* Output pixels top <= y < top + h, left <= x < left + w; may reach over the
- * border. No pixel where h or w is 0. */
-typedef struct surge_rectangle {
-  int32_t top, left, h, w;
-} surge_rectangle;
-
-SURGE_INLINE bool surge_holds(const surge_rectangle *r, int32_t y, int32_t x) {
-  return (uint32_t)(y - r->top) < (uint32_t)r->h && /* negative: huge */
-         (uint32_t)(x - r->left) < (uint32_t)r->w;
 }
 
 /* A square around a pixel of the image, each equally likely (DeVries & Taylor
@@ -134,8 +119,8 @@ SURGE_INLINE const uint8_t *surge_augment_image(const surge_augment *a,
          (a->gather ? a->sample[n] : n) * surge_map_elements(&a->map);
 }
 
-/* Value of output element (y, x, c) of one channels-last image; torchvision's
- * ToTensor and Normalize to the bit. Outside the image a pixel is 0 before
+/* Element (y, x, c) of one channels-last image, cropped; torchvision's ToTensor
+ * and Normalize to the bit. Outside the image a pixel is 0 before
  * normalisation. */
 SURGE_INLINE float surge_crop_value(const uint8_t *image, const surge_map *map,
                                     surge_crop crop, int32_t y, int32_t x,
@@ -147,6 +132,25 @@ SURGE_INLINE float surge_crop_value(const uint8_t *image, const surge_map *map,
   size_t pixel = inside ? (size_t)from_y * (size_t)map->w + (size_t)from_x : 0;
   uint8_t value = inside ? image[pixel * (size_t)map->c + (size_t)c] : 0;
   return ((float)value / 255.0f - mean) / std;
+}
+
+/* An image of the batch and what is drawn for it. */
+typedef struct surge_shown {
+  const uint8_t *image;
+  surge_view view;
+} surge_shown;
+
+SURGE_INLINE surge_shown surge_show(const surge_augment *a, size_t n) {
+  surge_shown shown = {surge_augment_image(a, n), surge_view_draw(a, n)};
+  return shown;
+}
+
+/* Output element (y, x, c) of an image, before it is mixed. */
+SURGE_INLINE float surge_shown_value(const surge_shown *s, const surge_map *map,
+                                     int32_t y, int32_t x, int32_t c,
+                                     float mean, float std) {
+  if (surge_view_hides(&s->view, y, x)) return 0;
+  return surge_crop_value(s->image, map, s->view.crop, y, x, c, mean, std);
 }
 
 /* --- one uniform number an element: Poisson, dropout ----------------------- */

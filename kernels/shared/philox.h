@@ -41,4 +41,9 @@ SURGE_INLINE float surge_uniform(uint32_t bits) {
   return (float)(bits >> 8) * 0x1p-24f;
 }
 
+/* 32 bits onto 0..places-1, each equally likely: the high half of a product. */
+SURGE_INLINE int32_t surge_place(uint32_t bits, uint32_t places) {
+  return (int32_t)((uint64_t)bits * places >> 32);
+}
+
 #endif

@@ -89,7 +89,8 @@ surge_status surge_check_augment(const surge_augment *a) {
   WANT(random_erasing, a->random_erasing >= 0 && a->random_erasing <= 1,
        "0 to 1");
   if (a->training || a->gather) WANT_ARRAY(sample);
-  if (a->training) WANT_ARRAY(step);
+  if (a->training || a->mix) WANT_ARRAY(step);
+  WANT(mix, !a->mix || a->training, "false in an evaluation");
   return SURGE_OK;
 }
 

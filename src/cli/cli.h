@@ -15,7 +15,7 @@ typedef struct cli_options {
   const char *overrides[CLI_MAX + 1]; /* NULL-terminated */
   const char *out, *resume, *from, *steps_list, *checkpoint;
   bool dry_run, force, soft, no_graph;
-  int steps, warmup;
+  int steps, warmup, count;
   char storage[CLI_MAX][64]; /* texts of the overrides made from options */
 } cli_options;
 
@@ -30,6 +30,7 @@ surge_status cli_info(int argc, char **argv);
 surge_status cli_predict(int argc, char **argv);
 surge_status cli_grad(int argc, char **argv);
 surge_status cli_bench(int argc, char **argv);
+surge_status cli_data(int argc, char **argv);
 surge_status cli_help(int argc, char **argv);
 
 #endif

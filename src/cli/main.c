@@ -47,6 +47,12 @@ static const command commands[] = {
      "train: times whole training steps, and their convolutions and products alone.\n"
      "    ops: time and memory traffic of each layer's forward and backward. Without\n"
      "    a recipe: the network of benchmarks/SPEED.md."},
+    {"data", cli_data,
+     "data preview RECIPE --out sheet.png [--count n] [--set a.b=v]... [--seed n]\n"
+     "        [--threads n]",
+     "A contact sheet of what the network is shown: a row for each of n training\n"
+     "    images (8), first the image itself, then after all augmentation in the\n"
+     "    first 7 epochs. Prints class and number of each row."},
     {"help", cli_help, "help [COMMAND|recipe]",
      "This page, one command's, or every key of a recipe."},
 };

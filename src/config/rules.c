@@ -224,6 +224,7 @@ surge_status surge_settle_recipe(const surge_scope *scope) {
 void surge_draft_of(surge_draft *draft, const surge_recipe *recipe) {
   const surge_neuron_spec *neuron = &recipe->neuron;
   draft->recipe = *recipe;
+  draft->base[0] = 0; /* what it held is written out */
   draft->norm =
       recipe->model.norm_on ? (int32_t)recipe->model.norm : SURGE_NO_NORM;
   draft->neuron_type = neuron->decay >= 1 && !neuron->decay_learned;

@@ -57,6 +57,11 @@ static const surge_word norm_or_none_words[] = {{"tdbn", SURGE_NORM_TDBN},
                                                 {"tebn", SURGE_NORM_TEBN},
                                                 {"none", SURGE_NO_NORM},
                                                 {NULL, 0}};
+static const surge_word policy_words[] = {
+    {"none", SURGE_POLICY_NONE},
+    {"autoaugment", SURGE_POLICY_AUTOAUGMENT},
+    {"trivialaugment", SURGE_POLICY_TRIVIALAUGMENT},
+    {NULL, 0}};
 static const surge_word on_error_words[] = {
     {"stop", SURGE_ON_ERROR_STOP}, {"skip", SURGE_ON_ERROR_SKIP}, {NULL, 0}};
 static const surge_word coding_words[] = {{"direct", SURGE_CODING_DIRECT},
@@ -223,6 +228,17 @@ const surge_key surge_keys[] = {
      .text = "Probability that a rectangle of a training image is 0 after "
              "normalising (Zhong 2017; area and sides as torchvision's); 0: "
              "none."},
+    {"data.policy", WORD(recipe.data.policy, policy_words), .standard = "none",
+     .text = "Operations on the bytes of training images before crop and flip: "
+             "autoaugment (CIFAR-10's policy, Cubuk 2019) or trivialaugment "
+             "(wide, Mueller 2021), as torchvision's on Pillow images."},
+    {"data.mixup", FLOAT(recipe.data.mixup), FROM(0), .standard = "0",
+     .text = "alpha: training images and labels are mixed with those before "
+             "them, share ~ Beta(alpha, alpha) a batch (Zhang 2018); 0: off."},
+    {"data.cutmix", FLOAT(recipe.data.cutmix), FROM(0), .standard = "0",
+     .text = "alpha: a rectangle of the image before is pasted into each, "
+             "labels by area (Yun 2019); with mixup: one of them a batch, p = "
+             "0.5; 0: off."},
     {"data.size", INT(recipe.data.size), BETWEEN(1, 4096), .unit = "pixels",
      .standard = "224",
      .text = "image_folder: sides of the network's input. Training takes a "
@@ -234,8 +250,8 @@ const surge_key surge_keys[] = {
              "size*256/224."},
     {"data.workers", INT(recipe.data.workers), BETWEEN(0, 4096),
      .unit = "threads", .standard = "0",
-     .text = "image_folder: threads that decode, 0: as `threads`; results do "
-             "not depend on it."},
+     .text = "image_folder, policy: threads that prepare images, 0: as "
+             "`threads`; results do not depend on it."},
     {"data.on_error", WORD(recipe.data.on_error, on_error_words),
      .standard = "stop",
      .text = "image_folder: an image that cannot be read stops the run, or is "

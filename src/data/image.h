@@ -33,6 +33,10 @@ surge_status surge_jpeg_decode(surge_image *image, const char *path,
 surge_status surge_png_decode(surge_image *image, const char *path,
                               const uint8_t *bytes, size_t size);
 
+/* Writes rgb [h, w, 3]; SURGE_ERROR_DATA: it cannot be, and there is no file. */
+surge_status surge_png_write(const char *path, const uint8_t *rgb, int32_t h,
+                             int32_t w);
+
 /* A part of an image, resized to scaled_h x scaled_w, of which the network sees
  * the square of `size` pixels from (y, x) on. */
 typedef struct surge_view {

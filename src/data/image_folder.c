@@ -196,6 +196,11 @@ void surge_image_files_free(struct surge_image_files *files) {
   free(files);
 }
 
+const char *surge_image_files_class(const struct surge_image_files *files,
+                                    int32_t label) {
+  return files->classes.entries[label]->d_name;
+}
+
 static surge_status list_files(struct surge_image_files *files) {
   int64_t count = 0;
   for (int i = 0; i < files->classes.count; i++) {

@@ -5,7 +5,8 @@
  * number k lies in slot k % 3. Workers claim pieces of the next two batches,
  * so they never touch slot (given - 1) % 3, the held one - not even when
  * an epoch is broken off and another started. A piece is one image where images
- * are decoded, else the whole batch, for copying is not worth sharing. */
+ * are decoded or changed, else the whole batch, for copying is not worth
+ * sharing. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #include "src/backend/clock.h"
 #include "src/data/order.h"
+#include "src/data/policy.h"
 
 #define AHEAD 2
 #define SLOTS (AHEAD + 1)
@@ -36,6 +38,12 @@ typedef struct loader_piece {
   int32_t place, n, first;
 } loader_piece;
 
+typedef struct loader_worker {
+  surge_loader *loader;
+  pthread_t thread;
+  uint8_t *scratch; /* an image's bytes; NULL where the set has no policy */
+} loader_worker;
+
 struct surge_loader {
   /* Fixed by surge_loader_create. */
   const surge_dataset *set;
@@ -44,8 +52,9 @@ struct surge_loader {
   int32_t piece;     /* images that a worker claims at a time */
   uint32_t *samples; /* [count], as given */
   loader_slot slots[SLOTS];
-  pthread_t *threads;
-  int32_t workers;
+  loader_worker *workers;
+  uint8_t *scratch; /* theirs */
+  int32_t running;  /* of them, those whose threads were started */
 
   pthread_mutex_t mutex;  /* guards what follows, down to `stop`           */
   pthread_cond_t changed; /* something of it did                           */
@@ -93,17 +102,31 @@ static bool claim(surge_loader *loader, loader_piece *piece) {
   return true;
 }
 
+/* One image as the batch has it. */
+static surge_status read_image(const loader_worker *worker, uint32_t sample,
+                               uint8_t *image) {
+  const surge_dataset *set = worker->loader->set;
+  const surge_data_pass *pass = &worker->loader->pass;
+  SURGE_TRY(surge_dataset_image(set, sample, pass, image));
+  if (!pass->train || set->policy == SURGE_POLICY_NONE) return SURGE_OK;
+  const surge_dataset_info *info = set->info;
+  const surge_pixels pixels = {image, worker->scratch, info->h, info->w,
+                               info->c};
+  surge_policy_apply(set->policy, &pixels, pass, sample);
+  return SURGE_OK;
+}
+
 /* Reads sample order[place], or what stands for it, into a slot's place k. */
-static surge_status gather(const surge_loader *loader, loader_slot *slot,
+static surge_status gather(const loader_worker *worker, loader_slot *slot,
                            int32_t k, int32_t place) {
+  const surge_loader *loader = worker->loader;
   const surge_dataset *set = loader->set;
   slot->sample[k] = loader->order[place];
   if (set->mirror_images) return SURGE_OK;
   for (int32_t i = 0; i < loader->count; i++) {
     uint32_t sample = loader->order[(place + (int64_t)i) % loader->count];
-    surge_status status =
-        surge_dataset_image(set, sample, &loader->pass,
-                            slot->images + (size_t)k * loader->image_bytes);
+    surge_status status = read_image(
+        worker, sample, slot->images + (size_t)k * loader->image_bytes);
     if (status == SURGE_ERROR_DATA && surge_dataset_skips(set)) {
       slot->sample[k] = LEFT_OUT;
       if (loader->pass.train) continue;
@@ -120,11 +143,11 @@ static surge_status gather(const surge_loader *loader, loader_slot *slot,
 }
 
 /* Returns how many images were gathered before one failed. */
-static int32_t gather_piece(const surge_loader *loader,
+static int32_t gather_piece(const loader_worker *worker,
                             const loader_piece *piece, surge_status *status) {
   *status = SURGE_OK;
   for (int32_t k = 0; k < piece->n; k++) {
-    *status = gather(loader, piece->slot, piece->place + k, piece->first + k);
+    *status = gather(worker, piece->slot, piece->place + k, piece->first + k);
     if (*status != SURGE_OK) return k;
   }
   return piece->n;
@@ -143,7 +166,8 @@ static void settle(loader_piece *piece, int32_t gathered, surge_status status) {
 }
 
 static void *work(void *argument) {
-  surge_loader *loader = argument;
+  const loader_worker *worker = argument;
+  surge_loader *loader = worker->loader;
   loader_piece piece;
   surge_status status;
   pthread_mutex_lock(&loader->mutex);
@@ -154,7 +178,7 @@ static void *work(void *argument) {
     }
     loader->busy++;
     pthread_mutex_unlock(&loader->mutex);
-    int32_t gathered = gather_piece(loader, &piece, &status);
+    int32_t gathered = gather_piece(worker, &piece, &status);
     pthread_mutex_lock(&loader->mutex);
     loader->busy--;
     settle(&piece, gathered, status);
@@ -175,6 +199,10 @@ static surge_status check_create(const surge_dataset *set,
                       "surge_loader_create: count, batch, workers: wanted at "
                       "least 1, found %d, %d and %d",
                       (int)count, (int)batch, (int)workers);
+  if (set->mirror_images && set->policy)
+    return SURGE_FAIL(SURGE_ERROR_INTERNAL,
+                      "surge_loader_create: set: wanted no policy where it is "
+                      "mirrored, found one");
   for (int32_t i = 0; i < count; i++)
     if (samples[i] >= (uint32_t)set->count)
       return SURGE_FAIL(SURGE_ERROR_INTERNAL,
@@ -188,8 +216,12 @@ static bool allocate(surge_loader *loader, int32_t workers) {
   size_t count = (size_t)loader->count, batch = (size_t)loader->batch;
   loader->samples = malloc(count * sizeof *loader->samples);
   loader->order = malloc(count * sizeof *loader->order);
-  loader->threads = malloc((size_t)workers * sizeof *loader->threads);
-  bool all = loader->samples && loader->order && loader->threads;
+  loader->workers = calloc((size_t)workers, sizeof *loader->workers);
+  bool all = loader->samples && loader->order && loader->workers;
+  if (loader->set->policy) {
+    loader->scratch = malloc((size_t)workers * loader->image_bytes);
+    all = all && loader->scratch;
+  }
   for (int i = 0; i < SLOTS; i++) {
     loader_slot *slot = &loader->slots[i];
     slot->sample = malloc(batch * sizeof *slot->sample);
@@ -210,20 +242,25 @@ static void release(surge_loader *loader) {
   }
   free(loader->samples);
   free(loader->order);
-  free(loader->threads);
+  free(loader->workers);
+  free(loader->scratch);
   free(loader);
 }
 
 static surge_status start_workers(surge_loader *loader, int32_t workers) {
   pthread_mutex_init(&loader->mutex, NULL);
   pthread_cond_init(&loader->changed, NULL);
-  for (; loader->workers < workers; loader->workers++) {
-    int fault =
-        pthread_create(&loader->threads[loader->workers], NULL, work, loader);
+  for (; loader->running < workers; loader->running++) {
+    int32_t i = loader->running;
+    loader_worker *worker = &loader->workers[i];
+    worker->loader = loader;
+    if (loader->scratch)
+      worker->scratch = loader->scratch + (size_t)i * loader->image_bytes;
+    int fault = pthread_create(&worker->thread, NULL, work, worker);
     if (fault)
       return SURGE_FAIL(SURGE_ERROR_DEVICE,
                         "loader: wanted %d threads, found %d: %s", (int)workers,
-                        (int)loader->workers, strerror(fault));
+                        (int)i, strerror(fault));
   }
   return SURGE_OK;
 }
@@ -242,7 +279,7 @@ surge_status surge_loader_create(surge_loader **loader,
   made->count = count;
   made->batch = batch < count ? batch : count;
   made->batches = (count - 1) / batch + 1;
-  made->piece = set->files ? 1 : made->batch;
+  made->piece = set->files || set->policy ? 1 : made->batch;
   made->next_give = made->batches; /* no epoch yet */
   made->next_claim = count;
   if (!allocate(made, workers)) {
@@ -267,8 +304,8 @@ void surge_loader_destroy(surge_loader *loader) {
   loader->stop = true;
   pthread_cond_broadcast(&loader->changed);
   pthread_mutex_unlock(&loader->mutex);
-  for (int32_t i = 0; i < loader->workers; i++)
-    pthread_join(loader->threads[i], NULL);
+  for (int32_t i = 0; i < loader->running; i++)
+    pthread_join(loader->workers[i].thread, NULL);
   pthread_cond_destroy(&loader->changed);
   pthread_mutex_destroy(&loader->mutex);
   release(loader);

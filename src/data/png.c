@@ -35,3 +35,14 @@ surge_status surge_png_decode(surge_image *image, const char *path,
       image->rgb[3 * i + c] = image->rgb[4 * i + c];
   return SURGE_OK;
 }
+
+surge_status surge_png_write(const char *path, const uint8_t *rgb, int32_t h,
+                             int32_t w) {
+  png_image png = {.version = PNG_IMAGE_VERSION,
+                   .format = PNG_FORMAT_RGB,
+                   .height = (png_uint_32)h,
+                   .width = (png_uint_32)w};
+  if (png_image_write_to_file(&png, path, 0, rgb, 0, NULL)) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted to write it, found: %s", path,
+                    png.message);
+}

@@ -43,6 +43,8 @@ extern const surge_reader surge_folder_reader;   /* image_folder.c           */
 surge_status surge_image_files_read(const surge_dataset *set, uint32_t sample,
                                     const surge_data_pass *pass,
                                     uint8_t *image);
+const char *surge_image_files_class(const struct surge_image_files *files,
+                                    int32_t label);
 void surge_image_files_free(struct surge_image_files *files);
 
 /* Reads a split of the set that `info` describes; *set is empty on failure. */

@@ -14,6 +14,14 @@ typedef struct registered_set {
   const surge_reader *reader;
 } registered_set;
 
+static const char *const fashion_names[] = {
+    "T-shirt", "trouser", "pullover", "dress", "coat",
+    "sandal",  "shirt",   "sneaker",  "bag",   "ankle boot"};
+static const char *const cifar10_names[] = {"airplane", "automobile", "bird",
+                                            "cat",      "deer",       "dog",
+                                            "frog",     "horse",      "ship",
+                                            "truck"};
+
 /* Means and standard deviations are those of the training images / 255: the
  * published ones, of which the tests recompute all but CIFAR-100's and
  * ImageNet's (torchvision's, for image_folder). */
@@ -24,7 +32,8 @@ static const registered_set registry[] = {
       .mean = {0.2860f}, .std = {0.3530f},
       .default_path = "/usr/share/datasets/fashion-mnist",
       .install_hint = "install the Debian package dataset-fashion-mnist, or "
-                      "name the folder of its four IDX files in data.path"},
+                      "name the folder of its four IDX files in data.path",
+      .names = fashion_names},
      &surge_idx_reader},
     {{.name = "mnist",
       .h = 28, .w = 28, .c = 1, .classes = 10,
@@ -40,7 +49,8 @@ static const registered_set registry[] = {
       .std = {0.24703223f, 0.24348513f, 0.26158784f},
       .default_path = "",
       .install_hint = "unpack cifar-10-binary.tar.gz and name the folder of "
-                      "its .bin files in data.path"},
+                      "its .bin files in data.path",
+      .names = cifar10_names},
      &surge_cifar10_reader},
     {{.name = "cifar100",
       .h = 32, .w = 32, .c = 3, .classes = 100,
@@ -183,10 +193,14 @@ surge_status surge_dataset_open(surge_dataset *set,
   *set = (surge_dataset){0};
   SURGE_TRY(resolve(recipe, &entry, &folder));
   const surge_reader *reader = entry->reader;
-  if (!reader->list)
-    return surge_dataset_read(set, info, reader, folder, split);
-  set->info = info;
-  surge_status status = reader->list(reader, set, recipe, folder, split);
+  surge_status status = SURGE_OK;
+  if (reader->list) {
+    set->info = info;
+    status = reader->list(reader, set, recipe, folder, split);
+  } else {
+    status = surge_dataset_read(set, info, reader, folder, split);
+  }
+  if (split == SURGE_TRAIN) set->policy = recipe->policy;
   if (status != SURGE_OK) surge_dataset_close(set);
   return status;
 }
@@ -205,4 +219,9 @@ surge_status surge_dataset_image(const surge_dataset *set, uint32_t sample,
   size_t bytes = (size_t)info->h * (size_t)info->w * (size_t)info->c;
   memcpy(image, set->images + sample * bytes, bytes);
   return SURGE_OK;
+}
+
+const char *surge_dataset_class(const surge_dataset *set, int32_t label) {
+  if (set->files) return surge_image_files_class(set->files, label);
+  return set->info->names ? set->info->names[label] : NULL;
 }

@@ -41,9 +41,6 @@ static void take_centre(surge_view *view, int32_t h, int32_t w) {
 static double between(double low, double high, uint32_t bits) {
   return low + (high - low) * (bits * 0x1p-32);
 }
-static int32_t below(int32_t bound, uint32_t bits) {
-  return (int32_t)(((uint64_t)bits * (uint64_t)bound) >> 32);
-}
 
 surge_view surge_view_random(int32_t h, int32_t w, int32_t size,
                              const surge_data_pass *pass, uint32_t sample) {
@@ -57,8 +54,8 @@ surge_view surge_view_random(int32_t h, int32_t w, int32_t size,
     if (wide < 1 || wide > w || high < 1 || high > h) continue;
     view.h = (int32_t)high;
     view.w = (int32_t)wide;
-    view.top = below(h - view.h + 1, draw.x[2]);
-    view.left = below(w - view.w + 1, draw.x[3]);
+    view.top = surge_place(draw.x[2], (uint32_t)(h - view.h + 1));
+    view.left = surge_place(draw.x[3], (uint32_t)(w - view.w + 1));
     return view;
   }
   take_centre(&view, h, w);

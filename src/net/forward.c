@@ -285,29 +285,39 @@ surge_status surge_net_load(surge_net *net, const surge_batch *batch,
   }
   SURGE_TRY(b->upload(net->context, surge_at(net, net->sample), batch->sample,
                       n * sizeof(uint32_t)));
-  return b->upload(net->context, surge_at(net, net->step), step, sizeof *step);
+  surge_step block = *step;
+  block.mix = surge_mix_draw(&net->recipe->data, d, step->seed, step->epoch,
+                             batch->index);
+  return b->upload(net->context, surge_at(net, net->step), &block,
+                   sizeof block);
+}
+
+surge_augment surge_augment_of(const surge_recipe *recipe,
+                               const surge_dataset_info *info, bool training) {
+  static const float zero[SURGE_MAX_CHANNELS] = {0, 0, 0, 0},
+                     one[SURGE_MAX_CHANNELS] = {1, 1, 1, 1};
+  const struct surge_data_recipe *data = &recipe->data;
+  return (surge_augment){.mean = data->normalize ? info->mean : zero,
+                         .std = data->normalize ? info->std : one,
+                         .crop_pad = data->crop_pad,
+                         .cutout = data->cutout,
+                         .random_erasing = data->random_erasing,
+                         .flip = data->flip,
+                         .mix = training && surge_data_mixes(data),
+                         .training = training};
 }
 
 static surge_status encode_input(surge_net *net, surge_pass pass) {
-  static const float zero[SURGE_MAX_CHANNELS] = {0, 0, 0, 0},
-                     one[SURGE_MAX_CHANNELS] = {1, 1, 1, 1};
-  const struct surge_data_recipe *data = &net->recipe->data;
-  surge_augment augment = {.x = surge_at(net, net->input),
-                           .images = net->mirrored
-                                         ? net->mirrored->mirror_images
-                                         : surge_at(net, net->images),
-                           .gather = net->mirrored,
-                           .sample = surge_at(net, net->sample),
-                           .step = surge_at(net, net->step),
-                           .map = net->model.input,
-                           .N = net->n,
-                           .mean = data->normalize ? net->data->mean : zero,
-                           .std = data->normalize ? net->data->std : one,
-                           .crop_pad = data->crop_pad,
-                           .cutout = data->cutout,
-                           .random_erasing = data->random_erasing,
-                           .flip = data->flip,
-                           .training = pass == SURGE_PASS_TRAIN};
+  surge_augment augment =
+      surge_augment_of(net->recipe, net->data, pass == SURGE_PASS_TRAIN);
+  augment.x = surge_at(net, net->input);
+  augment.images = net->mirrored ? net->mirrored->mirror_images
+                                 : surge_at(net, net->images);
+  augment.gather = net->mirrored;
+  augment.sample = surge_at(net, net->sample);
+  augment.step = surge_at(net, net->step);
+  augment.map = net->model.input;
+  augment.N = net->n;
   SURGE_TRY(net->backend->augment(net->context, &augment));
   if (!net->model.poisson) return SURGE_OK;
   surge_poisson poisson = {.s = surge_at(net, net->coded),
@@ -346,6 +356,8 @@ static surge_status compute_loss(surge_net *net, surge_pass pass) {
       .tet_target = net->recipe->neuron.v_threshold,
       .gradient_scale = 1.0f / (float)net->recipe->train.accumulate,
       .layer = (uint32_t)model->count};
+  if (pass == SURGE_PASS_TRAIN && surge_data_mixes(&net->recipe->data))
+    loss.step = surge_at(net, net->step);
   return net->backend->loss(net->context, &loss);
 }
 

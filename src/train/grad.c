@@ -6,9 +6,11 @@
 #include "src/train/schedule.h"
 #include "src/train/trajectory.h"
 
-/* {"kind": ..., "label_smoothing": ..., ...} */
+/* {"kind": ..., "label_smoothing": ..., ...} of the first step. */
 static char *loss_json(const surge_session *session) {
   const surge_recipe *r = session->recipe;
+  surge_mix mix =
+      surge_mix_draw(&r->data, &session->info, (uint64_t)r->seed, 0, 0);
   cJSON *object = cJSON_CreateObject();
   cJSON_AddStringToObject(
       object, "kind", surge_recipe_word("loss.kind", (int32_t)r->loss.kind));
@@ -18,6 +20,7 @@ static char *loss_json(const surge_session *session) {
   cJSON_AddNumberToObject(object, "tet_target", (double)r->neuron.v_threshold);
   cJSON_AddNumberToObject(object, "vote", r->model.vote);
   cJSON_AddNumberToObject(object, "classes", session->info.classes);
+  cJSON_AddNumberToObject(object, "share", (double)mix.share);
   char *text = cJSON_PrintUnformatted(object);
   cJSON_Delete(object);
   return text;
@@ -86,13 +89,14 @@ static surge_status check_steps(const surge_session *session, int32_t steps) {
                       "--steps: wanted at most the %lld of the run, found %d",
                       (long long)most, steps);
   if (r->data.flip || r->data.crop_pad > 0 || r->data.cutout > 0 ||
-      r->data.random_erasing > 0 || r->model.coding == SURGE_CODING_POISSON ||
-      r->train.accumulate > 1)
+      r->data.random_erasing > 0 || surge_data_mixes(&r->data) ||
+      r->model.coding == SURGE_CODING_POISSON || r->train.accumulate > 1)
     return SURGE_FAIL(SURGE_ERROR_RECIPE,
                       "--steps: wanted data.flip false, data.crop_pad, "
-                      "data.cutout and data.random_erasing 0, "
-                      "model.coding direct and train.accumulate 1 (steps that "
-                      "the images alone determine), found another value");
+                      "data.cutout, data.random_erasing, data.mixup and "
+                      "data.cutmix 0, model.coding direct and "
+                      "train.accumulate 1 (steps that the images alone "
+                      "determine), found another value");
   return SURGE_OK;
 }
 

@@ -28,12 +28,12 @@ surge_status surge_session_open(surge_session *session,
 }
 
 /* Reads a split and lets the ops read it where it is, if it fits there; image
- * files stay where they are. */
+ * files stay where they are, and images with a policy change every epoch. */
 static surge_status open_split(surge_session *session, surge_dataset *set,
                                surge_split split) {
   SURGE_TRY(
       surge_dataset_open(set, &session->info, &session->recipe->data, split));
-  if (!set->images) return SURGE_OK;
+  if (!set->images || set->policy) return SURGE_OK;
   const surge_backend *b = session->backend;
   size_t count = (size_t)set->count;
   size_t pixels = (size_t)(set->info->h * set->info->w * set->info->c);
@@ -57,13 +57,13 @@ static void close_split(surge_session *session, surge_dataset *set) {
 }
 
 /* As many workers as threads compute, or the recipe's number, where images are
- * decoded; one to copy them. */
+ * decoded or changed; one to copy them. */
 static surge_status open_loader(const surge_session *session,
                                 surge_loader **loader, const surge_dataset *set,
                                 const uint32_t *samples, int32_t count) {
   const surge_recipe *recipe = session->recipe;
   int32_t workers = 1;
-  if (set->files) {
+  if (set->files || set->policy) {
     workers = recipe->data.workers ? recipe->data.workers : recipe->threads;
     if (workers == 0) workers = omp_get_num_procs();
   }

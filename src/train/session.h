@@ -35,7 +35,6 @@ void surge_session_close(surge_session *session);
 
 /* Hands `tell` a line on each image that could not be read since the last call
  * (data.on_error: skip), and one with their number, if there are any. */
-typedef surge_status surge_tell(void *user, const char *line);
 surge_status surge_session_tell_skipped(surge_session *session,
                                         surge_tell *tell, void *user);
 

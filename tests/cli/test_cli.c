@@ -199,6 +199,130 @@ Test(cli, a_full_disk_is_told_and_the_old_checkpoint_stays) {
   run_remove_folder(folder);
 }
 
+/* --- a contact sheet ------------------------------------------------------ */
+
+/* Columns, and the sides of a set's tiles, enlarged by `zoom`, with gaps of 2. */
+enum { SHEET_COLUMNS = 8, SHEET_GAP = 2 };
+typedef struct sheet {
+  uint8_t *rgb;
+  int h, w, side, zoom;
+} sheet;
+
+static sheet read_sheet(const char *folder, int rows, int side, int zoom) {
+  char path[128];
+  sheet s = {.side = side, .zoom = zoom};
+  snprintf(path, sizeof path, "%s/sheet.png", folder);
+  s.rgb = test_read_png(path, &s.h, &s.w);
+  cr_assert_eq(s.h, SHEET_GAP + rows * (side * zoom + SHEET_GAP), "%d", s.h);
+  cr_assert_eq(s.w, SHEET_GAP + SHEET_COLUMNS * (side * zoom + SHEET_GAP), "%d",
+               s.w);
+  return s;
+}
+
+/* Pixel (y, x) of a tile, [3]: of each enlarged pixel the last. */
+static const uint8_t *tile_pixel(const sheet *s, int row, int column, int y,
+                                 int x) {
+  int step = s->side * s->zoom + SHEET_GAP;
+  int at_y = SHEET_GAP + row * step + y * s->zoom + s->zoom - 1;
+  int at_x = SHEET_GAP + column * step + x * s->zoom + s->zoom - 1;
+  return s->rgb + 3 * (at_y * s->w + at_x);
+}
+
+/* Tiles of a row that differ from its first in a pixel. */
+static int changed_tiles(const sheet *s, int row) {
+  int changed = 0;
+  for (int column = 1; column < SHEET_COLUMNS; column++) {
+    bool same = true;
+    for (int i = 0; i < s->side * s->side; i++)
+      same = same && !memcmp(tile_pixel(s, row, 0, i / s->side, i % s->side),
+                             tile_pixel(s, row, column, i / s->side,
+                                        i % s->side), 3);
+    changed += !same;
+  }
+  return changed;
+}
+
+/* Are the first tiles the raw images, whose numbers and classes the lines say? */
+static void expect_originals(const sheet *s, int rows, const char *text,
+                             const surge_dataset *set) {
+  for (int row = 0; row < rows; row++) {
+    char line[64];
+    unsigned sample;
+    int class, wrong = 0;
+    snprintf(line, sizeof line, "row %d: ", row + 1);
+    const char *found = strstr(text, line);
+    cr_assert(found && sscanf(found, "row %*d: training image %u, class %d,",
+                              &sample, &class) == 2, "%s", text);
+    cr_expect_eq(class, set->labels[sample]);
+    cr_expect_not_null(strstr(found, surge_dataset_class(set, class)));
+    for (int i = 0; i < 28 * 28; i++)
+      wrong += *tile_pixel(s, row, 0, i / 28, i % 28) !=
+               set->images[sample * 28 * 28 + (unsigned)i];
+    cr_expect_eq(wrong, 0, "row %d: %d pixels", row, wrong);
+  }
+}
+
+/* Nothing asked for: nothing changes, also not by the way back from the op's
+ * floats. Every augmentation shows in (nearly) every epoch that it should. */
+Test(cli, a_preview_shows_what_the_recipe_turns_on) {
+  static const struct {
+    const char *override;
+    int least, most; /* of 4 rows and 7 epochs that are not the original */
+  } cases[] = {{"data.flip=false", 0, 0},
+               {"data.flip=true", 5, 23},
+               {"data.crop_pad=4", 20, 28},
+               {"data.cutout=9", 20, 28},
+               {"data.random_erasing=1", 28, 28},
+               {"data.policy=autoaugment", 8, 28},
+               {"data.policy=trivialaugment", 8, 28},
+               {"data.mixup=1", 28, 28},
+               {"data.cutmix=1", 8, 28}};
+  char folder[64], text[8192], arguments[512];
+  struct surge_data_recipe data = {.set = "fashion_mnist"};
+  surge_dataset_info info;
+  surge_dataset set;
+  run_needs_data();
+  cr_assert_eq(surge_dataset_describe(&info, &data), SURGE_OK);
+  cr_assert_eq(surge_dataset_open(&set, &info, &data, SURGE_TRAIN), SURGE_OK);
+  run_make_folder(folder);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    snprintf(arguments, sizeof arguments,
+             "data preview " RECIPE " --set data.flip=false --set data.crop_pad=0"
+             " --set %s --out sheet.png --count 4",
+             cases[i].override);
+    cr_assert_eq(surge(folder, arguments, text, sizeof text), 0, "%s", text);
+    sheet s = read_sheet(folder, 4, 28, 2);
+    expect_originals(&s, 4, text, &set);
+    int changed = 0;
+    for (int row = 0; row < 4; row++) changed += changed_tiles(&s, row);
+    cr_expect(changed >= cases[i].least && changed <= cases[i].most,
+              "%s: %d of 28 changed", cases[i].override, changed);
+    free(s.rgb);
+  }
+  surge_dataset_close(&set);
+  run_remove_folder(folder);
+}
+
+Test(cli, previews_that_cannot_be_made) {
+  static const struct { const char *arguments, *needle; int code; } cases[] = {
+      {"data", "wanted 2 to 2 arguments", 2},
+      {"data show " RECIPE, "wanted preview, found show", 2},
+      {"data preview " RECIPE, "wanted --out FILE.png", 2},
+      {"data preview " RECIPE " --out x.png --count 0", "--count: wanted 1", 2},
+      {"data preview nowhere.yaml --out x.png", "nowhere.yaml", 2},
+      {"data preview " RECIPE " --out x.png --set data.path=nowhere", "nowhere", 3},
+  };
+  char folder[64], text[8192];
+  run_make_folder(folder);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int code = surge(folder, cases[i].arguments, text, sizeof text);
+    cr_expect_eq(code, cases[i].code, "%s: %d: %s", cases[i].arguments, code, text);
+    cr_expect_not_null(strstr(text, cases[i].needle), "%s", text);
+    cr_expect_leq(lines(text), 1, "%s", text);
+  }
+  run_remove_folder(folder);
+}
+
 /* --- a folder of images --------------------------------------------------- */
 
 #define IMAGES "train images.yaml --out "
@@ -267,6 +391,16 @@ Test(cli, a_folder_of_images_from_training_to_prediction) {
   run_in(folder, "predict one images/val/bee/9.jpg", "images/val/bee/9.jpg,0,");
   run_in(folder, "grad images.yaml --out steps.safetensors --steps 3", "");
   run_in(folder, "info steps.safetensors", "steps.images");
+  run_in(folder, "data preview images.yaml --out sheet.png --set "
+                 "data.policy=trivialaugment --count 16", "class 1, bee");
+  sheet s = read_sheet(folder, 16, 12, 5);
+  cr_expect_gt(changed_tiles(&s, 0), 0);
+  free(s.rgb);
+  run_in(folder, "train images.yaml --out policy --set data.policy=autoaugment "
+                 "--set data.mixup=0.2 --set data.workers=3", "epoch 2/2");
+  run_in(folder, "train images.yaml --out again --set data.policy=autoaugment "
+                 "--set data.mixup=0.2 --set data.workers=1", "epoch 2/2");
+  run_same_checkpoints(folder, "policy", "again");
   run_in(folder, "bench train images.yaml --steps 5 --warmup 0", "library_ms");
   run_remove_folder(folder);
 }
@@ -346,7 +480,7 @@ Test(cli, image_sizes_and_folders_that_do_not_fit) {
 
 Test(cli, help_tells_every_command_and_code) {
   static const char *const needles[] = {"train", "eval", "predict", "info", "grad",
-                                        "bench", "130"};
+                                        "bench", "data preview", "130"};
   char text[16384];
   cr_assert_eq(surge("/", "--help", text, sizeof text), 0);
   for (size_t i = 0; i < sizeof needles / sizeof *needles; i++)

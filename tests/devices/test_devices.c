@@ -23,7 +23,7 @@ static const char twin[] =
 static const char everything[] =
     "T: 3\n"
     "data: {set: fashion_mnist, limit: 30, test_limit: 24, crop_pad: 2,\n"
-    "       flip: true, cutout: 6, random_erasing: 0.5}\n"
+    "       flip: true, cutout: 6, random_erasing: 0.5, mixup: 0.4, cutmix: 1}\n"
     "model: {arch: convnet, channels: [4, 6], pool: [true, true], norm: tebn,\n"
     "        dropout: 0.2}\n"
     "neuron: {decay: learned, decay_start: 0.4}\n"

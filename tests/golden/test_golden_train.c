@@ -225,11 +225,11 @@ enum { LT = 3, LN = 4, CLASSES = 5 };
  * error (LT*vote + 2) UNIT times that. A probability's error is at most twice
  * the score's, plus the roundings of exp and of the sum over classes. */
 static void loss_check(const surge_safetensors *file, surge_loss_kind kind,
-                       int32_t vote, bool smooth) {
+                       int32_t vote, bool smooth, bool mixed) {
   static const char *const kinds[] = {"mean", "tet", "mse"};
   char name[64], key[32];
-  snprintf(name, sizeof name, "%s.vote%d.%s.", kinds[kind], vote,
-           smooth ? "smooth" : "sharp");
+  snprintf(name, sizeof name, "%s.vote%d.%s.%s", kinds[kind], vote,
+           smooth ? "smooth" : "sharp", mixed ? "mixed." : "");
   snprintf(key, sizeof key, "logits%d", vote);
   surge_context *c = test_context(2);
   size_t count = (size_t)LT * LN * CLASSES * (size_t)vote;
@@ -243,14 +243,18 @@ static void loss_check(const surge_safetensors *file, surge_loss_kind kind,
   int32_t *labels = golden_object(c, LN * sizeof *labels);
   test_backend()->upload(c, labels, golden_data(file, SURGE_I32, "", "labels"),
                          LN * sizeof *labels);
+  const surge_step host = {.mix = {.share = 0.6875f}};
   void *metrics = golden_object(c, sizeof(surge_metrics));
   void *fault = golden_object(c, sizeof(surge_fault));
+  void *step = golden_object(c, sizeof host);
+  test_backend()->upload(c, step, &host, sizeof host);
   surge_loss loss = {.dlogits = dlogits.device, .scores = scores.device,
                      .metrics = metrics, .fault = fault, .logits = logits.device,
                      .labels = labels, .T = LT, .N = LN, .classes = CLASSES,
                      .vote = vote, .kind = kind,
                      .label_smoothing = smooth ? 0.125f : 0,
-                     .tet_lambda = 0.0625f, .tet_target = 1, .gradient_scale = 1};
+                     .tet_lambda = 0.0625f, .tet_target = 1, .gradient_scale = 1,
+                     .step = mixed ? step : NULL};
   cr_assert_eq(test_backend()->loss(c, &loss), SURGE_OK, "%s", surge_last_error());
 
   double e_score = (LT * vote + 2) * UNIT * largest;
@@ -279,6 +283,7 @@ static void loss_check(const surge_safetensors *file, surge_loss_kind kind,
   test_backend()->release(c, labels);
   test_backend()->release(c, metrics);
   test_backend()->release(c, fault);
+  test_backend()->release(c, step);
   test_backend()->close(c);
 }
 
@@ -286,8 +291,8 @@ Test(golden, loss) {
   surge_safetensors file = golden_open("loss");
   for (int kind = SURGE_LOSS_MEAN; kind <= SURGE_LOSS_MSE; kind++)
     for (int32_t vote = 1; vote <= 2; vote++)
-      for (int smooth = 0; smooth < 2; smooth++)
-        loss_check(&file, (surge_loss_kind)kind, vote, smooth);
+      for (int how = 0; how < 4; how++)
+        loss_check(&file, (surge_loss_kind)kind, vote, how % 2, how / 2);
   surge_safetensors_free(&file);
 }
 

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "src/data/order.h"
+#include "src/data/policy.h"
 
 /* --- counted allocations -------------------------------------------------- */
 
@@ -214,6 +215,54 @@ Test(loader, restarts_in_mid_epoch) {
   surge_dataset_close(&set);
 }
 
+/* Each training image goes through what (seed, epoch, sample) draw for it, with
+ * any number of workers; no other pass changes one. */
+Test(loader, puts_training_images_through_the_policy) {
+  const surge_policy policies[] = {SURGE_POLICY_AUTOAUGMENT,
+                                   SURGE_POLICY_TRIVIALAUGMENT};
+  for (int k = 0; k < 12; k++) {
+    surge_dataset set = numbered_set();
+    set.policy = policies[k % 2];
+    bool train = k < 10;
+    surge_data_pass pass = {train, 5, (uint32_t)k};
+    int32_t count, changed = 0;
+    surge_batch batch;
+    surge_loader *loader = make_loader(&set, 16, 1 + k % 4, &count);
+    start(loader, pass.seed, pass.epoch, 0, train);
+    do {
+      cr_assert_eq(surge_loader_next(loader, &batch), SURGE_OK);
+      for (int32_t n = 0; n < batch.n; n++) {
+        uint8_t own[BYTES], scratch[BYTES];
+        const uint8_t *raw = set.images + batch.sample[n] * BYTES;
+        const surge_pixels pixels = {own, scratch, H, W, C};
+        memcpy(own, raw, BYTES);
+        if (train)
+          surge_policy_apply(set.policy, &pixels, &pass, batch.sample[n]);
+        cr_expect_arr_eq(batch.images + n * BYTES, own, BYTES, "sample %u",
+                         batch.sample[n]);
+        cr_expect_eq(batch.labels[n], (int32_t)batch.sample[n] + 500);
+        changed += memcmp(own, raw, BYTES) != 0;
+      }
+    } while (batch.n > 0);
+    cr_expect(train == (changed > count / 4), "%d changed", changed);
+    surge_loader_destroy(loader);
+    surge_dataset_close(&set);
+  }
+}
+
+Test(loader, refuses_a_policy_on_a_mirrored_set) {
+  surge_dataset set = numbered_set();
+  surge_loader *loader;
+  const uint32_t sample = 0;
+  set.policy = SURGE_POLICY_AUTOAUGMENT;
+  set.mirror_images = set.images;
+  cr_expect_eq(surge_loader_create(&loader, &set, &sample, 1, 1, 1),
+               SURGE_ERROR_INTERNAL);
+  cr_expect(strstr(surge_last_error(), "set: wanted no policy"), "%s",
+            surge_last_error());
+  surge_dataset_close(&set);
+}
+
 /* Made and destroyed at every stage: idle, filling, in the middle, at the end.
  * Before an epoch is started there is nothing to give. */
 Test(loader, ends_at_any_time) {
@@ -261,6 +310,7 @@ Test(loader, refuses_wrong_arguments) {
 
 Test(loader, allocates_nothing_after_create) {
   surge_dataset set = numbered_set();
+  set.policy = SURGE_POLICY_AUTOAUGMENT;
   int32_t count;
   surge_loader *loader = make_loader(&set, 10, 1, &count);
   long before = atomic_load(&allocations);

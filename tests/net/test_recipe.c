@@ -178,6 +178,13 @@ static const struct refused {
      "r.yaml:1:24: data.random_erasing: wanted a number in [0, 1], found 1.01"},
     {"data: {random_erasing: -0.1}",
      "r.yaml:1:24: data.random_erasing: wanted a number in [0, 1], found -0.1"},
+    {"data: {policy: randaugment}",
+     "r.yaml:1:16: data.policy: wanted one of none, autoaugment, "
+     "trivialaugment, found randaugment; did you mean autoaugment?"},
+    {"data: {mixup: -0.1}",
+     "r.yaml:1:15: data.mixup: wanted a number in [0, inf), found -0.1"},
+    {"data: {cutmix: on}",
+     "r.yaml:1:16: data.cutmix: wanted a number in [0, inf), found on"},
     {"neuron: {tau: 0.5}",
      "r.yaml:1:15: neuron.tau: wanted a number in [1, inf), found 0.5"},
     {"neuron: {decay: 1.5}",
@@ -895,8 +902,9 @@ static const char *const everything =
     "precision: bf16\nmemory: packed\ndeterministic: false\nworkspace_mb: 1\nT: 7\n"
     "data: {set: mnist, path: 'a \"b\" \\ # \xc3\xa9', limit: 2147483647,\n"
     "  test_limit: 1, validation: 2, normalize: false, crop_pad: 4,\n"
-    "  flip: true, cutout: 8, random_erasing: 0.25, size: 64, resize: 80,\n"
-    "  workers: 3, on_error: skip}\n"
+    "  flip: true, cutout: 8, random_erasing: 0.25, policy: trivialaugment,\n"
+    "  mixup: 0.2, cutmix: 1, size: 64, resize: 80, workers: 3,\n"
+    "  on_error: skip}\n"
     "model: {arch: resnet20, channels: [1, 65536, 3], pool: [true, false, "
     "true],\n"
     "  hidden: [], pooling: max, kernel: 5, norm: tebn, norm_alpha: "

@@ -20,7 +20,8 @@ static const char everything[] =
     "T: 3\n"
     "threads: 2\n"
     "data: {set: fashion_mnist, limit: 56, test_limit: 40, validation: 24,\n"
-    "       crop_pad: 2, flip: true, cutout: 6, random_erasing: 0.5}\n"
+    "       crop_pad: 2, flip: true, cutout: 6, random_erasing: 0.5,\n"
+    "       policy: trivialaugment, mixup: 0.4, cutmix: 1, workers: 2}\n"
     "model: {arch: convnet, channels: [8, 12], pool: [true, true], norm: tebn,\n"
     "        dropout: 0.2}\n"
     "neuron: {decay: learned, decay_start: 0.4}\n"
@@ -214,28 +215,44 @@ static void open_session(surge_session *s, const surge_recipe *recipe,
                                   &(surge_data_pass){.train = true, .seed = 1}, 0), SURGE_OK);
 }
 
-/* Zeros in the input of the first batch; no pixel is the set's mean. */
-static int zeros_of_input(const char *override, surge_pass pass) {
+enum { BATCH = 16, PIXELS = 28 * 28 };
+
+/* The second batch of 16, forward alone; list: "input" first, "labels",
+ * "logits", ..., "loss". */
+static void dump_batch(const char *override, surge_pass pass,
+                       surge_tensor_list *list) {
   surge_recipe recipe = run_recipe(
-      "T: 1\ndata: {set: fashion_mnist, limit: 16}\ntrain: {batch: 16}\n"
+      "T: 1\ndata: {set: fashion_mnist, limit: 32}\ntrain: {batch: 16}\n"
       "model: {arch: mlp, hidden: [4]}\n",
       override);
   surge_step step = surge_step_at(&recipe, 0, 0, 1, false);
-  surge_tensor_list list;
   surge_session s;
   surge_batch batch;
-  int zeros = 0;
   open_session(&s, &recipe, true);
-  cr_assert_eq(surge_loader_next(s.train_loader, &batch), SURGE_OK);
+  for (int i = 0; i < 2; i++)
+    cr_assert_eq(surge_loader_next(s.train_loader, &batch), SURGE_OK);
   cr_assert_eq(surge_net_load(s.net, &batch, &step), SURGE_OK);
   cr_assert_eq(surge_net_forward(s.net, pass, false), SURGE_OK);
-  cr_assert_eq(surge_net_dump(s.net, &list), SURGE_OK);
-  cr_assert_str_eq(list.tensors[0].name, "input");
-  const float *x = list.tensors[0].data;
-  for (int i = 0; i < 16 * 28 * 28; i++) zeros += x[i] == 0;
-  surge_tensor_list_free(&list);
+  cr_assert_eq(surge_net_dump(s.net, list), SURGE_OK);
   surge_session_close(&s);
   surge_recipe_free(&recipe);
+}
+
+static const void *dumped(const surge_tensor_list *list, const char *name) {
+  size_t i = 0;
+  while (i < list->count && strcmp(list->tensors[i].name, name)) i++;
+  cr_assert_lt(i, list->count, "no %s", name);
+  return list->tensors[i].data;
+}
+
+/* Zeros in the input of a batch; no pixel is the set's mean. */
+static int zeros_of_input(const char *override, surge_pass pass) {
+  surge_tensor_list list;
+  int zeros = 0;
+  dump_batch(override, pass, &list);
+  const float *x = dumped(&list, "input");
+  for (int i = 0; i < BATCH * PIXELS; i++) zeros += x[i] == 0;
+  surge_tensor_list_free(&list);
   return zeros;
 }
 
@@ -249,6 +266,67 @@ Test(training, pixels_are_erased_on_the_training_pass_alone) {
   cr_expect_eq(zeros_of_input(NULL, SURGE_PASS_TRAIN), 0);
   cr_expect_eq(zeros_of_input("data.cutout=8", SURGE_PASS_EVALUATE), 0);
   cr_expect_eq(zeros_of_input("data.random_erasing=1", SURGE_PASS_EVALUATE), 0);
+}
+
+/* The mean of -ln of the labels' probabilities, and of those before them. */
+static double mixed_loss(const surge_tensor_list *list, double share) {
+  const float *logits = dumped(list, "logits");
+  const int32_t *labels = dumped(list, "labels");
+  double loss = 0;
+  for (int n = 0; n < BATCH; n++) {
+    const float *o = logits + n * 10;
+    double sum = 0;
+    for (int c = 0; c < 10; c++) sum += exp((double)o[c]);
+    double own = (double)o[labels[n]];
+    double other = (double)o[labels[(n + BATCH - 1) % BATCH]];
+    loss += log(sum) - share * own - (1 - share) * other;
+  }
+  return loss / BATCH;
+}
+
+/* What the recipe asks for arrives at both ops, with the share that batch 1 of
+ * epoch 0 draws, and at no evaluation. */
+Test(training, batches_are_mixed_on_the_training_pass_alone) {
+  static const struct {
+    const char *override;
+    struct surge_data_recipe recipe;
+  } cases[] = {{"data.mixup=1", {.mixup = 1}}, {"data.cutmix=1", {.cutmix = 1}}};
+  surge_tensor_list plain, mixed, evaluated;
+  run_needs_data();
+  dump_batch(NULL, SURGE_PASS_TRAIN, &plain);
+  const float *x = dumped(&plain, "input");
+  for (size_t i = 0; i < 2; i++) {
+    surge_mix mix = surge_mix_draw(&cases[i].recipe,
+                                   surge_dataset_find("fashion_mnist"), 1, 0, 1);
+    surge_rectangle r = mix.pasted;
+    int wrong = 0;
+    cr_assert(mix.share > .05f && mix.share < .95f);
+    cr_assert_eq(r.h > 0, i == 1);
+    dump_batch(cases[i].override, SURGE_PASS_TRAIN, &mixed);
+    const float *y = dumped(&mixed, "input");
+    for (int k = 0; k < BATCH * PIXELS; k++) {
+      int row = k % PIXELS / 28, column = k % 28;
+      bool in = row >= r.top && row < r.top + r.h && column >= r.left &&
+                column < r.left + r.w;
+      float share = r.h == 0 ? mix.share : in ? 0 : 1;
+      float a = share * x[k];
+      float b = (1 - share) * x[(k + (BATCH - 1) * PIXELS) % (BATCH * PIXELS)];
+      wrong += y[k] != a + b;
+    }
+    cr_expect_eq(wrong, 0, "%s: %d pixels", cases[i].override, wrong);
+    const double *loss = dumped(&mixed, "loss");
+    double wanted = mixed_loss(&mixed, (double)mix.share);
+    cr_expect_float_eq(*loss, wanted, 1e-9, "%s: loss %.12g, wanted %.12g",
+                       cases[i].override, *loss, wanted);
+    dump_batch(cases[i].override, SURGE_PASS_EVALUATE, &evaluated);
+    cr_expect(!memcmp(dumped(&evaluated, "input"), x,
+                      BATCH * PIXELS * sizeof *x));
+    cr_expect_float_eq(*(const double *)dumped(&evaluated, "loss"),
+                       mixed_loss(&evaluated, 1), 1e-9);
+    surge_tensor_list_free(&mixed);
+    surge_tensor_list_free(&evaluated);
+  }
+  surge_tensor_list_free(&plain);
 }
 
 Test(training, every_parameter_moves_in_one_step) {

@@ -49,6 +49,8 @@ typedef struct augment_case {
   bool flip, training;
   int32_t cutout;
   float random_erasing;
+  bool mix; /* as `mixed` below */
+  surge_mix mixed;
 } augment_case;
 
 static const augment_case augments[] = {
@@ -70,7 +72,17 @@ static const augment_case augments[] = {
     {"erasing, flat", {4, 30, 2, SURGE_CHANNELS_LAST}, 65, 0, false, true, 0, 1},
     {"erasing a pixel", {1, 1, 3, SURGE_CHANNELS_LAST}, 20, 1, true, true, 0, 1},
     {"blocked, all", {6, 5, 8, SURGE_BLOCKED8}, 17, 2, true, true, 3, 1},
-    {"all", {32, 32, 3, SURGE_CHANNELS_LAST}, 65, 4, true, true, 8, .5f},
+    {"mixup", {7, 5, 3, SURGE_CHANNELS_LAST}, 9, 0, false, true, 0, 0, true, {.3f}},
+    {"mixup of two", {8, 8, 1, SURGE_CHANNELS_LAST}, 2, 2, true, true, 0, 0, true, {.75f}},
+    {"mixup of one", {8, 8, 1, SURGE_CHANNELS_LAST}, 1, 2, true, true, 0, 0, true, {.75f}},
+    {"mixup by nothing", {8, 8, 3, SURGE_CHANNELS_LAST}, 5, 2, true, true, 0, 0, true, {1}},
+    {"mixup, all", {32, 32, 3, SURGE_CHANNELS_LAST}, 33, 4, true, true, 8, .5f, true, {.9f}},
+    {"mixup, blocked", {6, 5, 8, SURGE_BLOCKED8}, 17, 2, true, true, 3, 1, true, {.4f}},
+    {"cutmix", {7, 5, 3, SURGE_CHANNELS_LAST}, 9, 0, false, true, 0, 0, true, {.8f, {2, 1, 3, 2}}},
+    {"cutmix to the border", {28, 28, 1, SURGE_CHANNELS_LAST}, 9, 2, true, true, 0, 0, true, {.5f, {14, 0, 14, 28}}},
+    {"cutmix of no columns", {8, 8, 3, SURGE_CHANNELS_LAST}, 9, 2, true, true, 0, 0, true, {1, {3, 2, 4, 0}}},
+    {"cutmix, all", {32, 32, 3, SURGE_CHANNELS_LAST}, 33, 4, true, true, 8, .5f, true, {.9f, {3, 20, 10, 9}}},
+    {"all but mixing", {32, 32, 3, SURGE_CHANNELS_LAST}, 65, 4, true, true, 8, .5f},
 };
 #define AUGMENTS (sizeof augments / sizeof *augments)
 #define SEED 77
@@ -96,6 +108,7 @@ static test_buffer run_source(surge_context *context, const augment_case *c,
   size_t elements = surge_map_elements(&c->map);
   size_t bytes = from->count * elements;
   surge_step step = test_step(SEED, epoch);
+  step.mix = c->mixed;
   test_buffer x =
       test_poisoned_as(context, (size_t)c->N * elements, c->map.type);
   test_buffer image = test_object(context, from->images, (bytes + 3) / 4 * 4);
@@ -107,7 +120,7 @@ static test_buffer run_source(surge_context *context, const augment_case *c,
                      .map = test_map(c->map), .N = c->N, .mean = mean,
                      .std = std, .crop_pad = c->crop_pad, .cutout = c->cutout,
                      .random_erasing = c->random_erasing, .flip = c->flip,
-                     .training = c->training, .gather = from->gather};
+                     .mix = c->mix, .training = c->training, .gather = from->gather};
   cr_assert_eq(test_backend()->augment(context, &a), SURGE_OK, "%s",
                surge_last_error());
   test_release(&image);
@@ -188,23 +201,47 @@ static bool inside(const ref_rectangle *r, int32_t y, int32_t x) {
   return y >= r->top && y < r->top + r->h && x >= r->left && x < r->left + r->w;
 }
 
-/* Is x the image cropped at (dy, dx) of its padded self, then mirrored, then
- * zero within the rectangles? To the bit. */
-static bool shows(const augment_case *c, const float *x, const uint8_t *image,
-                  const expected *e) {
-  const surge_map own = test_map(c->map), *map = &own;
-  for (int32_t row = 0; row < map->h; row++)
-    for (int32_t column = 0; column < map->w; column++)
-      for (int32_t k = 0; k < map->c; k++) {
-        int32_t y = row + e->dy, at = e->flip ? map->w - 1 - column : column;
-        int32_t xx = at + e->dx, value = 0;
-        if (y >= 0 && y < map->h && xx >= 0 && xx < map->w)
-          value = image[(y * map->w + xx) * map->c + k];
-        float wanted = ((float)value / 255.0f - mean[k]) / std[k];
-        if (inside(&e->cutout, row, column) || inside(&e->erased, row, column))
-          wanted = 0;
-        test_round(&wanted, 1, map->type);
-        float found = x[surge_offset_of(map, row, column, k)];
+/* Element (row, column, k) of the image cropped at (dy, dx) of its padded self,
+ * then mirrored, then zero within the rectangles. */
+static float wanted_of(const augment_case *c, const uint8_t *image,
+                       const expected *e, int32_t row, int32_t column,
+                       int32_t k) {
+  const surge_map *map = &c->map;
+  int32_t y = row + e->dy, at = e->flip ? map->w - 1 - column : column;
+  int32_t x = at + e->dx, value = 0;
+  if (inside(&e->cutout, row, column) || inside(&e->erased, row, column))
+    return 0;
+  if (y >= 0 && y < map->h && x >= 0 && x < map->w)
+    value = image[(y * map->w + x) * map->c + k];
+  return ((float)value / 255.0f - mean[k]) / std[k];
+}
+
+/* torchvision's RandomMixup and RandomCutmix: the batch rolled by one. */
+static float mixed_of(const augment_case *c, float own, float rolled,
+                      int32_t row, int32_t column) {
+  const surge_rectangle *r = &c->mixed.pasted;
+  const ref_rectangle pasted = {r->top, r->left, r->h, r->w};
+  if (!c->mix) return own;
+  if (r->h > 0) return inside(&pasted, row, column) ? rolled : own;
+  float a = own * c->mixed.share, b = rolled * (1 - c->mixed.share);
+  return a + b;
+}
+
+/* Is x image n of the batch as the reference has it? To the bit. */
+static bool shows(const augment_case *c, const float *x, const uint8_t *images,
+                  size_t n, const expected *own, const expected *rolled) {
+  const surge_map map = test_map(c->map);
+  size_t elements = surge_map_elements(&map), before = n ? n - 1 : (size_t)c->N - 1;
+  const uint8_t *image = images + n * elements;
+  const uint8_t *other = images + before * elements;
+  for (int32_t row = 0; row < map.h; row++)
+    for (int32_t column = 0; column < map.w; column++)
+      for (int32_t k = 0; k < map.c; k++) {
+        float wanted =
+            mixed_of(c, wanted_of(c, image, own, row, column, k),
+                     wanted_of(c, other, rolled, row, column, k), row, column);
+        test_round(&wanted, 1, map.type);
+        float found = x[n * elements + surge_offset_of(&map, row, column, k)];
         if (memcmp(&found, &wanted, sizeof found)) return false;
       }
   return true;
@@ -225,9 +262,12 @@ Test(augment, each_image_is_as_drawn) {
     float *x = test_download(&out, "x");
     int tied = 0;
     for (size_t n = 0; n < (size_t)c->N; n++) {
-      expected e = expect_of(c, 1, (uint32_t)n);
-      tied += e.tied;
-      cr_expect(e.tied || shows(c, x + n * elements, images + n * elements, &e),
+      uint32_t before = (uint32_t)(n ? n : (size_t)c->N) - 1;
+      expected own = expect_of(c, 1, (uint32_t)n);
+      expected rolled = expect_of(c, 1, before);
+      tied += own.tied;
+      cr_expect(own.tied || (c->mix && rolled.tied) ||
+                    shows(c, x, images, n, &own, &rolled),
                 "%s: image %zu is another", c->name, n);
     }
     cr_expect_leq(tied, 1, "%s: %d ties", c->name, tied);
@@ -406,7 +446,7 @@ Test(augment, erasings_have_their_distribution) {
 /* A sample's crop is its own: in another place of another batch, with other
  * threads, it is the same; in another epoch it is drawn anew. */
 Test(augment, depends_on_seed_epoch_and_sample_alone) {
-  const augment_case whole = augments[AUGMENTS - 1];
+  const augment_case whole = augments[AUGMENTS - 1]; /* no other in it */
   augment_case part = whole;
   part.N = 20;
   size_t elements = surge_map_elements(&whole.map), skip = 11;
@@ -614,7 +654,7 @@ Test(augment, wrong_arguments_are_refused_by_name) {
   const surge_augment good = {.x = x, .images = image,
                               .map = {1, 1, 1, SURGE_CHANNELS_LAST}, .N = 1,
                               .mean = mean, .std = std};
-  surge_augment bad[] = {good, good, good, good, good, good, good, good};
+  surge_augment bad[] = {good, good, good, good, good, good, good, good, good, good};
   bad[0].images = NULL;
   bad[1].std = zero;
   bad[2].crop_pad = -1;
@@ -623,9 +663,14 @@ Test(augment, wrong_arguments_are_refused_by_name) {
   bad[5].cutout = -1;
   bad[6].random_erasing = 1.001f;
   bad[7].random_erasing = NAN;
+  bad[8].mix = true;
+  bad[9].mix = true;
+  const surge_step step = {0};
+  bad[9].step = &step;
   const char *const word[] = {"images:", "std[c]:", "crop_pad:",
                               "sample:", "sample:", "cutout:",
-                              "random_erasing:", "random_erasing:"};
+                              "random_erasing:", "random_erasing:", "step:",
+                              "mix:"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     cr_expect_eq(test_backend()->augment(context, &bad[i]),
                  SURGE_ERROR_INTERNAL, "%s", word[i]);

@@ -13,6 +13,7 @@ typedef struct loss_case {
   surge_loss_kind kind;
   int32_t T, N, classes, vote;
   float smoothing, spread; /* logits within +- spread                         */
+  float share;             /* of a sample's own label; 0: not mixed           */
 } loss_case;
 
 static const loss_case cases[] = {
@@ -27,6 +28,13 @@ static const loss_case cases[] = {
     {"tet, votes, smoothed", SURGE_LOSS_TET, 3, 67, 5, 3, .2f, 3},
     {"mse", SURGE_LOSS_MSE, 4, 7, 10, 1, 0, 2},
     {"mse, votes, smoothed", SURGE_LOSS_MSE, 3, 5, 7, 2, .1f, 2},
+    {"mean, mixed", SURGE_LOSS_MEAN, 4, 7, 10, 1, 0, 3, .625f},
+    {"mean, mixed, the other's", SURGE_LOSS_MEAN, 2, 300, 3, 1, 0, 3, .3f},
+    {"mean, mixed in halves, smoothed", SURGE_LOSS_MEAN, 2, 33, 4, 1, .1f, 3, .5f},
+    {"mean, mixed with itself", SURGE_LOSS_MEAN, 2, 1, 4, 1, .1f, 3, .7f},
+    {"mean, mixed by nothing", SURGE_LOSS_MEAN, 2, 5, 4, 1, .1f, 3, 1},
+    {"tet, mixed, votes, smoothed", SURGE_LOSS_TET, 3, 19, 5, 3, .2f, 3, .8f},
+    {"mse, mixed, smoothed", SURGE_LOSS_MSE, 3, 5, 7, 2, .1f, 2, .1f},
 };
 #define CASES (sizeof cases / sizeof *cases)
 
@@ -49,7 +57,8 @@ static problem problem_create_as(const loss_case *c, surge_dtype type) {
   for (int32_t n = 0; n < c->N; n++)
     p.labels[n] = (int32_t)test_uniform(12, (size_t)n, 0, (float)c->classes);
   p.ref = (ref_loss){c->T, c->N, c->classes, c->vote, c->kind,
-                     (double)c->smoothing, (double).05f, 1, .5, p.labels};
+                     (double)c->smoothing, (double).05f, 1, .5, p.labels,
+                     c->share > 0 ? (double)c->share : 1};
   return p;
 }
 
@@ -89,6 +98,9 @@ static outcome run_labels(const problem *p, int threads, bool training,
     sample[n] = (uint32_t)(3 * (N - n) - 1);
     all[sample[n]] = p->labels[n];
   }
+  surge_step step = test_step(1, 0);
+  step.mix.share = c->share;
+  test_buffer block = test_object(context, &step, sizeof step);
   test_buffer samples = test_object(context, sample, N * sizeof *sample);
   test_buffer labels = gather ? test_object(context, all, set * sizeof *all)
                               : test_object(context, p->labels, N * sizeof *all);
@@ -101,11 +113,13 @@ static outcome run_labels(const problem *p, int threads, bool training,
                   .kind = c->kind, .label_smoothing = c->smoothing,
                   .tet_lambda = .05f, .tet_target = 1, .gradient_scale = .5f,
                   .layer = 4,
-                  .sample = gather ? TEST_AS(samples, uint32_t) : NULL};
+                  .sample = gather ? TEST_AS(samples, uint32_t) : NULL,
+                  .step = c->share > 0 ? TEST_AS(block, surge_step) : NULL};
   cr_assert_eq(test_backend()->loss(context, &a), SURGE_OK, "%s",
                surge_last_error());
   free(sample);
   free(all);
+  test_release(&block);
   test_release(&logits);
   test_release(&samples);
   test_release(&labels);

@@ -92,6 +92,7 @@ static surge_step *put_step(machine *m) {
     step.adam_scale1[g] = 1.7f;
     step.adam_scale2[g] = 9.3f;
   }
+  step.mix.share = .3f;
   return put(m, &step, sizeof step);
 }
 
@@ -155,7 +156,7 @@ Test(same_bits, pool) {
 
 /* --- inputs and dropout ------------------------------------------------------ */
 
-/* Variants: map, training or not, pixels erased or not. */
+/* Variants: map, training or not, pixels erased or not, images mixed or not. */
 static outputs augment(machine *m, int v) {
   static const float mean[] = {.1f, .2f, .3f}, std[] = {.4f, .5f, .6f};
   surge_map map = {v % 2 ? 7 : 8, 5, 3, SURGE_CHANNELS_LAST};
@@ -171,9 +172,10 @@ static outputs augment(machine *m, int v) {
                      .mean = mean,
                      .std = std,
                      .crop_pad = 2,
-                     .cutout = v / 4 * 3,
-                     .random_erasing = (float)(v / 4) * .7f,
+                     .cutout = v / 4 % 2 * 3,
+                     .random_erasing = (float)(v / 4 % 2) * .7f,
                      .flip = true,
+                     .mix = v / 8 && v / 2 % 2 == 0,
                      .training = v / 2 % 2 == 0};
   expect_ok(m->b->augment(m->context, &a));
   free(images);
@@ -211,7 +213,7 @@ static outputs dropout(machine *m, int v) {
 }
 
 Test(same_bits, inputs_and_dropout) {
-  compare("augment", augment, 8);
+  compare("augment", augment, 16);
   compare("poisson", poisson, 2);
   compare("dropout", dropout, 2);
 }

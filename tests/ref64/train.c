@@ -59,9 +59,15 @@ static double *voted(const ref_loss *a, const double *logits, int32_t n) {
   return o;
 }
 
+/* The label of the sample before: the batch rolled by one. */
+static int32_t rolled_label(const ref_loss *a, int32_t n) {
+  return a->labels[n > 0 ? n - 1 : a->N - 1];
+}
+
 static double target_of(const ref_loss *a, int32_t n, int32_t c) {
-  double smooth = a->label_smoothing / a->classes;
-  return c == a->labels[n] ? 1 - a->label_smoothing + smooth : smooth;
+  double own = c == a->labels[n], rolled = c == rolled_label(a, n);
+  double target = a->share * own + (1 - a->share) * rolled;
+  return (1 - a->label_smoothing) * target + a->label_smoothing / a->classes;
 }
 
 /* Adds weight * CE(softmax(o), target) and its gradient. */
@@ -134,7 +140,8 @@ double ref_loss_run(const ref_loss *a, const double *logits, double *dlogits,
       if (mean[c] > mean[best]) best = c;
       if (scores) scores[(size_t)n * classes + c] = mean[c];
     }
-    *correct += best == (size_t)a->labels[n];
+    bool rolled = a->share < 1 - a->share;
+    *correct += best == (size_t)(rolled ? rolled_label(a, n) : a->labels[n]);
     loss += sample_loss(a, n, o, mean, d, d_abs);
     for (int32_t t = 0; dlogits && t < a->T; t++)
       for (int32_t j = 0; j < a->classes * a->vote; j++) {

@@ -31,6 +31,8 @@ typedef struct ref_loss {
   surge_loss_kind kind;
   double label_smoothing, tet_lambda, tet_target, gradient_scale;
   const int32_t *labels; /* [N] */
+  double share;          /* of a sample's own label; the rest is of the label */
+                         /* before it (mixup, cutmix); 1: not mixed           */
 } ref_loss;
 
 /* Sum of the samples' losses. Writes where not NULL: dlogits, its bound's sum

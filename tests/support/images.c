@@ -28,6 +28,19 @@ void test_write_png(const char *path, int h, int w, const uint8_t rgb[3]) {
   free(pixels);
 }
 
+uint8_t *test_read_png(const char *path, int *h, int *w) {
+  png_image png = {.version = PNG_IMAGE_VERSION};
+  cr_assert(png_image_begin_read_from_file(&png, path), "%s: %s", path,
+            png.message);
+  png.format = PNG_FORMAT_RGB;
+  *h = (int)png.height;
+  *w = (int)png.width;
+  uint8_t *rgb = malloc(PNG_IMAGE_SIZE(png));
+  cr_assert(png_image_finish_read(&png, NULL, rgb, 0, NULL), "%s: %s", path,
+            png.message);
+  return rgb;
+}
+
 void test_write_jpeg(const char *path, int h, int w, const uint8_t rgb[3]) {
   struct jpeg_error_mgr errors;
   struct jpeg_compress_struct jpeg = {.err = jpeg_std_error(&errors)};
