@@ -920,6 +920,8 @@ Test(recipe, every_key_is_in_the_manual_and_written) {
     cr_expect(key->text && key->text[strlen(key->text) - 1] == '.',
               "%s: a sentence", key->path);
   }
+  cr_expect_not_null(strstr(recipe_text, "\n# base: \"\"\n"), "%.99s",
+                     recipe_text);
   for (char *at = help; *at; at += strcspn(at, "\n") + 1)
     cr_expect_leq(strcspn(at, "\n"), 79, "%.100s", at);
   free(recipe_text);
