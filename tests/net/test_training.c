@@ -301,6 +301,17 @@ Test(training, evaluations_read_averages) {
   cr_expect_eq(evaluated_afresh(&last, NULL), loss);
   cr_expect_eq(evaluated_afresh(&best, "optim.ema_decay=0"), loss);
   cr_expect_neq(evaluated_afresh(&last, "optim.ema_decay=0"), loss);
+  surge_tensor_list_free(&last);
+  /* a training net of which these are the weights averages from there on */
+  surge_safetensors file = {.tensors = best.tensors, .tensor_count = best.count};
+  cr_assert_eq(surge_net_restore(s.net, &file, "memory", false), SURGE_OK);
+  cr_assert_eq(surge_net_save(s.net, &last, true), SURGE_OK);
+  for (size_t i = 0; i < best.count; i++) {
+    const surge_named_tensor *b = &best.tensors[i];
+    cr_expect(same(b, tensor_of(&last, "", b->name)) &&
+                  same(b, tensor_of(&last, "average.", b->name)),
+              "%s", b->name);
+  }
   surge_tensor_list_free(&best);
   surge_tensor_list_free(&last);
   surge_session_close(&s);
