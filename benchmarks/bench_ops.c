@@ -292,6 +292,13 @@ static surge_status optimize(bench *x, surge_optimizer kind) {
 static surge_status optimize_sgd(bench *x) { return optimize(x, SURGE_SGD); }
 static surge_status optimize_adam(bench *x) { return optimize(x, SURGE_ADAM); }
 
+static surge_status average(bench *x) {
+  surge_average a = {
+      .e = x->v, .w = x->w, .count = x->count, .decay = 0.999f,
+      .fault = x->fault};
+  return x->b->average(x->context, &a);
+}
+
 /* s holds the packed bytes. */
 static surge_pack pack_of(bench *x, void *elements, int32_t bits) {
   return (surge_pack){.packed = x->s,
@@ -347,6 +354,7 @@ static const op ops[] = {
     {"gradient_norm", gradient_norm, 1, true},
     {"optimize_sgd", optimize_sgd, 5, true},
     {"optimize_adam", optimize_adam, 7, true},
+    {"average", average, 3, true},
 };
 #define OPS (sizeof ops / sizeof *ops)
 

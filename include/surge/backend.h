@@ -550,6 +550,18 @@ typedef struct surge_optimize {
   const surge_fault *fault;
 } surge_optimize;
 
+/* e += (1 - decay)(w - e): an average of w over the last 1/(1 - decay) steps or
+ * so, its weight falling by decay a step (Polyak; timm's ModelEma). What e
+ * begins as is the caller's. A fault leaves it as it is.
+ * Bytes, an element: reads e, w, writes e. */
+typedef struct surge_average {
+  float *e;             /* [count] updated                                    */
+  const float *w;       /* [count]                                            */
+  size_t count;
+  float decay;          /* 0 <= decay < 1                                     */
+  const surge_fault *fault;
+} surge_average;
+
 /* *nonzero += elements of x that are not 0 (rates of a layer's inputs). */
 typedef struct surge_count_nonzero {
   uint64_t *nonzero;
@@ -717,6 +729,7 @@ typedef struct surge_backend {
   size_t (*gradient_norm_workspace)(size_t count);
   surge_status (*gradient_norm)(surge_context *, const surge_gradient_norm *);
   surge_status (*optimize)(surge_context *, const surge_optimize *);
+  surge_status (*average)(surge_context *, const surge_average *);
   surge_status (*count_nonzero)(surge_context *, const surge_count_nonzero *);
   surge_status (*cast)(surge_context *, const surge_cast *);
 

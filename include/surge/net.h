@@ -6,7 +6,8 @@
  *     surge_net_load       a batch and the step's numbers go to the device
  *     surge_net_forward    all layers over all T steps, then the loss
  *     surge_net_backward   gradients accumulate
- *     surge_net_update     clipping, optimisers; gradients are zeroed
+ *     surge_net_update     clipping, optimisers, averages; gradients are
+ *                          zeroed
  *
  * From the second step on nothing allocates, on host or device. */
 #ifndef SURGE_NET_H
@@ -58,7 +59,9 @@ surge_status surge_net_load(surge_net *net, const surge_batch *batch,
 
 /* What a forward pass does besides its outputs. */
 typedef enum surge_pass {
-  SURGE_PASS_EVALUATE,    /* running statistics, no dropout, no augmentation  */
+  SURGE_PASS_EVALUATE,    /* running statistics, no dropout, no augmentation; */
+                          /* with optim.ema_decay the averages, not what is   */
+                          /* trained                                          */
   SURGE_PASS_TRAIN
 } surge_pass;
 
@@ -129,14 +132,17 @@ typedef struct surge_tensor_list {
 void surge_tensor_list_free(surge_tensor_list *list);
 
 /* All that a checkpoint holds of the network, downloaded: parameters and
- * running statistics; with `state` (a training net) optimizer moments
- * "optim.m.<parameter>", gradients accumulated so far "grad.<parameter>",
- * metrics and statistics, so that training goes on bit for bit. */
+ * running statistics as evaluations read them, averaged with optim.ema_decay;
+ * with `state` (a training net) those that are trained, their averages
+ * "average.<name>", optimizer moments "optim.m.<parameter>", gradients
+ * accumulated so far "grad.<parameter>", metrics and statistics, so that
+ * training goes on bit for bit. */
 surge_status surge_net_save(surge_net *net, surge_tensor_list *list, bool state);
 
 /* Takes back what surge_net_save gave. Every parameter must be there, of the
  * right shape: SURGE_ERROR_DATA names the first that is not. `path` is named
- * in errors. With `state` the optimizer and the rest too. */
+ * in errors. With `state` the optimizer and the rest too; without it the
+ * averages of a file that has both, unless the recipe's optim.ema_decay is 0. */
 surge_status surge_net_restore(surge_net *net, const surge_safetensors *file,
                                const char *path, bool state);
 

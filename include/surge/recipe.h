@@ -186,6 +186,7 @@ typedef struct surge_recipe {
     float beta1, beta2, eps;
     float width_lr, decay_lr;     /* Adam of the widths and of the decays      */
     float clip_norm;              /* of weights, norms and biases; 0: off      */
+    float ema_decay;              /* of the average that is evaluated; 0: off  */
     surge_schedule_kind schedule; /* keys schedule.*                           */
     float warmup_epochs, lr_min, gamma;
     int32_t milestones[SURGE_MAX_WIDTHS]; /* epochs, step schedule             */

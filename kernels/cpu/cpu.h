@@ -82,6 +82,7 @@ SURGE_CPU_OP(dropout, surge_dropout);
 SURGE_CPU_OP(loss, surge_loss);
 SURGE_CPU_OP(gradient_norm, surge_gradient_norm);
 SURGE_CPU_OP(optimize, surge_optimize);
+SURGE_CPU_OP(average, surge_average);
 SURGE_CPU_OP(count_nonzero, surge_count_nonzero);
 SURGE_CPU_OP(cast, surge_cast);
 SURGE_CPU_OP(pack, surge_pack);

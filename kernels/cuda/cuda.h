@@ -65,6 +65,7 @@ SURGE_CUDA_OP(dropout, surge_dropout);
 SURGE_CUDA_OP(loss, surge_loss);
 SURGE_CUDA_OP(gradient_norm, surge_gradient_norm);
 SURGE_CUDA_OP(optimize, surge_optimize);
+SURGE_CUDA_OP(average, surge_average);
 SURGE_CUDA_OP(count_nonzero, surge_count_nonzero);
 SURGE_CUDA_OP(cast, surge_cast);
 SURGE_CUDA_OP(pack, surge_pack);

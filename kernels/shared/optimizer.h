@@ -1,4 +1,5 @@
-/* optimizer.h - one element's step of SGD and Adam, in PyTorch's order.
+/* optimizer.h - one element's step of SGD and Adam, in PyTorch's order, and of
+ * the average that follows them.
  *
  * What is the same for all elements is computed once a call, in double, and
  * rounded once. 1 - beta is exact: it is the complement of the float that
@@ -83,6 +84,11 @@ SURGE_INLINE void surge_adam_update(float *w, float *m, float *v,
   float next = *w * k.keep - k.lr * (*m * k.scale1) / (root + k.eps);
   next = next < k.w_min ? k.w_min : next;
   *w = next > k.w_max ? k.w_max : next;
+}
+
+/* share: 1 - decay, of the float that decay is. */
+SURGE_INLINE float surge_average_update(float e, float w, float share) {
+  return e + share * (w - e);
 }
 
 #endif

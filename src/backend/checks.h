@@ -38,6 +38,7 @@ surge_status surge_check_loss(const surge_loss *a);
 surge_status surge_check_gradient_norm(const surge_gradient_norm *a);
 surge_status surge_check_optimize(const surge_optimize *a);
 surge_status surge_check_count_nonzero(const surge_count_nonzero *a);
+surge_status surge_check_average(const surge_average *a);
 surge_status surge_check_cast(const surge_cast *a);
 surge_status surge_check_pack(const char *op, const surge_pack *a);
 

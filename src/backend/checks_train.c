@@ -189,6 +189,15 @@ surge_status surge_check_optimize(const surge_optimize *a) {
   return SURGE_OK;
 }
 
+surge_status surge_check_average(const surge_average *a) {
+  const char *op = "average";
+  WANT_ARRAY(e);
+  WANT_ARRAY(w);
+  WANT_ARRAY(fault);
+  WANT(decay, a->decay >= 0 && a->decay < 1, "at least 0 and less than 1");
+  return SURGE_OK;
+}
+
 surge_status surge_check_cast(const surge_cast *a) {
   const char *op = "cast";
   WANT_ARRAY(to);

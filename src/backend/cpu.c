@@ -150,6 +150,7 @@ const surge_backend surge_cpu = {
     .gradient_norm_workspace = surge_cpu_gradient_norm_workspace,
     .gradient_norm = surge_cpu_gradient_norm,
     .optimize = surge_cpu_optimize,
+    .average = surge_cpu_average,
     .count_nonzero = surge_cpu_count_nonzero,
     .cast = surge_cpu_cast,
     .pack = surge_cpu_pack,

@@ -404,6 +404,7 @@ const surge_backend surge_cuda = {
     .gradient_norm_workspace = surge_cuda_gradient_norm_workspace,
     .gradient_norm = surge_cuda_gradient_norm,
     .optimize = surge_cuda_optimize,
+    .average = surge_cuda_average,
     .count_nonzero = surge_cuda_count_nonzero,
     .cast = surge_cuda_cast,
     .pack = surge_cuda_pack,

@@ -223,6 +223,7 @@ surge_status surge_settle_recipe(const surge_scope *scope) {
 
 void surge_draft_of(surge_draft *draft, const surge_recipe *recipe) {
   const surge_neuron_spec *neuron = &recipe->neuron;
+  draft->base[0] = 0; /* what it started from is in the recipe by now */
   draft->recipe = *recipe;
   draft->base[0] = 0; /* what it held is written out */
   draft->norm =

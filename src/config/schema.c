@@ -421,6 +421,11 @@ const surge_key surge_keys[] = {
     {"optim.clip_norm", FLOAT(recipe.optim.clip_norm), FROM(0), .standard = "0",
      .text = "Largest norm of the gradient of weights, norms and biases; 0: "
              "not clipped."},
+    {"optim.ema_decay", FLOAT(recipe.optim.ema_decay), BELOW_ONE,
+     .standard = "0",
+     .text = "Share that an average of all parameters and running statistics "
+             "keeps at each step, the rest from training; evaluations and the "
+             "best checkpoint are the average's. 0: none."},
 
     {"schedule", SURGE_KEY_SECTION, .text = "The learning rates over the run."},
     {"schedule.kind", WORD(recipe.optim.schedule, schedule_words),

@@ -186,7 +186,7 @@ surge_status surge_net_backward(surge_net *net) {
 
 /* The same convolutions and products as a training step, and nothing else. */
 surge_status surge_net_library_only(surge_net *net) {
-  surge_net_start_pass(net);
+  SURGE_TRY(surge_net_start_pass(net, SURGE_PASS_TRAIN));
   for (int32_t i = 0; i < net->model.count; i++) {
     bool conv = net->plans[i] != NULL;
     if (!conv && net->model.layers[i].spec.kind != SURGE_LAYER_LINEAR) continue;
@@ -248,6 +248,7 @@ surge_status surge_net_update(surge_net *net) {
   for (int group = 0; group < SURGE_GROUP_COUNT; group++)
     optimize.update[group] = update_of(net, (surge_group)group);
   SURGE_TRY(b->optimize(net->context, &optimize));
+  SURGE_TRY(surge_net_average(net));
   return b->zero(net->context, net->arena[SURGE_ROLE_GRADIENT],
                  net->table.bytes[SURGE_ROLE_GRADIENT]);
 }

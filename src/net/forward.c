@@ -10,7 +10,7 @@ surge_conv2d_forward surge_net_conv(const surge_net *net, int32_t i) {
       .y = surge_at(net, ids->place),
       .x = surge_source_at(net, i, 0),
       .w = surge_weight_at(net, ids->weight),
-      .b = surge_at(net, ids->bias),
+      .b = surge_learned_at(net, ids->bias),
       .images = surge_images_in(net, i),
       .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
 }
@@ -44,7 +44,7 @@ surge_linear surge_net_linear(const surge_net *net, int32_t i) {
   return (surge_linear){.x = surge_source_at(net, i, 0),
                         .y = surge_at(net, ids->place),
                         .w = surge_weight_at(net, ids->weight),
-                        .b = surge_at(net, ids->bias),
+                        .b = surge_learned_at(net, ids->bias),
                         .in = layer->in,
                         .out = layer->out.c,
                         .images = surge_images_in(net, i),
@@ -75,12 +75,12 @@ surge_norm_forward surge_net_norm(const surge_net *net, int32_t i, int32_t k,
       .shift = surge_at(net, ids->shift),
       .mean = surge_at(net, ids->mean),
       .rstd = surge_at(net, ids->rstd),
-      .running_mean = surge_at(net, ids->running_mean),
-      .running_var = surge_at(net, ids->running_var),
+      .running_mean = surge_learned_at(net, ids->running_mean),
+      .running_var = surge_learned_at(net, ids->running_var),
       .z = surge_source_at(net, i, k),
-      .gamma = surge_at(net, ids->gamma),
-      .beta = surge_at(net, ids->beta),
-      .step_scale = surge_at(net, ids->step_scale),
+      .gamma = surge_learned_at(net, ids->gamma),
+      .beta = surge_learned_at(net, ids->beta),
+      .step_scale = surge_learned_at(net, ids->step_scale),
       .fault = surge_at(net, net->fault),
       .map = layer->in,
       .T = net->options.T,
@@ -104,7 +104,7 @@ static surge_neuron_input neuron_input(const surge_net *net, int32_t i,
                               .shift = surge_at(net, ids->shift),
                               .mean = surge_at(net, ids->mean),
                               .rstd = surge_at(net, ids->rstd),
-                              .step_scale = surge_at(net, ids->step_scale),
+                              .step_scale = surge_learned_at(net, ids->step_scale),
                               .is_static = source->is_static,
                               .per_step = surge_source_tebn(source)};
 }
@@ -144,7 +144,7 @@ surge_add surge_net_add(const surge_net *net, int32_t i) {
 /* The width rule that reads a gamma has exactly one norm. */
 static const float *gamma_of(const surge_net *net, int32_t i) {
   const surge_norm_ids *norm = net->ids[i].norm;
-  return surge_at(net, norm[norm[0].gamma < 0].gamma);
+  return surge_learned_at(net, norm[norm[0].gamma < 0].gamma);
 }
 
 static surge_status compute_scalars(surge_net *net, int32_t i) {
@@ -154,8 +154,8 @@ static surge_status compute_scalars(surge_net *net, int32_t i) {
   surge_neuron_scalars scalars = {
       .scalars = surge_at(net, ids->scalars),
       .width = surge_at(net, ids->width),
-      .rho = surge_at(net, ids->rho),
-      .decay_logit = surge_at(net, ids->decay_logit),
+      .rho = surge_learned_at(net, ids->rho),
+      .decay_logit = surge_learned_at(net, ids->decay_logit),
       .gamma = n->width_rule == SURGE_WIDTH_NORM ? gamma_of(net, i) : NULL,
       .step = n->width_rule == SURGE_WIDTH_SCHEDULE ? surge_at(net, net->step)
                                                     : NULL,
@@ -363,7 +363,7 @@ static surge_status compute_loss(surge_net *net, surge_pass pass) {
 
 surge_status surge_net_forward(surge_net *net, surge_pass pass,
                                bool statistics) {
-  surge_net_start_pass(net);
+  SURGE_TRY(surge_net_start_pass(net, pass));
   SURGE_TRY(encode_input(net, pass));
   for (int32_t i = 0; i < net->model.count; i++) {
     double start = surge_profile_start(net, i);

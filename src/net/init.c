@@ -97,12 +97,24 @@ static surge_status initialize_layer(surge_net *net, int32_t i, float *host) {
   return set_constant(net, ids->decay_logit, (float)log(d / (1 - d)), host);
 }
 
-surge_status surge_net_round_weights(surge_net *net) {
-  surge_cast cast = {.to = net->arena[SURGE_ROLE_CAST],
-                     .from = (const float *)net->arena[SURGE_ROLE_PARAMETER] +
+/* The weights among `from`, rounded, to the rounded ones from `place` on. */
+static surge_status round_weights(const surge_net *net, size_t place,
+                                  surge_role from) {
+  if (!net->arena[SURGE_ROLE_CAST]) return SURGE_OK;
+  surge_cast cast = {.to = (uint16_t *)net->arena[SURGE_ROLE_CAST] + place,
+                     .from = (const float *)net->arena[from] +
                              net->table.group_first[SURGE_GROUP_WEIGHT],
                      .count = net->table.group_count[SURGE_GROUP_WEIGHT]};
-  return cast.to ? net->backend->cast(net->context, &cast) : SURGE_OK;
+  return net->backend->cast(net->context, &cast);
+}
+
+surge_status surge_net_round_weights(surge_net *net) {
+  return round_weights(net, 0, SURGE_ROLE_PARAMETER);
+}
+
+surge_status surge_net_round_averages(surge_net *net) {
+  return round_weights(net, net->table.group_count[SURGE_GROUP_WEIGHT],
+                       SURGE_ROLE_AVERAGE);
 }
 
 surge_status surge_net_initialize(surge_net *net) {
@@ -119,5 +131,6 @@ surge_status surge_net_initialize(surge_net *net) {
   for (int32_t i = 0; i < net->model.count && status == SURGE_OK; i++)
     status = initialize_layer(net, i, host);
   free(host);
+  if (status == SURGE_OK) status = surge_net_start_averages(net);
   return status == SURGE_OK ? surge_net_round_weights(net) : status;
 }

@@ -13,9 +13,11 @@ surge_pack surge_net_pack(const surge_net *net, int32_t i) {
       .count = surge_layer_out(layer) * surge_images(net, layer->static_out)};
 }
 
-void surge_net_start_pass(surge_net *net) {
+surge_status surge_net_start_pass(surge_net *net, surge_pass pass) {
   for (int32_t i = 0; i < net->model.count; i++)
     net->ids[i].place = net->ids[i].out;
+  net->on_average = pass == SURGE_PASS_EVALUATE && surge_net_averages(net);
+  return net->on_average ? surge_net_round_averages(net) : SURGE_OK;
 }
 
 surge_status surge_net_pack_sources(surge_net *net, int32_t i) {

@@ -221,10 +221,13 @@ static void size_roles(surge_net *net) {
   table->bytes[SURGE_ROLE_GRADIENT] = training ? parameters : 0;
   table->bytes[SURGE_ROLE_OPTIMIZER] =
       training ? 2 * parameters - net->v_first * sizeof(float) : 0;
-  table->bytes[SURGE_ROLE_CAST] =
-      surge_net_type(net) == SURGE_BF16
-          ? 2 * table->group_count[SURGE_GROUP_WEIGHT]
-          : 0;
+  bool averages = training && net->recipe->optim.ema_decay > 0;
+  table->bytes[SURGE_ROLE_AVERAGE] =
+      averages ? parameters + table->bytes[SURGE_ROLE_BUFFER] : 0;
+  if (surge_net_type(net) == SURGE_BF16)
+    table->bytes[SURGE_ROLE_CAST] =
+        (averages ? 2 : 1) * sizeof(uint16_t) *
+        table->group_count[SURGE_GROUP_WEIGHT];
   size_t workspace =
       net->backend->gradient_norm_workspace(parameters / sizeof(float));
   for (int32_t i = 0; i < net->model.count; i++) {

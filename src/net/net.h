@@ -76,6 +76,7 @@ struct surge_net {
   void *arena[SURGE_ROLE_COUNT];
   size_t v_first; /* optimizer: floats of the parameter arena */
                   /* before this one have no second moment */
+  bool on_average; /* this pass reads averaged weights and statistics */
   int32_t images, labels, sample, step; /* staging */
   int32_t input, coded, scores;         /* activations */
   int32_t metrics, fault, norm, clip;   /* scalars */
@@ -94,17 +95,41 @@ static inline void *surge_at(const surge_net *net, int32_t id) {
   return (char *)net->arena[t->role] + t->offset;
 }
 
+/* Whether evaluations are made with weights that were averaged while training
+ * (optim.ema_decay). A net that only evaluates has but those it was given. */
+static inline bool surge_net_averages(const surge_net *net) {
+  return net->table.bytes[SURGE_ROLE_AVERAGE] > 0;
+}
+
+/* Average of a parameter or a running statistic: those follow the parameters. */
+static inline void *surge_average_at(const surge_net *net, int32_t id) {
+  const surge_tensor *t = &net->table.tensors[id];
+  size_t first = t->role == SURGE_ROLE_BUFFER
+                     ? net->table.bytes[SURGE_ROLE_PARAMETER]
+                     : 0;
+  return (char *)net->arena[SURGE_ROLE_AVERAGE] + first + t->offset;
+}
+
+/* A parameter or a running statistic as this pass reads it (and, in training,
+ * writes it); NULL for SURGE_NONE. */
+static inline void *surge_learned_at(const surge_net *net, int32_t id) {
+  return id >= 0 && net->on_average ? surge_average_at(net, id)
+                                    : surge_at(net, id);
+}
+
 /* Type of all maps. */
 static inline surge_dtype surge_net_type(const surge_net *net) {
   return net->model.input.type;
 }
 
-/* Address of a weight as convolutions and products read it: rounded to the
- * maps' type where that is bf16 (surge_net_round_weights). */
+/* Address of a weight as this pass's convolutions and products read it: rounded
+ * to the maps' type where that is bf16 (surge_net_round_weights,
+ * surge_net_start_pass), the averaged ones behind those that are trained. */
 static inline const void *surge_weight_at(const surge_net *net, int32_t id) {
-  if (surge_net_type(net) == SURGE_F32) return surge_at(net, id);
+  if (surge_net_type(net) == SURGE_F32) return surge_learned_at(net, id);
   size_t place = net->table.tensors[id].offset / sizeof(float) -
                  net->table.group_first[SURGE_GROUP_WEIGHT];
+  if (net->on_average) place += net->table.group_count[SURGE_GROUP_WEIGHT];
   return (const uint16_t *)net->arena[SURGE_ROLE_CAST] + place;
 }
 
@@ -143,8 +168,9 @@ int32_t surge_net_activation(surge_net *net, const char *layer,
                              int32_t first, int32_t last);
 void surge_net_declare_activations(surge_net *net);
 
-/* Every output lies where forward puts it. */
-void surge_net_start_pass(surge_net *net);
+/* Every output lies where forward puts it; an evaluation reads averages, if the
+ * net has any. */
+surge_status surge_net_start_pass(surge_net *net, surge_pass pass);
 
 /* Packs what layer i was the last to read in this forward. */
 surge_status surge_net_pack_sources(surge_net *net, int32_t i);
@@ -183,5 +209,15 @@ surge_status surge_net_initialize(surge_net *net);
 /* Rounds weights that came from the host, where maps are bf16: surge_net_update
  * keeps them rounded from then on (init.c). */
 surge_status surge_net_round_weights(surge_net *net);
+
+/* The same of the averages, for this pass alone: where they are read, they have
+ * been moved by many steps (init.c). */
+surge_status surge_net_round_averages(surge_net *net);
+
+/* Averages start as what is trained, or the other way round, and follow it by a
+ * step; nothing where the net has none (average.c). */
+surge_status surge_net_start_averages(surge_net *net);
+surge_status surge_net_adopt_averages(surge_net *net);
+surge_status surge_net_average(surge_net *net);
 
 #endif

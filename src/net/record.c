@@ -3,7 +3,8 @@
  * What a recorded step queues is fixed with its arguments; all that changes
  * from step to step is read from device memory (surge_step, sample indices).
  * What else may differ - the size of a batch, statistics or not, the data set -
- * makes another recording. The first of a kind runs unrecorded, so that
+ * makes another recording; whether averaged weights are read is a matter of
+ * training or evaluating. The first of a kind runs unrecorded, so that
  * libraries load and settle before anything is captured. */
 #include "src/net/net.h"
 

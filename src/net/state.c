@@ -60,6 +60,19 @@ static surge_status save_as(surge_net *net, surge_tensor_list *list,
 typedef surge_status visit(surge_net *net, void *user, const char *prefix,
                            const surge_tensor *t, void *device);
 
+#define AVERAGE "average."
+
+/* A parameter or a running statistic: what is evaluated, which is the average
+ * where there is one; with `state` also what is trained, which has the name. */
+static surge_status visit_learned(surge_net *net, bool state, visit *f,
+                                  void *user, int32_t i) {
+  const surge_tensor *t = &net->table.tensors[i];
+  bool averages = surge_net_averages(net);
+  if (state || !averages) SURGE_TRY(f(net, user, "", t, surge_at(net, i)));
+  if (!averages) return SURGE_OK;
+  return f(net, user, state ? AVERAGE : "", t, surge_average_at(net, i));
+}
+
 /* Calls `f` for every tensor that training state consists of; the one list
  * that saving and restoring share. */
 static surge_status for_each_state(surge_net *net, bool state, visit *f,
@@ -67,8 +80,10 @@ static surge_status for_each_state(surge_net *net, bool state, visit *f,
   for (int32_t i = 0; i < net->table.count; i++) {
     const surge_tensor *t = &net->table.tensors[i];
     bool parameter = t->role == SURGE_ROLE_PARAMETER;
-    if (parameter || t->role == SURGE_ROLE_BUFFER || (state && t->resumed))
-      SURGE_TRY(f(net, user, t->resumed ? "state." : "", t, surge_at(net, i)));
+    if (parameter || t->role == SURGE_ROLE_BUFFER)
+      SURGE_TRY(visit_learned(net, state, f, user, i));
+    if (state && t->resumed)
+      SURGE_TRY(f(net, user, "state.", t, surge_at(net, i)));
     if (!parameter || !state) continue;
     char *moments = net->arena[SURGE_ROLE_OPTIMIZER];
     size_t v_first = net->v_first * sizeof(float);
@@ -97,14 +112,22 @@ surge_status surge_net_save(surge_net *net, surge_tensor_list *list,
 typedef struct source {
   const surge_safetensors *file;
   const char *path;
+  bool averaged; /* averages of the file, if any, go before what was trained */
 } source;
 
 static surge_status restore_one(surge_net *net, void *user, const char *prefix,
                                 const surge_tensor *t, void *device) {
   const source *from = user;
   char name[SURGE_TENSOR_NAME + 16];
-  snprintf(name, sizeof name, "%s%s", prefix, t->name);
-  const surge_named_tensor *found = surge_safetensors_find(from->file, name);
+  const surge_named_tensor *found = NULL;
+  if (from->averaged) {
+    snprintf(name, sizeof name, AVERAGE "%s", t->name);
+    found = surge_safetensors_find(from->file, name);
+  }
+  if (!found) {
+    snprintf(name, sizeof name, "%s%s", prefix, t->name);
+    found = surge_safetensors_find(from->file, name);
+  }
   if (!found)
     return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted a tensor %s, found none",
                       from->path, name);
@@ -121,8 +144,9 @@ static surge_status restore_one(surge_net *net, void *user, const char *prefix,
 
 surge_status surge_net_restore(surge_net *net, const surge_safetensors *file,
                                const char *path, bool state) {
-  source from = {file, path};
+  source from = {file, path, !state && net->recipe->optim.ema_decay > 0};
   SURGE_TRY(for_each_state(net, state, restore_one, &from));
+  if (!state) SURGE_TRY(surge_net_adopt_averages(net));
   return surge_net_round_weights(net);
 }
 

@@ -14,6 +14,7 @@
   X(GRADIENT, "gradients")                                                     \
   X(CAST, "weights in bf16")                                                   \
   X(OPTIMIZER, "optimizer")                                                    \
+  X(AVERAGE, "averaged weights")                                               \
   X(BUFFER, "running statistics")                                              \
   X(SCALAR, "scalars and statistics")                                          \
   X(ACTIVATION, "activations")                                                 \

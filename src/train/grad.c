@@ -182,12 +182,12 @@ surge_status surge_gradient_dump(const surge_recipe *original, const char *from,
   surge_session session;
   surge_trajectory trajectory = {0};
   surge_tensor_list list = {0};
-  surge_recipe one_batch = *original; /* its gradient, not a share of a step */
-  const surge_recipe *recipe = steps == 1 ? &one_batch : original;
-  one_batch.train.accumulate = 1;
+  surge_recipe recipe = *original;
+  recipe.optim.ema_decay = 0; /* what is trained, which no average changes */
+  if (steps == 1) recipe.train.accumulate = 1; /* its gradient, not a share */
   surge_net_options options = {
       .training = true, .soft = soft, .keep_currents = true};
-  surge_status status = surge_session_open(&session, recipe, &options);
+  surge_status status = surge_session_open(&session, &recipe, &options);
   if (status == SURGE_OK) status = surge_session_open_train(&session);
   if (status == SURGE_OK && steps > 1) status = check_steps(&session, steps);
   if (status == SURGE_OK && from)

@@ -17,16 +17,29 @@ static surge_status recipe_text(const surge_recipe *recipe, char **text) {
   return status;
 }
 
+/* What the tensors called as the network's are. */
+static void describe_weights(const surge_recipe *recipe, bool state, char *text,
+                             size_t size) {
+  double decay = (double)recipe->optim.ema_decay;
+  if (decay == 0)
+    snprintf(text, size, "as trained");
+  else if (state)
+    snprintf(text, size, "as trained; average.*: optim.ema_decay %g", decay);
+  else
+    snprintf(text, size, "averaged: optim.ema_decay %g", decay);
+}
+
 surge_status surge_position_save(surge_session *session,
                                  const surge_position *p, const char *path,
                                  bool state) {
   char epoch[16], batch[16], step[24], best[32], best_epoch[16], device[256],
-      *text;
+      weights[96], *text;
   snprintf(epoch, sizeof epoch, "%d", p->epoch);
   snprintf(batch, sizeof batch, "%d", p->batch);
   snprintf(step, sizeof step, "%" PRId64, p->step);
   snprintf(best, sizeof best, "%.17g", p->best);
   snprintf(best_epoch, sizeof best_epoch, "%d", p->best_epoch);
+  describe_weights(session->recipe, state, weights, sizeof weights);
   session->backend->describe(session->context, device, sizeof device);
   surge_tensor_list list = {0};
   surge_status status = recipe_text(session->recipe, &text);
@@ -41,7 +54,8 @@ surge_status surge_position_save(surge_session *session,
                                         {"step", step},
                                         {"best_accuracy", best},
                                         {"best_epoch", best_epoch},
-                                        {"state", state ? "true" : "false"}};
+                                        {"state", state ? "true" : "false"},
+                                        {"weights", weights}};
     status = surge_safetensors_write(path, list.tensors, list.count, metadata,
                                      sizeof metadata / sizeof *metadata);
   }

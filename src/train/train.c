@@ -145,20 +145,22 @@ static surge_status report_progress(run *r) {
   return SURGE_OK;
 }
 
-/* " test loss 0.31 acc 89.2 %", or nothing where there was no evaluation. */
+/* " test loss 0.31 acc 89.2 % (averaged)", or nothing where there was no
+ * evaluation. */
 static void describe_evaluation(char *text, size_t size, const char *split,
-                                const surge_evaluation *e) {
+                                const surge_evaluation *e, bool averaged) {
   if (e->samples > 0)
-    snprintf(text, size, "  %s loss %.4f acc %.2f %%", split, e->loss,
-             100 * e->accuracy);
+    snprintf(text, size, "  %s loss %.4f acc %.2f %%%s", split, e->loss,
+             100 * e->accuracy, averaged ? " (averaged)" : "");
 }
 
 static surge_status tell_epoch(run *r, const surge_epoch_result *e) {
-  char train[64] = "", validation[64] = "", test[64] = "";
-  describe_evaluation(train, sizeof train, "train", &e->train);
+  char train[96] = "", validation[96] = "", test[96] = "";
+  bool averaged = r->recipe->optim.ema_decay > 0;
+  describe_evaluation(train, sizeof train, "train", &e->train, false);
   describe_evaluation(validation, sizeof validation, "validation",
-                      &e->validation);
-  describe_evaluation(test, sizeof test, "test", &e->test);
+                      &e->validation, averaged);
+  describe_evaluation(test, sizeof test, "test", &e->test, averaged);
   return tell(r, "epoch %d/%d%s%s%s  %.0f samples/s %.1f s%s", e->epoch,
               e->epochs, train, validation, test, e->samples_per_s,
               e->train.seconds, e->best ? "  best" : "");

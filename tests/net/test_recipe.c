@@ -165,6 +165,8 @@ static const struct refused {
     {"pda: {mean: -}", "r.yaml:1:13: pda.mean: wanted a number, found -"},
     {"pda: {mean: .e1}", "r.yaml:1:13: pda.mean: wanted a number, found .e1"},
     {"pda: {mean: 1e}", "r.yaml:1:13: pda.mean: wanted a number, found 1e"},
+    {"optim: {ema_decay: 1}",
+     "r.yaml:1:20: optim.ema_decay: wanted a number in [0, 1), found 1"},
     {"optim: {momentum: 1}",
      "r.yaml:1:19: optim.momentum: wanted a number in [0, 1), found 1"},
     {"pda: {epsilon: 0.5}",
@@ -922,7 +924,7 @@ static const char *const everything =
     "loss: {kind: tet, label_smoothing: 0.1, tet_lambda: 0.001}\n"
     "optim: {kind: adamw, lr: 16777216, momentum: 0.95, nesterov: true,\n"
     "  weight_decay: 0, beta1: 0.8, beta2: 0.99, eps: 1e-6, width_lr: 0,\n"
-    "  decay_lr: 1, clip_norm: 5}\n"
+    "  decay_lr: 1, clip_norm: 5, ema_decay: 0.999}\n"
     "schedule: {kind: step, warmup_epochs: 0.5, lr_min: 1e-5,\n"
     "  milestones: [1, 2147483647], gamma: 1}\n"
     "train: {epochs: 1000, batch: 1, accumulate: 2, log_every: 1,\n"
@@ -998,6 +1000,8 @@ Test(recipe, every_key_is_in_the_manual_and_written) {
     cr_expect(key->text && key->text[strlen(key->text) - 1] == '.',
               "%s: a sentence", key->path);
   }
+  cr_expect_not_null(strstr(recipe_text, "\n# base: \"\"\n"), "%.99s",
+                     recipe_text);
   for (char *at = help; *at; at += strcspn(at, "\n") + 1)
     cr_expect_leq(strcspn(at, "\n"), 79, "%.100s", at);
   free(recipe_text);

@@ -14,8 +14,8 @@
 #include "tests/support/support.h"
 
 /* Everything at once that a checkpoint must carry: learned widths and decays,
- * tebn, PDA, dropout, augmentation, accumulation over an odd number of
- * batches. */
+ * tebn, PDA, dropout, augmentation, averages, accumulation over an odd number
+ * of batches. */
 static const char everything[] =
     "T: 3\n"
     "threads: 2\n"
@@ -28,6 +28,7 @@ static const char everything[] =
     "surrogate: {family: arctan, granularity: channel}\n"
     "pda: {kind: moment, weight: 0.1}\n"
     "loss: {kind: tet, label_smoothing: 0.1}\n"
+    "optim: {ema_decay: 0.9}\n"
     "train: {epochs: 3, batch: 8, accumulate: 3, log_every: 2}\n";
 
 static surge_status train_once(const char *yaml, const char *override,
@@ -114,38 +115,11 @@ Test(training, resumed_equals_uninterrupted) {
 
 /* --- memory --------------------------------------------------------------- */
 
-/* Every wiring, and every kind of output that is packed: spikes, their mean,
- * their sum. */
 static const char residual[] =
     "T: 3\n"
     "threads: 2\n"
     "data: {set: fashion_mnist, limit: 24, test_limit: 8}\n"
-    "surrogate: {family: arctan}\n"
-    "train: {epochs: 1, batch: 8}\n"
-    "model:\n"
-    "  layers:\n"
-    "    - conv: {out: 8}\n"
-    "    - norm\n"
-    "    - neuron\n"
-    "    - avgpool: 2\n"
-    "    - conv: {out: 8}\n"
-    "    - norm\n"
-    "    - neuron: {add: avgpool1}\n" /* before the neuron */
-    "    - conv: {out: 8}\n"
-    "    - norm\n"
-    "    - neuron\n"
-    "    - add: neuron2\n" /* spikes */
-    "    - conv: {out: 16, stride: 2}\n"
-    "    - norm\n"
-    "    - conv: {out: 16, stride: 2, kernel: 1, from: add1}\n"
-    "    - norm\n"
-    "    - add: {from: norm4, add: norm5}\n" /* a stream */
-    "    - neuron\n"
-    "    - maxpool: 2\n"
-    "    - linear: {out: 16}\n"
-    "    - norm\n"
-    "    - neuron\n"
-    "    - linear: {out: classes}\n";
+    "train: {epochs: 1, batch: 8}\n" RUN_RESIDUAL;
 
 static size_t training_bytes(const char *yaml, const char *override) {
   surge_recipe recipe = run_recipe(yaml, override);
@@ -194,14 +168,18 @@ Test(training, less_memory_gives_the_same_bits) {
 
 /* --- single steps --------------------------------------------------------- */
 
-static void one_step(surge_session *s, int32_t index) {
+static void one_batch(surge_session *s, int32_t index, bool update) {
   surge_batch batch;
   surge_step step = surge_step_at(s->recipe, 0, index, 100, true);
   cr_assert_eq(surge_loader_next(s->train_loader, &batch), SURGE_OK);
   cr_assert_gt(batch.n, 0);
   cr_assert_eq(surge_net_load(s->net, &batch, &step), SURGE_OK);
-  cr_assert_eq(surge_net_train(s->net, true, true), SURGE_OK, "%s",
+  cr_assert_eq(surge_net_train(s->net, true, update), SURGE_OK, "%s",
                surge_last_error());
+}
+
+static void one_step(surge_session *s, int32_t index) {
+  one_batch(s, index, true);
 }
 
 static void open_session(surge_session *s, const surge_recipe *recipe,
@@ -214,6 +192,164 @@ static void open_session(surge_session *s, const surge_recipe *recipe,
   cr_assert_eq(surge_loader_start(s->train_loader,
                                   &(surge_data_pass){.train = true, .seed = 1}, 0), SURGE_OK);
 }
+
+/* --- averages -------------------------------------------------------------- */
+
+static const surge_named_tensor *tensor_of(const surge_tensor_list *list,
+                                           const char *prefix,
+                                           const char *name) {
+  char wanted[128];
+  snprintf(wanted, sizeof wanted, "%s%s", prefix, name);
+  for (size_t i = 0; i < list->count; i++)
+    if (!strcmp(list->tensors[i].name, wanted)) return &list->tensors[i];
+  cr_assert(false, "no tensor %s", wanted);
+  return NULL;
+}
+
+static bool same(const surge_named_tensor *a, const surge_named_tensor *b) {
+  return !memcmp(a->data, b->data, surge_named_tensor_bytes(a));
+}
+
+/* Moves the average e by one step towards w, here; whether it is `next`. */
+static bool follows(const surge_named_tensor *e, const surge_named_tensor *w,
+                    const surge_named_tensor *next, float decay) {
+  const float *from = e->data, *to = w->data, *found = next->data;
+  size_t count = surge_named_tensor_bytes(w) / sizeof(float), wrong = 0;
+  for (size_t k = 0; k < count; k++)
+    wrong += found[k] != from[k] + (1 - decay) * (to[k] - from[k]);
+  return wrong == 0;
+}
+
+/* All that is learned, running statistics too, to the bit; a batch that ends no
+ * step moves nothing. */
+Test(training, averages_follow_what_is_trained) {
+  run_needs_data();
+  surge_recipe recipe = run_recipe(everything, NULL);
+  surge_session s;
+  surge_tensor_list before, after, learned;
+  open_session(&s, &recipe, false);
+  cr_assert_eq(surge_net_save(s.net, &learned, false), SURGE_OK);
+  cr_assert_eq(surge_net_save(s.net, &before, true), SURGE_OK);
+  cr_assert_gt(learned.count, 10);
+  for (size_t i = 0; i < learned.count; i++)
+    cr_expect(same(tensor_of(&before, "", learned.tensors[i].name),
+                   tensor_of(&before, "average.", learned.tensors[i].name)),
+              "%s starts as another", learned.tensors[i].name);
+  for (int32_t step = 0; step < 4; step++) {
+    bool update = step != 2;
+    one_batch(&s, step, update);
+    cr_assert_eq(surge_net_save(s.net, &after, true), SURGE_OK);
+    for (size_t i = 0; i < learned.count; i++) {
+      const char *name = learned.tensors[i].name;
+      const surge_named_tensor *e = tensor_of(&before, "average.", name),
+                               *next = tensor_of(&after, "average.", name);
+      cr_expect(update ? follows(e, tensor_of(&after, "", name), next,
+                                 recipe.optim.ema_decay)
+                       : same(e, next),
+                "%s, step %d", name, step);
+    }
+    surge_tensor_list_free(&before);
+    before = after;
+  }
+  surge_tensor_list_free(&learned);
+  surge_tensor_list_free(&before);
+  surge_session_close(&s);
+  surge_recipe_free(&recipe);
+}
+
+/* Loss of the whole test set. */
+static double evaluated(surge_session *s) {
+  surge_step step = {.seed = 1, .schedule = 1};
+  surge_evaluation result;
+  cr_assert_eq(surge_evaluate(s->net, s->test_loader, &step, &result), SURGE_OK,
+               "%s", surge_last_error());
+  return result.loss;
+}
+
+/* That of a fresh net that only evaluates, with the tensors of a list. */
+static double evaluated_afresh(const surge_tensor_list *list,
+                               const char *override) {
+  surge_recipe recipe = run_recipe(everything, override);
+  surge_session s;
+  surge_net_options options = {0};
+  surge_safetensors file = {.tensors = list->tensors,
+                            .tensor_count = list->count};
+  cr_assert_eq(surge_session_open(&s, &recipe, &options), SURGE_OK, "%s",
+               surge_last_error());
+  cr_assert_eq(surge_session_open_test(&s), SURGE_OK);
+  cr_assert_eq(surge_net_restore(s.net, &file, "memory", false), SURGE_OK, "%s",
+               surge_last_error());
+  double loss = evaluated(&s);
+  surge_session_close(&s);
+  surge_recipe_free(&recipe);
+  return loss;
+}
+
+/* While training, and of both kinds of checkpoint; of the one that has both,
+ * what is trained too, where averages are not wanted. */
+Test(training, evaluations_read_averages) {
+  run_needs_data();
+  surge_recipe recipe = run_recipe(everything, NULL);
+  surge_session s;
+  surge_tensor_list best, last;
+  open_session(&s, &recipe, false);
+  cr_assert_eq(surge_session_open_test(&s), SURGE_OK);
+  for (int32_t step = 0; step < 4; step++) one_step(&s, step);
+  double loss = evaluated(&s);
+  cr_assert_eq(surge_net_save(s.net, &best, false), SURGE_OK);
+  cr_assert_eq(surge_net_save(s.net, &last, true), SURGE_OK);
+  cr_expect_eq(evaluated_afresh(&best, NULL), loss);
+  cr_expect_eq(evaluated_afresh(&last, NULL), loss);
+  cr_expect_eq(evaluated_afresh(&best, "optim.ema_decay=0"), loss);
+  cr_expect_neq(evaluated_afresh(&last, "optim.ema_decay=0"), loss);
+  surge_tensor_list_free(&last);
+  /* a training net of which these are the weights averages from there on */
+  surge_safetensors file = {.tensors = best.tensors, .tensor_count = best.count};
+  cr_assert_eq(surge_net_restore(s.net, &file, "memory", false), SURGE_OK);
+  cr_assert_eq(surge_net_save(s.net, &last, true), SURGE_OK);
+  for (size_t i = 0; i < best.count; i++) {
+    const surge_named_tensor *b = &best.tensors[i];
+    cr_expect(same(b, tensor_of(&last, "", b->name)) &&
+                  same(b, tensor_of(&last, "average.", b->name)),
+              "%s", b->name);
+  }
+  surge_tensor_list_free(&best);
+  surge_tensor_list_free(&last);
+  surge_session_close(&s);
+  surge_recipe_free(&recipe);
+}
+
+/* Two steps with an evaluation between them; the state they leave. */
+static surge_tensor_list step_evaluate_step(const char *override) {
+  surge_recipe recipe = run_recipe(everything, override);
+  surge_session s;
+  surge_tensor_list state;
+  open_session(&s, &recipe, false);
+  cr_assert_eq(surge_session_open_test(&s), SURGE_OK);
+  one_step(&s, 0);
+  evaluated(&s);
+  cr_assert_eq(surge_net_reset_metrics(s.net), SURGE_OK);
+  cr_assert_eq(surge_net_reset_statistics(s.net), SURGE_OK);
+  one_step(&s, 1);
+  cr_assert_eq(surge_net_save(s.net, &state, true), SURGE_OK);
+  surge_session_close(&s);
+  surge_recipe_free(&recipe);
+  return state;
+}
+
+Test(training, averages_change_nothing_of_what_is_trained) {
+  run_needs_data();
+  surge_tensor_list on = step_evaluate_step(NULL),
+                    off = step_evaluate_step("optim.ema_decay=0");
+  cr_expect_gt(on.count, off.count);
+  for (size_t i = 0; i < off.count; i++)
+    cr_expect(same(&off.tensors[i], tensor_of(&on, "", off.tensors[i].name)),
+              "%s differs", off.tensors[i].name);
+  surge_tensor_list_free(&on);
+  surge_tensor_list_free(&off);
+}
+
+/* --- what arrives where ---------------------------------------------------- */
 
 enum { BATCH = 16, PIXELS = 28 * 28 };
 

@@ -187,3 +187,7 @@ void ref_adam_step(const ref_adam *a, int t, double *w, double *m, double *v,
   *w -= a->lr * first / (sqrt(second) + a->eps);
   *w = fmin(fmax(*w, a->w_min), a->w_max);
 }
+
+double ref_average_step(double decay, double e, double w) {
+  return decay * e + (1 - decay) * w;
+}

@@ -59,4 +59,7 @@ typedef struct ref_adam {
 void ref_adam_step(const ref_adam *a, int t, double *w, double *m, double *v,
                    double g);
 
+/* One step of a value's average: decay of what it was, the rest from w. */
+double ref_average_step(double decay, double e, double w);
+
 #endif

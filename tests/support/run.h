@@ -7,6 +7,36 @@
 
 #include <surge/surge.h>
 
+/* A small network with every wiring, and every kind of output that is packed:
+ * spikes, their mean, their sum. Recipe text behind what a test says of data
+ * and training. */
+#define RUN_RESIDUAL                                                           \
+  "surrogate: {family: arctan}\n"                                              \
+  "model:\n"                                                                   \
+  "  layers:\n"                                                                \
+  "    - conv: {out: 8}\n"                                                     \
+  "    - norm\n"                                                               \
+  "    - neuron\n"                                                             \
+  "    - avgpool: 2\n"                                                         \
+  "    - conv: {out: 8}\n"                                                     \
+  "    - norm\n"                                                               \
+  "    - neuron: {add: avgpool1}\n" /* before the neuron */                    \
+  "    - conv: {out: 8}\n"                                                     \
+  "    - norm\n"                                                               \
+  "    - neuron\n"                                                             \
+  "    - add: neuron2\n" /* spikes */                                          \
+  "    - conv: {out: 16, stride: 2}\n"                                         \
+  "    - norm\n"                                                               \
+  "    - conv: {out: 16, stride: 2, kernel: 1, from: add1}\n"                  \
+  "    - norm\n"                                                               \
+  "    - add: {from: norm4, add: norm5}\n" /* a stream */                      \
+  "    - neuron\n"                                                             \
+  "    - maxpool: 2\n"                                                         \
+  "    - linear: {out: 16}\n"                                                  \
+  "    - norm\n"                                                               \
+  "    - neuron\n"                                                             \
+  "    - linear: {out: classes}\n"
+
 /* A recipe from YAML text, with up to one override or NULL. */
 surge_recipe run_recipe(const char *yaml, const char *override);
 
