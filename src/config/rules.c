@@ -225,7 +225,6 @@ void surge_draft_of(surge_draft *draft, const surge_recipe *recipe) {
   const surge_neuron_spec *neuron = &recipe->neuron;
   draft->base[0] = 0; /* what it started from is in the recipe by now */
   draft->recipe = *recipe;
-  draft->base[0] = 0; /* what it held is written out */
   draft->norm =
       recipe->model.norm_on ? (int32_t)recipe->model.norm : SURGE_NO_NORM;
   draft->neuron_type = neuron->decay >= 1 && !neuron->decay_learned;
