@@ -22,6 +22,7 @@ fast_sigmoid     surrogate.family=fast_sigmoid
 fixed            surrogate.width_rule=fixed surrogate.family=arctan
 rule_decay       surrogate.width_rule=decay neuron.decay=learned
 rule_norm        surrogate.width_rule=norm surrogate.family=gaussian
+rule_norm_two    surrogate.width_rule=norm surrogate.family=arctan model.arch=layers model.layers=[{"conv":{"out":4}},"norm","neuron",{"conv":{"out":8,"stride":2}},{"norm":{"zero_init":true,"alpha":0.7}},{"conv":{"out":8,"stride":2,"kernel":1,"from":"neuron1"}},{"norm":{"alpha":0.7}},{"neuron":{"from":"norm2","add":"norm3"}},{"conv":{"out":8}},"norm",{"neuron":{"from":"neuron2","add":"norm4"}},{"avgpool":"global"},{"linear":{"out":"classes"}}]
 attached         neuron.detach_reset=false surrogate.family=sigmoid
 soft_reset       neuron.reset=soft surrogate.family=arctan
 soft_attached    neuron.reset=soft neuron.detach_reset=false surrogate.family=arctan

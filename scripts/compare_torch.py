@@ -130,7 +130,7 @@ STATELESS = {"add": add, "conv": conv, "linear": linear, "avgpool": pool,
              "maxpool": pool, "norm": norm, "integrator": integrator}
 
 
-def neuron_scalars(layer, parameters, gamma):
+def neuron_scalars(layer, parameters, gammas):
     """d, and the two widths as tensors that broadcast over [N, C, H, W]."""
     spec = layer["neuron"]
     if "decay_logit" in parameters:
@@ -138,7 +138,7 @@ def neuron_scalars(layer, parameters, gamma):
     else:
         d = torch.tensor(spec["decay"], dtype=torch.float64)
     rho = parameters.get("rho")
-    w = snn.widths(spec, rho.view(-1, 1, 1) if rho is not None else None, d, gamma)
+    w = snn.widths(spec, rho.view(-1, 1, 1) if rho is not None else None, d, gammas)
     return d, w
 
 
@@ -204,21 +204,20 @@ class Network:
             if layer.get("add", "none") != "none":
                 x = x + made[layer["add"]]
             if layer["kind"] == "neuron":
-                made[name] = self.neuron(layer, x, own, self.gamma_of(layer))
+                made[name] = self.neuron(layer, x, own, self.gammas_of(layer))
             else:
                 made[name] = STATELESS[layer["kind"]](layer, x, own)
         return made[name].permute(0, 1, 3, 4, 2).flatten(2)
 
-    def gamma_of(self, layer):
-        """Of the one norm that a neuron with width_rule norm reads."""
-        found = [self.parameters[source + ".gamma"]
-                 for source in (layer["from"], layer["add"])
-                 if source + ".gamma" in self.parameters]
-        return found[0] if len(found) == 1 else None
+    def gammas_of(self, layer):
+        """Of the norms that a neuron reads."""
+        return [self.parameters[source + ".gamma"]
+                for source in (layer["from"], layer["add"])
+                if source + ".gamma" in self.parameters]
 
-    def neuron(self, layer, x, own, gamma):
+    def neuron(self, layer, x, own, gammas):
         spec = layer["neuron"]
-        d, w = neuron_scalars(layer, own, gamma)
+        d, w = neuron_scalars(layer, own, gammas)
         inside = recorded_inside(self.file, layer, d, w) \
             if self.recorded and spec["family"] == "rectangular" else None
         trace = snn.lif(x, spec, d, w, self.file.soft, inside)

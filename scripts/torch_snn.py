@@ -82,9 +82,9 @@ def window(family, w):
         family, CENTRAL_HALF[family])
 
 
-def widths(spec, rho, d, gamma):
+def widths(spec, rho, d, gammas):
     """w at t = 0 and at t > 0 (channels last in shape) for a width rule;
-    the rules `decay` and `norm` are detached."""
+    the rules `decay` and `norm` are detached. `gammas`: of the norms read."""
     rule = spec["width_rule"]
     if rule == "learned":
         return (rho.exp(),) * 2
@@ -94,7 +94,8 @@ def widths(spec, rho, d, gamma):
     spread = 2 * spec["v_threshold"] * share * torch.sqrt(1 + d.detach() ** 2)
     if rule == "decay":
         return (spread,) * 2
-    g = gamma.detach().mean().clamp(min=1e-3)
+    g = torch.stack([gamma.detach().mean().clamp(min=1e-3) for gamma in gammas])
+    g = (g ** 2).mean().sqrt()
     return 2 * g * spec["v_threshold"] * share, spread * g
 
 

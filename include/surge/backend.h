@@ -261,7 +261,8 @@ typedef struct surge_neuron_scalars {
   float *width;         /* [2, P] overwritten, P = C per channel else 1      */
   const float *rho;     /* [P] ln w; NULL unless the width is learned        */
   const float *decay_logit; /* [1] p; NULL unless the decay is learned       */
-  const float *gamma;   /* [C] of the norm; NULL unless SURGE_WIDTH_NORM     */
+  const float *gamma[2]; /* [C] of each norm that the neuron reads: both     */
+                        /* NULL unless SURGE_WIDTH_NORM, else the second may */
   const surge_step *step;   /* `schedule`; NULL unless the width is scheduled */
   surge_neuron_spec spec;
   int32_t C;

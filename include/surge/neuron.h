@@ -36,12 +36,18 @@ typedef enum surge_family {
 
 typedef enum surge_reset { SURGE_RESET_HARD, SURGE_RESET_SOFT } surge_reset;
 
+/* g of SURGE_WIDTH_NORM, detached. A neuron that reads one norm: g is the mean
+ * over channels of its gamma, as published: whatever the norm's alpha, and
+ * whatever plain input is added to it (the identity blocks of ResNet-19).
+ * Two norms are SURGE's extension: variances of independent inputs add, and
+ * each has alpha = 1/sqrt(2) there (tdBN), so g = sqrt((g0^2 + g1^2)/2). Equal
+ * gammas thus give the width of one norm. Each g is at least 1e-3. */
 typedef enum surge_width_rule {
   SURGE_WIDTH_FIXED,   /* w as given                                          */
   SURGE_WIDTH_LEARNED, /* PSG: w = exp(rho), rho trained (Wang 2023)          */
   SURGE_WIDTH_DECAY,   /* LSG (Lian 2023): w_rect = 2 theta sqrt(1 + d^2)     */
   SURGE_WIDTH_NORM,    /* MPD-AGL (Jiang 2025): w_rect = 2 g theta at t = 0,  */
-                       /* 2 sqrt(1 + d^2) g theta after, g = mean gamma       */
+                       /* 2 sqrt(1 + d^2) g theta after; g as above           */
   SURGE_WIDTH_SCHEDULE /* geometric from width to width_end over the run      */
 } surge_width_rule;
 

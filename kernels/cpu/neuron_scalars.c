@@ -10,6 +10,13 @@ static double mean_of(const float *values, size_t count) {
   return sum / (double)count;
 }
 
+static double gamma_of(const surge_neuron_scalars *a) {
+  size_t C = (size_t)a->C;
+  double first = mean_of(a->gamma[0], C);
+  return surge_joint_gamma(first,
+                           a->gamma[1] ? mean_of(a->gamma[1], C) : first);
+}
+
 static void fill_widths(const surge_neuron_scalars *a, double d) {
   const surge_neuron_spec *spec = &a->spec;
   size_t C = (size_t)a->C;
@@ -17,10 +24,10 @@ static void fill_widths(const surge_neuron_scalars *a, double d) {
   bool learned = spec->width_rule == SURGE_WIDTH_LEARNED;
   bool norm = spec->width_rule == SURGE_WIDTH_NORM;
   bool schedule = spec->width_rule == SURGE_WIDTH_SCHEDULE;
-  double gamma = norm ? mean_of(a->gamma, C) : 1;
+  double g = norm ? gamma_of(a) : 1;
   double progress = schedule ? (double)a->step->schedule : 0;
   for (size_t later = 0; later < 2; later++) {
-    double shared = surge_width(spec, d, gamma, progress, later);
+    double shared = surge_width(spec, d, g, progress, later);
     for (size_t p = 0; p < parts; p++)
       a->width[later * parts + p] =
           (float)(learned ? exp((double)a->rho[p]) : shared);

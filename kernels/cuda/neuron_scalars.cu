@@ -2,7 +2,7 @@
  * block, once a step, in double, rounded once. */
 #include "kernels/cuda/neuron.cuh"
 
-/* Mean of the norm's gamma, as every thread of the first column gets it. */
+/* Mean of a norm's gamma, as every thread gets it. */
 static __device__ __forceinline__ double mean_gamma(const float *gamma,
                                                     int32_t C) {
   double sum = 0;
@@ -15,15 +15,21 @@ static __device__ __forceinline__ double mean_gamma(const float *gamma,
   return mean;
 }
 
+static __device__ double gamma_of(const surge_neuron_scalars &a) {
+  double first = mean_gamma(a.gamma[0], a.C);
+  return surge_joint_gamma(first,
+                           a.gamma[1] ? mean_gamma(a.gamma[1], a.C) : first);
+}
+
 __global__ void neuron_scalars_kernel(const surge_neuron_scalars a) {
   const surge_neuron_spec &spec = a.spec;
-  double d = surge_decay_factor(&spec, a.decay_logit), gamma = 1, progress = 0;
-  if (spec.width_rule == SURGE_WIDTH_NORM) gamma = mean_gamma(a.gamma, a.C);
+  double d = surge_decay_factor(&spec, a.decay_logit), g = 1, progress = 0;
+  if (spec.width_rule == SURGE_WIDTH_NORM) g = gamma_of(a);
   if (spec.width_rule == SURGE_WIDTH_SCHEDULE)
     progress = (double)a.step->schedule;
   int32_t parts = spec.granularity == SURGE_PER_CHANNEL ? a.C : 1;
   for (int later = 0; later < 2; later++) {
-    double shared = surge_width(&spec, d, gamma, progress, later);
+    double shared = surge_width(&spec, d, g, progress, later);
     for (int32_t p = (int32_t)threadIdx.x; p < parts; p += (int32_t)blockDim.x)
       a.width[later * parts + p] =
           (float)(spec.width_rule == SURGE_WIDTH_LEARNED ? exp((double)a.rho[p])

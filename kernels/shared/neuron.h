@@ -93,12 +93,18 @@ SURGE_INLINE double surge_from_rectangular(surge_family family, double w) {
          (surge_central_half(SURGE_RECTANGULAR) / surge_central_half(family));
 }
 
-/* Width at t = 0 (later: t > 0) under every rule but `learned`. `gamma` is the
- * norm's mean gamma and `progress` that of the run; each for its rule alone. */
+/* g of the rule `norm` from the mean gammas of two norms; one norm is given
+ * twice, for sqrt(g*g) is g to the bit. */
+SURGE_INLINE double surge_joint_gamma(double first, double second) {
+  double g0 = first < 1e-3 ? 1e-3 : first, g1 = second < 1e-3 ? 1e-3 : second;
+  return sqrt((g0 * g0 + g1 * g1) / 2);
+}
+
+/* Width at t = 0 (later: t > 0) under every rule but `learned`. `g` is that of
+ * the norms' gammas and `progress` that of the run; each for its rule alone. */
 SURGE_INLINE double surge_width(const surge_neuron_spec *spec, double d,
-                                double gamma, double progress, bool later) {
+                                double g, double progress, bool later) {
   double start = (double)spec->width, theta = (double)spec->v_threshold;
-  double g = gamma < 1e-3 ? 1e-3 : gamma;
   double spread = surge_target_spread(spec, d);
   switch (spec->width_rule) {
     case SURGE_WIDTH_DECAY:

@@ -17,7 +17,7 @@ surge_status surge_check_neuron_scalars(const surge_neuron_scalars *a) {
   WANT_POSITIVE(C);
   if (a->spec.decay_learned) WANT_ARRAY(decay_logit);
   if (a->spec.width_rule == SURGE_WIDTH_LEARNED) WANT_ARRAY(rho);
-  if (a->spec.width_rule == SURGE_WIDTH_NORM) WANT_ARRAY(gamma);
+  if (a->spec.width_rule == SURGE_WIDTH_NORM) WANT_ARRAY(gamma[0]);
   if (a->spec.width_rule == SURGE_WIDTH_SCHEDULE) WANT_ARRAY(step);
   return SURGE_OK;
 }

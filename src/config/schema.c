@@ -352,7 +352,8 @@ const surge_key surge_keys[] = {
     {"surrogate.width_rule", WORD(recipe.neuron.width_rule, width_rule_words),
      .standard = "learned",
      .text = "learned: PSG (Wang 2023); decay: LSG (Lian 2023), from d and "
-             "theta; norm: MPD-AGL (Jiang 2025), from the norm's gamma; "
+             "theta; norm: MPD-AGL (Jiang 2025), from the norm's mean gamma "
+             "(of two norms, SURGE's extension: the root mean square of both); "
              "schedule: geometric to width_end."},
     {"surrogate.granularity",
      WORD(recipe.neuron.granularity, granularity_words), .standard = "layer",

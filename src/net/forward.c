@@ -141,10 +141,14 @@ surge_add surge_net_add(const surge_net *net, int32_t i) {
 
 /* --- layers --------------------------------------------------------------- */
 
-/* The width rule that reads a gamma has exactly one norm. */
-static const float *gamma_of(const surge_net *net, int32_t i) {
-  const surge_norm_ids *norm = net->ids[i].norm;
-  return surge_learned_at(net, norm[norm[0].gamma < 0].gamma);
+/* Gammas of the norms that layer i reads, of which it has one at least. */
+static void give_gammas(const surge_net *net, int32_t i,
+                        surge_neuron_scalars *scalars) {
+  int32_t norms = 0;
+  for (int32_t k = 0; k < 2; k++) {
+    const float *gamma = surge_learned_at(net, net->ids[i].norm[k].gamma);
+    if (gamma) scalars->gamma[norms++] = gamma;
+  }
 }
 
 static surge_status compute_scalars(surge_net *net, int32_t i) {
@@ -156,11 +160,11 @@ static surge_status compute_scalars(surge_net *net, int32_t i) {
       .width = surge_at(net, ids->width),
       .rho = surge_learned_at(net, ids->rho),
       .decay_logit = surge_learned_at(net, ids->decay_logit),
-      .gamma = n->width_rule == SURGE_WIDTH_NORM ? gamma_of(net, i) : NULL,
       .step = n->width_rule == SURGE_WIDTH_SCHEDULE ? surge_at(net, net->step)
                                                     : NULL,
       .spec = *n,
       .C = layer->in.c};
+  if (n->width_rule == SURGE_WIDTH_NORM) give_gammas(net, i, &scalars);
   return net->backend->neuron_scalars(net->context, &scalars);
 }
 

@@ -132,14 +132,11 @@ static surge_status shape_pool(const walk *w, surge_layer *layer) {
 
 static surge_status shape_neuron(walk *w, surge_layer *layer) {
   surge_neuron_spec *n = &layer->spec.neuron;
-  int32_t norms = 0;
-  for (int32_t k = 0; k < layer->sources; k++)
-    norms += layer->source[k].has_norm;
-  if (n->width_rule == SURGE_WIDTH_NORM && norms != 1)
+  bool normalised = layer->source[0].has_norm || layer->source[1].has_norm;
+  if (n->width_rule == SURGE_WIDTH_NORM && !normalised)
     return LAYER_FAIL(&layer->spec,
-                      "wanted exactly one norm before it with width_rule: "
-                      "norm, found %d",
-                      norms);
+                      "wanted a norm before it with width_rule: norm, found "
+                      "none");
   if (!layer->spec.pda) n->pda = SURGE_PDA_OFF;
   if (n->pda != SURGE_PDA_OFF) w->model->pda_layers++;
   layer->static_out = false;

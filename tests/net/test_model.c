@@ -288,11 +288,8 @@ Test(model, lists_that_do_not_fit_are_refused_by_name) {
       {LAYERS("conv: {out: 10}, neuron"), "neuron1"},
       {LAYERS("linear: {out: classes}"), "neuron"},
       {LAYERS("neuron: {width_rule: norm, name: bare}, linear: {out: classes}"),
-       "wanted exactly one norm"},
-      {LAYERS("conv: {out: 2}, norm, conv: {out: 2, from: image}, norm, "
-              "neuron: {width_rule: norm, add: norm1, name: two}, "
-              "linear: {out: classes}"),
-       "wanted exactly one norm before it with width_rule: norm, found 2"},
+       "layer bare (line 1, column 18 of the recipe): wanted a norm before "
+       "it with width_rule: norm, found none"},
       {LAYERS("conv: {out: 2}, neuron, conv: {out: 3}, neuron: {add: neuron1}, "
               "linear: {out: classes}"),
        "add: wanted a map of 28 x 28 x 3, found 28 x 28 x 2 of neuron1"},

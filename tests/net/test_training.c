@@ -514,6 +514,33 @@ Test(training, psg_and_pda_start_from_the_same_weights) {
   surge_tensor_list_free(&first);
 }
 
+/* w at t = 0 is 2 g, theta being 1: neuron2 reads norms of gamma 0 and 1, and
+ * neuron3 one of gamma 0, second. */
+Test(training, widths_come_from_every_norm_that_a_neuron_reads) {
+  static const double wanted[] = {2, 1.41421427, 2e-3}; /* sqrt(2 + 2e-6) */
+  run_needs_data();
+  surge_recipe recipe = run_recipe(
+      "T: 1\ndata: {set: fashion_mnist, limit: 16}\ntrain: {batch: 16}\n"
+      "surrogate: {width_rule: norm}\n"
+      "model: {layers: [conv: {out: 2}, norm, neuron, "
+      "conv: {out: 2}, norm: {zero_init: true}, "
+      "conv: {out: 2, from: neuron1}, norm, neuron: {add: norm2}, "
+      "conv: {out: 2}, norm: {zero_init: true}, "
+      "neuron: {from: neuron2, add: norm4}, linear: {out: classes}]}\n",
+      NULL);
+  surge_session s;
+  surge_layer_report report;
+  open_session(&s, &recipe, false);
+  one_step(&s, 0);
+  for (int32_t i = 0; i < 3; i++) {
+    cr_assert_eq(surge_net_layer_report(s.net, i, &report), SURGE_OK);
+    cr_expect_float_eq((double)report.width[0], wanted[i], 1e-6, "%s: %.9g",
+                       report.name, (double)report.width[0]);
+  }
+  surge_session_close(&s);
+  surge_recipe_free(&recipe);
+}
+
 /* The last row of a run's layers.csv must show the width at its end. */
 Test(training, scheduled_widths_arrive_in_evaluation) {
   static const char yaml[] =

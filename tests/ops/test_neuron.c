@@ -13,6 +13,7 @@
 
 #include "tests/support/neuron_compare.h"
 #include "tests/support/pairwise.h"
+#include "tests/support/values.h"
 
 /* ======================================================================== *
  *  Scalars
@@ -21,18 +22,23 @@
 /* Computed in double and rounded once: within half a unit. */
 static void check_scalars(problem *p) {
   result r = problem_run(p, 1, NULL);
-  double scalars[SURGE_SCALAR_COUNT], width[2 * 16], rho[16], gamma[16], logit;
+  double scalars[SURGE_SCALAR_COUNT], width[2 * 16], rho[16], logit;
+  double *gamma[2] = {NULL};
   int32_t C = p->map.c;
   int32_t P = p->spec.granularity == SURGE_PER_CHANNEL ? C : 1;
-  for (int32_t c = 0; c < C; c++) gamma[c] = p->gamma ? (double)p->gamma[c] : 1;
+  for (int j = 0; j < 2; j++)
+    if (p->gamma[j]) gamma[j] = test_widened(p->gamma[j], (size_t)C);
   for (int32_t c = 0; p->rho && c < P; c++) rho[c] = (double)p->rho[c];
   if (p->decay_logit) logit = (double)*p->decay_logit;
   ref_neuron_scalars(scalars, width, &p->spec, p->rho ? rho : NULL,
-                     p->decay_logit ? &logit : NULL, gamma, (double)p->schedule,
-                     C);
+                     p->decay_logit ? &logit : NULL,
+                     gamma[0] ? (const double *const *)gamma : NULL,
+                     (double)p->schedule, C);
   expect_near(r.out[OUT_SCALARS], scalars, NULL, SURGE_SCALAR_COUNT, p->name,
               "scalars");
   expect_near(r.out[OUT_WIDTH], width, NULL, 2 * (size_t)P, p->name, "width");
+  free(gamma[0]);
+  free(gamma[1]);
   result_free(&r);
   problem_free(p);
 }
@@ -41,7 +47,7 @@ Test(neuron, scalars_are_rounded_once) {
   uint64_t seed = 0;
   for (int rule = 0; rule <= SURGE_WIDTH_SCHEDULE; rule++)
     for (surge_family f = 0; f < SURGE_FAMILY_COUNT; f++)
-      for (int flags = 0; flags < 16; flags++) {
+      for (int flags = 0; flags < 32; flags++) {
         surge_neuron_spec spec = default_spec();
         spec.width_rule = (surge_width_rule)rule;
         spec.family = f;
@@ -51,12 +57,36 @@ Test(neuron, scalars_are_rounded_once) {
         spec.decay_input = flags & 4;
         spec.pda_std = flags & 8 ? 0.3f : 0;
         spec.pda_mean = 0.1f;
-        problem p = problem_create(&spec, map_of(1, 1, 5, 0), 1, 1, 1,
-                                   FEED_NORMALISED, 0, seed += 100);
+        problem p =
+            problem_create(&spec, map_of(1, 1, 5, 0), 1, 1, flags & 16 ? 2 : 1,
+                           FEED_NORMALISED, FEED_NORMALISED, seed += 100);
         snprintf(p.name, sizeof p.name, "%s, rule %d, flags %d", family_name[f],
                  rule, flags);
         check_scalars(&p);
       }
+}
+
+/* What a second norm must not change where it says the same as the first. */
+Test(neuron, two_equal_norms_have_the_width_of_one) {
+  surge_neuron_spec spec = default_spec();
+  spec.width_rule = SURGE_WIDTH_NORM;
+  for (int32_t C = 1; C <= 600; C += 37) {
+    problem p = problem_create(&spec, map_of(1, 1, C, 0), 1, 1, 2,
+                               FEED_NORMALISED, FEED_NORMALISED, (uint64_t)C);
+    size_t bytes = (size_t)C * sizeof(float);
+    memcpy(p.gamma[1], p.gamma[0], bytes);
+    result two = problem_run(&p, 1, NULL);
+    free(p.gamma[1]);
+    p.gamma[1] = NULL;
+    result one = problem_run(&p, 1, NULL);
+    cr_expect_eq(
+        memcmp(one.out[OUT_WIDTH], two.out[OUT_WIDTH], 2 * sizeof(float)), 0,
+        "C %d: %.9g, %.9g", C, (double)one.out[OUT_WIDTH][0],
+        (double)two.out[OUT_WIDTH][0]);
+    result_free(&one);
+    result_free(&two);
+    problem_free(&p);
+  }
 }
 
 /* ======================================================================== *

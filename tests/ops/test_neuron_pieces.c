@@ -36,7 +36,7 @@ Test(neuron_pieces, golden_norm_rule) {
   spec.detach_reset = false;
   problem p = problem_create(&spec, map_of(1, 1, 1, SURGE_CHANNELS_LAST), 4, 1,
                              1, FEED_PLAIN, 0, 1);
-  p.gamma[0] = 1;
+  p.gamma[0][0] = 1;
   for (int t = 0; t < 4; t++) {
     p.input[0].z[t] = a[t];
     p.gs[t] = 1;

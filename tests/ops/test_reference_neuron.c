@@ -208,7 +208,8 @@ Test(reference_neuron, golden_norm_rule) {
   static const double z[] = {0.4, 0.6, 0.9, 0.1}, ones[] = {1, 1, 1, 1};
   static const double u[] = {0.4, 0.68, 0.9, 0.1}, s[] = {0, 1, 1, 0};
   static const double dx[] = {1.104747, 0.872893, 0.807504, 0.980581};
-  static const double w[] = {1, 1.019804}, gamma[] = {1};
+  static const double w[] = {1, 1.019804}, one = 1;
+  static const double *const gamma[2] = {&one};
   double width[2];
   ref_neuron n = one_neuron(z, 4, 0.2, width);
   n.spec.decay = 0.2f;
@@ -247,7 +248,11 @@ Test(reference_neuron, golden_soft_reset) {
 
 /* Width rules on other families: the same central half of the mass. */
 Test(reference_neuron, width_rules) {
-  static const double gamma[] = {0.5, 1.5, 4}, low[] = {-1, -1, -1};
+  static const double two[] = {0.5, 1.5, 4}, low[] = {-1, -1, -1};
+  static const double fourteen[] = {6, 6, 30};
+  static const double *const one_norm[2] = {two}, *const low_norm[2] = {low};
+  static const double *const both[2] = {two, fourteen};
+  static const double *const one_low[2] = {low, fourteen};
   surge_neuron_spec spec = {.decay = 0.5f,
                             .v_threshold = 2,
                             .width = 4,
@@ -262,11 +267,18 @@ Test(reference_neuron, width_rules) {
   cr_expect(fabs(scalars[SURGE_SCALAR_PDA_STD] - 2.5) < 1e-15);
   cr_expect(fabs(width[0] - 5 * factor) < 1e-12, "decay: 2*2*1.25");
   spec.width_rule = SURGE_WIDTH_NORM;
-  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, gamma, 0, 3);
+  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, one_norm, 0, 3);
   cr_expect(fabs(width[0] - 8 * factor) < 1e-12, "norm at t = 0: 2*2*2");
   cr_expect(fabs(width[1] - 8 * sqrt(1.25) * factor) < 1e-12, "norm after");
-  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, low, 0, 3);
+  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, low_norm, 0, 3);
   cr_expect(fabs(width[0] - 0.004 * factor) < 1e-12, "norm: g at least 1e-3");
+  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, both, 0, 3);
+  cr_expect(fabs(width[0] - 40 * factor) < 1e-12,
+            "two norms: 2*10*2, for 10^2 is half of 2^2 + 14^2");
+  cr_expect(fabs(width[1] - 40 * sqrt(1.25) * factor) < 1e-12, "two after");
+  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, one_low, 0, 3);
+  cr_expect(fabs(width[0] - 4 * sqrt(98 + 5e-7) * factor) < 1e-12,
+            "two norms: each at least 1e-3");
   spec.width_rule = SURGE_WIDTH_SCHEDULE;
   ref_neuron_scalars(scalars, width, &spec, NULL, NULL, NULL, 0.5, 3);
   cr_expect(fabs(width[1] - 1) < 1e-12, "schedule: geometric middle of 4, 1/4");

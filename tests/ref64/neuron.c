@@ -114,14 +114,25 @@ static double width_of(const surge_neuron_spec *spec, double d, double rho,
   return NAN;
 }
 
+/* g of the norms that are there: the root of their mean square. */
+static double gamma_of(const double *const gamma[2], int32_t C) {
+  double squares = 0;
+  int norms = 0;
+  for (; norms < 2 && gamma[norms]; norms++) {
+    double g = 0;
+    for (int32_t c = 0; c < C; c++) g += gamma[norms][c] / C;
+    squares += square(fmax(g, 1e-3));
+  }
+  return sqrt(squares / norms);
+}
+
 void ref_neuron_scalars(double scalars[SURGE_SCALAR_COUNT], double *width,
                         const surge_neuron_spec *spec, const double *rho,
-                        const double *p, const double *gamma, double progress,
-                        int32_t C) {
+                        const double *p, const double *const gamma[2],
+                        double progress, int32_t C) {
   double d = p ? 1 / (1 + exp(-p[0])) : (double)spec->decay;
-  double theta = (double)spec->v_threshold, g = 0;
-  for (int32_t c = 0; gamma && c < C; c++) g += gamma[c] / C;
-  g = fmax(g, 1e-3);
+  double theta = (double)spec->v_threshold;
+  double g = gamma ? gamma_of(gamma, C) : 0;
   scalars[SURGE_SCALAR_DECAY] = d;
   scalars[SURGE_SCALAR_GAIN] = spec->decay_input ? 1 - d : 1;
   scalars[SURGE_SCALAR_PDA_MEAN] = (double)spec->pda_mean;

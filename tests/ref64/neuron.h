@@ -78,11 +78,12 @@ double ref_surrogate_slope(surge_family family, double x, double w);
 /* Half the width of the window that statistics count, for width w. */
 double ref_window(surge_family family, double w);
 
-/* As the op of that name; rho [P], gamma [C], p may be NULL. */
+/* As the op of that name; rho [P], p and gamma may be NULL, and gamma[1] too:
+ * [C] of each norm. */
 void ref_neuron_scalars(double scalars[SURGE_SCALAR_COUNT], double *width,
                         const surge_neuron_spec *spec, const double *rho,
-                        const double *p, const double *gamma, double progress,
-                        int32_t C);
+                        const double *p, const double *const gamma[2],
+                        double progress, int32_t C);
 
 size_t ref_neurons(const ref_neuron *n); /* M */
 int32_t ref_channel(const ref_neuron *n, size_t i); /* of 0 <= i < M */

@@ -65,7 +65,8 @@ problem problem_create(const surge_neuron_spec *spec, surge_map map, int32_t T,
     p.rho = test_random(seed + 21, problem_channels(spec->granularity, &map),
                         -0.3f, 0.6f);
   if (spec->width_rule == SURGE_WIDTH_NORM)
-    p.gamma = test_random(seed + 22, C, 0.5f, 1.5f);
+    for (int j = 0; j < inputs; j++)
+      p.gamma[j] = test_random(seed + 22 + 2 * (uint64_t)j, C, 0.5f, 1.5f);
   if (spec->decay_learned) p.decay_logit = test_random(seed + 23, 1, -1, 1);
   return p;
 }
@@ -80,8 +81,8 @@ void problem_free(problem *p) {
     free(in->rstd);
     free(in->step_scale);
   }
-  float *all[] = {p->v_in, p->gs,          p->gv_out, p->g_current,
-                  p->rho,  p->decay_logit, p->gamma};
+  float *all[] = {p->v_in, p->gs,          p->gv_out,   p->g_current,
+                  p->rho,  p->decay_logit, p->gamma[0], p->gamma[1]};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
   *p = (problem){0};
 }
@@ -311,7 +312,8 @@ static void run_scalars(run *r) {
       .width = device(r, OUT_WIDTH),
       .rho = given(r, p->rho, problem_channels(p->spec.granularity, &p->map)),
       .decay_logit = given(r, p->decay_logit, 1),
-      .gamma = given(r, p->gamma, (size_t)p->map.c),
+      .gamma = {given(r, p->gamma[0], (size_t)p->map.c),
+                given(r, p->gamma[1], (size_t)p->map.c)},
       .spec = p->spec,
       .C = p->map.c};
   if (p->spec.width_rule == SURGE_WIDTH_SCHEDULE)

@@ -45,7 +45,8 @@ typedef struct problem {
   uint32_t layer;
   problem_input input[2];
   float *v_in, *gs, *gv_out, *g_current; /* NULL: not given; gs always is */
-  float *rho, *decay_logit, *gamma;      /* by the spec, else NULL */
+  float *rho, *decay_logit; /* by the spec, else NULL */
+  float *gamma[2];          /* likewise: of as many norms as inputs */
   float schedule, pda_scale;
   bool want_da[2], alias; /* alias: gs is da[0] */
   surge_mode mode[2];
