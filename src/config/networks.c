@@ -69,9 +69,12 @@ static const network *find(const surge_recipe *recipe) {
   return NULL;
 }
 
-/* Copies entries up to a 0, `most` of them at most; returns their number. */
-static int32_t copy(int32_t *to, const int32_t *from, int32_t most) {
+/* Copies entries up to a 0, `most` of them at most, and clears what lies behind
+ * them in a list of widths; returns their number. */
+static int32_t copy(int32_t to[SURGE_MAX_WIDTHS], const int32_t *from,
+                    int32_t most) {
   int32_t count = 0;
+  memset(to, 0, SURGE_MAX_WIDTHS * sizeof *to);
   while (count < most && from[count] > 0) {
     to[count] = from[count];
     count++;

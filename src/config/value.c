@@ -138,7 +138,8 @@ static bool read_text(const surge_key *key, char *field, int32_t index,
   if (!fits_charset(key->type, text)) return false;
   if (used + (index != 0) + length >= (size_t)key->capacity) return false;
   if (index) field[used++] = ',';
-  memcpy(field + used, text, length + 1);
+  memset(field + used, 0, (size_t)key->capacity - used);
+  memcpy(field + used, text, length);
   return true;
 }
 
@@ -175,8 +176,11 @@ bool surge_value_read(const surge_key *key, void *base, int32_t index,
 }
 
 void surge_value_end_list(const surge_key *key, void *base, int32_t count) {
-  if (key->type != SURGE_KEY_NAMES)
-    memcpy((char *)base + key->count_offset, &count, sizeof count);
+  if (key->type == SURGE_KEY_NAMES) return;
+  size_t item = key->type == SURGE_KEY_BOOLS ? sizeof(bool) : sizeof(int32_t);
+  size_t used = (size_t)count * item, all = (size_t)key->capacity * item;
+  memset((char *)base + key->offset + used, 0, all - used);
+  memcpy((char *)base + key->count_offset, &count, sizeof count);
 }
 
 void surge_value_reset(const surge_key *key, void *base) {

@@ -852,9 +852,13 @@ static void remove_files(const char *folder, const char *const *names) {
 Test(recipe, starts_from_its_base) {
   char folder[] = "/tmp/surge_base_XXXXXX", path[64];
   cr_assert_not_null(mkdtemp(folder));
-  write_file(folder, "first.yaml", "T: 2\nseed: 5\noptim: {lr: 0.5}\n");
+  write_file(folder, "first.yaml",
+             "T: 2\nseed: 5\nname: of_many_letters\n"
+             "model: {channels: [4, 5, 6], pool: [true, true, true]}\n"
+             "optim: {lr: 0.5}\n");
   write_file(folder, "second.yaml",
-             "base: first.yaml\noptim: {momentum: 0.25}\nseed: 6\n");
+             "base: first.yaml\noptim: {momentum: 0.25}\nseed: 6\n"
+             "name: short\nmodel: {channels: [8], pool: [false]}\n");
   write_file(folder, "third.yaml", "seed: 7\nbase: second.yaml\n");
   snprintf(path, sizeof path, "%s/third.yaml", folder);
   surge_recipe recipe;
