@@ -78,10 +78,6 @@ surge_status surge_net_update(surge_net *net);
 surge_status surge_net_train(surge_net *net, bool statistics, bool update);
 surge_status surge_net_evaluate(surge_net *net, bool statistics);
 
-/* Convolutions and products of a training step alone, on what lies in the
- * arenas: the floor that a step's time is compared with. */
-surge_status surge_net_library_only(surge_net *net);
-
 /* Sums since the last surge_net_reset_metrics. */
 surge_status surge_net_metrics(surge_net *net, surge_metrics *metrics);
 surge_status surge_net_reset_metrics(surge_net *net);
@@ -162,6 +158,7 @@ int32_t surge_net_pda_layers(const surge_net *net);
 typedef struct surge_layer_time {
   const char *name;
   bool neuron, norm;        /* a spiking layer, with a norm                   */
+  bool product;             /* a convolution or a linear layer                */
   double forward, backward; /* seconds                                        */
   double inputs, outputs;   /* elements over all steps that the layer covers  */
 } surge_layer_time;

@@ -29,7 +29,7 @@ typedef enum surge_norm_kind {
 typedef enum surge_layer_kind {
   SURGE_LAYER_CONV,    /* {out, kernel, stride, pad, groups, bias}             */
   SURGE_LAYER_LINEAR,  /* {out, bias}                                          */
-  SURGE_LAYER_NORM,    /* {kind, alpha}: directly before a neuron              */
+  SURGE_LAYER_NORM,    /* {kind, alpha}: of what one neuron or add reads       */
   SURGE_LAYER_NEURON,  /* {add}, overrides of `neuron`, `surrogate` and `pda`  */
   SURGE_LAYER_AVGPOOL, /* {kernel, stride, pad}; kernel 0: global              */
   SURGE_LAYER_MAXPOOL, /* {kernel, stride, pad}                                */
@@ -104,8 +104,8 @@ typedef enum surge_precision {
 } surge_precision;
 typedef enum surge_memory { /* what lives from forward to backward             */
   SURGE_MEMORY_NORMAL,   /* currents and spikes                                */
-  SURGE_MEMORY_PACKED,   /* currents; spikes in a bit                          */
-  SURGE_MEMORY_RECOMPUTE /* spikes in a bit; convolutions are done once more   */
+  SURGE_MEMORY_PACKED,   /* currents; spikes in a bit, sums of them in a byte  */
+  SURGE_MEMORY_RECOMPUTE /* these; convolutions and products are done again    */
 } surge_memory;
 typedef enum surge_policy { /* data.policy                                     */
   SURGE_POLICY_NONE,
@@ -134,7 +134,7 @@ typedef struct surge_recipe {
     bool normalize;         /* per-channel mean and deviation of the set       */
     int32_t crop_pad;       /* random crop after padding by so many pixels     */
     bool flip;              /* random horizontal flip                          */
-    int32_t cutout;         /* side of a square set to the mean; 0: none       */
+    int32_t cutout;         /* side of a square set to 0; 0: none              */
     float random_erasing;   /* probability of an erased rectangle              */
     surge_policy policy;    /* operations on training images' bytes            */
     float mixup, cutmix;    /* alpha of Beta(alpha, alpha); 0: off             */

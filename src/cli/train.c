@@ -101,6 +101,7 @@ static surge_status check_same(const surge_recipe *given,
     surge_recipe copy = *both[i];
     copy.threads = copy.data.workers = 0;
     copy.device = SURGE_DEVICE_AUTO;
+    copy.memory = SURGE_MEMORY_NORMAL;
     copy.data.on_error = SURGE_ON_ERROR_STOP;
     copy.train.epochs = 1;
     FILE *file = open_memstream(&text[i], &size);

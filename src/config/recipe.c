@@ -78,6 +78,8 @@ static surge_status apply_override(const surge_part *top, surge_source *source,
   size_t i = 0;
   while (i < SURGE_KEY_COUNT && strcmp(surge_keys[i].path, name) != 0) i++;
   if (i == SURGE_KEY_COUNT) return unknown_override(source, name);
+  if (strcmp(name, "base") == 0)
+    return surge_refuse(&nowhere, name, "it in a recipe's file", "it here");
 
   surge_part part = *top;
   surge_mapping mapping = {source, "", &part, 1};
@@ -98,14 +100,12 @@ static surge_status apply_override(const surge_part *top, surge_source *source,
  *  Files, and those that they start from
  * ======================================================================== */
 
-/* A recipe's text; `wanted` completes the complaint of a missing file. */
-static surge_status read_text(const char *path, const char *wanted,
-                              char **text, size_t *size) {
+static surge_status read_text(const char *path, char **text, size_t *size) {
   *text = NULL;
   FILE *file = fopen(path, "rb");
   if (!file)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted %s, found: %s", path,
-                      wanted, strerror(errno));
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted a recipe, found: %s",
+                      path, strerror(errno));
   surge_status status = SURGE_OK;
   *text = malloc(SURGE_MAX_RECIPE + 1); /* one more: too long is seen */
   if (!*text)
@@ -113,8 +113,8 @@ static surge_status read_text(const char *path, const char *wanted,
   else
     *size = fread(*text, 1, SURGE_MAX_RECIPE + 1, file);
   if (*text && ferror(file))
-    status = SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted %s, found: %s", path,
-                        wanted, strerror(errno));
+    status = SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted a recipe, found: %s",
+                        path, strerror(errno));
   fclose(file);
   return status;
 }
@@ -160,7 +160,9 @@ static surge_status read_base(reading *r, const surge_source *source,
   if (snprintf(path, SURGE_PATH, "%.*s%s", folder, source->name, base) >=
       SURGE_PATH)
     return surge_refuse(&place, "base", "a shorter path", base);
-  surge_status status = read_text(path, "a recipe to start from", &text, &size);
+  surge_status status = read_text(path, &text, &size);
+  if (status == SURGE_ERROR_RECIPE)
+    status = surge_refuse(&place, "base", "a recipe that can be read", path);
   if (status == SURGE_OK) status = read_source(r, path, text, size);
   free(text);
   return status;
@@ -237,7 +239,7 @@ surge_status surge_recipe_read(surge_recipe *recipe, const char *path,
   char *text;
   size_t size = 0;
   surge_recipe_defaults(recipe);
-  surge_status status = read_text(path, "a recipe", &text, &size);
+  surge_status status = read_text(path, &text, &size);
   if (status == SURGE_OK)
     status = surge_recipe_parse(recipe, path, text, size, overrides);
   free(text);

@@ -171,7 +171,8 @@ const surge_word surge_layer_words[] = {
 const surge_key surge_keys[] = {
     {"base", TEXT(base), .standard = "",
      .text = "A recipe that this one starts from: a file, seen from this one's "
-             "folder. All that stands here replaces what stands there."},
+             "folder. A key here replaces the same key there; one that excludes "
+             "it (tau beside decay) is refused as in one file."},
     {"name", LABEL(recipe.name), .standard = "unnamed",
      .text = "Names the experiment in run folders and reports."},
     {"seed", LONG(recipe.seed), FROM(0), .standard = "1",
@@ -298,7 +299,9 @@ const surge_key surge_keys[] = {
     {"model.zero_init_residual", BOOL(recipe.model.zero_init_residual),
      .standard = "false",
      .text = "ResNets: gamma of the last norm of each residual branch starts "
-             "at 0 (Goyal 2017; Hu's MS-ResNet has it so)."},
+             "at 0 (Goyal 2017; Hu's MS-ResNet has it so). Where a neuron "
+             "reads it alone, as in SEW-ResNet, all potentials are 0: a window "
+             "that does not reach there never lets it move."},
     {"model.dropout", FLOAT(recipe.model.dropout), BELOW_ONE, .standard = "0",
      .text = "Share dropped before the last linear layer (plif_net: before "
              "each); one draw a sample holds for all steps."},

@@ -65,7 +65,7 @@ static reads reads_of(const surge_net *net, int32_t from) {
     for (int32_t k = 0; k < layer->sources; k++) {
       if (layer->source[k].from != from) continue;
       r.forward = i;
-      if (!net->options.training) continue;
+      if (!net->options.training || !layer->trained) continue;
       if (reads_again(layer, k)) read_at(&r, 2 * L - i);
       if (net->ids[i].keep == SURGE_KEEP_REBUILT)
         read_at(&r, net->ids[i].restored);
@@ -161,9 +161,19 @@ static bool in_place(const surge_net *net, int32_t i, int32_t k) {
   }
 }
 
+/* Does another layer than `but`, from `first` on, read layer `from`? */
+static bool read_by_another(const surge_net *net, int32_t from, int32_t first,
+                            int32_t but) {
+  for (int32_t r = first; r < net->model.count; r++)
+    for (int32_t j = 0; j < net->model.layers[r].sources; j++)
+      if (r != but && net->model.layers[r].source[j].from == from) return true;
+  return false;
+}
+
 /* Is the gradient of an add's output that of its source k as it stands? Both
  * plain sources may share it: the earlier layer owns it, to the later one it is
- * lent, to read before the owner's other readers add to it. */
+ * lent, to read before the owner's other readers add to it. So nobody else may
+ * add to the later one's, and the owner's other readers come before it. */
 static bool handed_on(const surge_net *net, int32_t i, int32_t k) {
   const surge_layer *layer = &net->model.layers[i];
   const surge_source *one = &layer->source[k];
@@ -177,11 +187,9 @@ static bool handed_on(const surge_net *net, int32_t i, int32_t k) {
   if (!both) return true;
   int32_t owner = one->from < other->from ? one->from : other->from;
   int32_t later = one->from < other->from ? other->from : one->from;
-  for (int32_t r = later + 1; r < net->model.count; r++)
-    for (int32_t j = 0; j < net->model.layers[r].sources; j++)
-      if (r != i && net->model.layers[r].source[j].from == owner)
-        return one->from == owner;
-  return true;
+  bool shared = !read_by_another(net, later, 0, i) &&
+                !read_by_another(net, owner, later, i);
+  return shared || one->from == owner;
 }
 
 /* Which memory the gradient of layer i's source k takes, and how. A gradient

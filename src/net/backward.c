@@ -184,19 +184,6 @@ surge_status surge_net_backward(surge_net *net) {
   return SURGE_OK;
 }
 
-/* The same convolutions and products as a training step, and nothing else. */
-surge_status surge_net_library_only(surge_net *net) {
-  SURGE_TRY(surge_net_start_pass(net, SURGE_PASS_TRAIN));
-  for (int32_t i = 0; i < net->model.count; i++) {
-    bool conv = net->plans[i] != NULL;
-    if (!conv && net->model.layers[i].spec.kind != SURGE_LAYER_LINEAR) continue;
-    SURGE_TRY(surge_net_multiply(net, i));
-    SURGE_TRY(conv ? backward_conv(net, i) : backward_linear(net, i));
-  }
-  return net->backend->zero(net->context, net->arena[SURGE_ROLE_GRADIENT],
-                 net->table.bytes[SURGE_ROLE_GRADIENT]);
-}
-
 /* --- update --------------------------------------------------------------- */
 
 /* Weights, norms and biases follow the recipe's optimizer and are clipped

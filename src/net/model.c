@@ -80,15 +80,27 @@ static const surge_layer *source_of(const walk *w, const surge_layer *layer,
   return from < 0 ? NULL : &w->model->layers[from];
 }
 
+/* Values k/levels, k up to `most`, are known to come back from a byte. */
+static void set_levels(surge_layer *layer, int32_t levels, int32_t most) {
+  if (most > UINT8_MAX) return;
+  layer->levels = levels;
+  layer->most = most;
+}
+
+/* Are k/levels exact floats, so that their sums are? */
+static bool exact(int32_t levels) {
+  return levels > 0 && (levels & (levels - 1)) == 0;
+}
+
 /* The maximum of spikes is a spike; their mean is one of area + 1 fractions. */
 static void set_pooled_levels(const walk *w, surge_layer *layer) {
   const surge_layer *from = source_of(w, layer, 0);
+  int32_t side = layer->spec.kernel;
   if (!from || from->levels == 0) return;
-  int32_t area = layer->spec.kind == SURGE_LAYER_AVGPOOL
-                     ? layer->spec.kernel * layer->spec.kernel
-                     : 1;
-  layer->levels = from->levels * area;
-  layer->most = from->most * area;
+  if (layer->spec.kind == SURGE_LAYER_MAXPOOL)
+    set_levels(layer, from->levels, from->most);
+  else if (exact(from->levels) && side <= 16)
+    set_levels(layer, from->levels * side * side, from->most * side * side);
 }
 
 /* Its norms take the threshold of the recipe's neurons. A norm with a scale for
@@ -102,9 +114,8 @@ static void shape_add(const walk *w, surge_layer *layer) {
       layer->source[1].has_norm)
     return;
   const surge_layer *a = source_of(w, layer, 0), *b = source_of(w, layer, 1);
-  if (!a || !b || a->levels != b->levels) return;
-  layer->levels = a->levels;
-  layer->most = a->most + b->most;
+  if (a && b && a->levels == b->levels && exact(a->levels))
+    set_levels(layer, a->levels, a->most + b->most);
 }
 
 static surge_status shape_pool(const walk *w, surge_layer *layer) {

@@ -1,4 +1,4 @@
-/* net.c - planning: which tensors a list of layers needs, and for how long. */
+/* net.c - planning: which tensors a list of layers needs. */
 #include "src/net/net.h"
 
 #include <stdlib.h>

@@ -18,6 +18,8 @@ surge_status surge_net_profile(surge_net *net, const surge_layer_time **times,
     net->times[i] = (surge_layer_time){
         .name = layer->spec.name,
         .neuron = layer->spec.kind == SURGE_LAYER_NEURON,
+        .product = layer->spec.kind == SURGE_LAYER_CONV ||
+                   layer->spec.kind == SURGE_LAYER_LINEAR,
         .norm = layer->source[0].has_norm || layer->source[1].has_norm,
         .inputs = (double)surge_layer_in(layer) * images,
         .outputs = (double)surge_layer_out(layer) *

@@ -468,6 +468,7 @@ static const struct refused refused_sets[] = {
      "--set: optim.lrr: wanted a known key, found optim.lrr; "
      "did you mean optim.lr?"},
     {"lr=1", "--set: lr: wanted a known key, found lr; did you mean optim.lr?"},
+    {"base=r.yaml", "--set: base: wanted it in a recipe's file, found it here"},
     {"=1", "--set: =1: wanted KEY=VALUE, found no known key before a ="},
     {"T", "--set: T: wanted KEY=VALUE, found no known key before a ="},
     {"T=", "--set: T: wanted a value, found nothing"},
@@ -877,7 +878,7 @@ Test(recipe, refuses_a_base_with_place) {
     const char *first, *wanted;
   } cases[] = {
       {"T: 2\nbase: no.yaml\n",
-       "/no.yaml: wanted a recipe to start from, found: No such file"},
+       "/first.yaml:2:7: base: wanted a recipe that can be read, found "},
       {"base: first.yaml\n", "/first.yaml:1:7: base: wanted a recipe that ends "
                              "in one without base, found a circle"},
       {"base: [first.yaml]\n", "/first.yaml:1:7: base: wanted a text"},
