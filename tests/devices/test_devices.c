@@ -199,7 +199,9 @@ Test(devices, a_restored_net_of_bf16_is_the_one_that_was_saved) {
   double fresh = evaluated_loss(&s[0]);
   cr_expect_eq(evaluated_loss(&s[1]), fresh);
   surge_step step = surge_step_at(&recipe, 0, 0, 10, false);
-  cr_assert_eq(surge_loader_start(s[0].train_loader, 1, 0, 0, true), SURGE_OK);
+  cr_assert_eq(surge_loader_start(s[0].train_loader, &(surge_data_pass){
+                   .train = true, .seed = 1}, 0),
+               SURGE_OK);
   cr_assert_eq(surge_loader_next(s[0].train_loader, &batch), SURGE_OK);
   cr_assert_eq(surge_net_load(s[0].net, &batch, &step), SURGE_OK);
   cr_assert_eq(surge_net_train(s[0].net, false, true), SURGE_OK);
