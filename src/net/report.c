@@ -201,7 +201,7 @@ void surge_net_describe(const surge_net *net, FILE *file) {
           "in HxWxC", "out HxWxC", "steps", "parameters");
   for (int32_t i = 0; i < net->model.count; i++) {
     const surge_layer *layer = &net->model.layers[i];
-    char what[96] = "", in[32], out[32];
+    char what[3 * SURGE_WORD] = "", in[32], out[32];
     describe_kind(layer, what, sizeof what);
     snprintf(in, sizeof in, "%dx%dx%d", layer->in.h, layer->in.w, layer->in.c);
     snprintf(out, sizeof out, "%dx%dx%d", layer->out.h, layer->out.w,

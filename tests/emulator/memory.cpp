@@ -5,12 +5,16 @@
  * that a pointer used too late shows. Each allocation begins on a page and has
  * guard bytes up to the end of its last page. New memory is filled with NaN; of
  * what is larger than tests' own arrays, library workspaces above all, both ends
- * are, and the pages between exist only once they are used: opening and closing
- * costs time by the page that exists. */
+ * are, and the pages between exist only once they are used.
+ *
+ * Opening and closing costs time by the page that exists. So an allocation is
+ * opened when one who may touch it does (on_fault), and what nobody touched is
+ * neither closed nor looked at. */
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <map>
 
 #include "tests/emulator/internal.h"
@@ -28,14 +32,15 @@ struct arena {
   char *base;
   size_t used;      /* of the addresses */
   size_t allocated; /* bytes alive */
-  bool open;
+  bool open;        /* to whoever runs now */
   std::map<char *, size_t> alive; /* begin -> bytes asked for */
+  std::vector<char *> touched;    /* those that are open */
 };
 
 static arena device_memory = {"device memory", (size_t)8 << 30,
-                              (size_t)4 << 20, nullptr, 0, 0, false, {}};
+                              (size_t)4 << 20, nullptr, 0, 0, false, {}, {}};
 static arena pinned_memory = {"pinned memory", (size_t)4 << 30,
-                              (size_t)64 << 10, nullptr, 0, 0, true, {}};
+                              (size_t)64 << 10, nullptr, 0, 0, true, {}, {}};
 
 static size_t footprint(size_t bytes) {
   return (bytes + guard_least + page - 1) / page * page;
@@ -51,19 +56,11 @@ static void protect(char *at, size_t bytes, bool open) {
     fail("mprotect of %zu bytes failed", bytes);
 }
 
-/* Neighbours are opened in one call. */
 static void set_open(arena &a, bool open) {
-  if (a.open == open) return;
+  if (!open)
+    for (char *at : a.touched) protect(at, footprint(a.alive[at]), false);
+  if (!open) a.touched.clear();
   a.open = open;
-  char *begin = nullptr, *end = nullptr;
-  for (const auto &each : a.alive) {
-    if (each.first != end) {
-      if (end != begin) protect(begin, (size_t)(end - begin), open);
-      begin = each.first;
-    }
-    end = each.first + footprint(each.second);
-  }
-  if (end != begin) protect(begin, (size_t)(end - begin), open);
 }
 
 void allow(access who) {
@@ -73,21 +70,39 @@ void allow(access who) {
 
 /* --- what a fault means ------------------------------------------------------- */
 
-/* The live allocation that holds `at`, or the end of the map. */
+/* The live allocation that holds `at`, guard bytes included, or the end of the
+ * map. */
 static std::map<char *, size_t>::const_iterator find(const arena &a,
                                                      const void *at) {
   auto next = a.alive.upper_bound((char *)at);
   if (next == a.alive.begin()) return a.alive.end();
   --next;
-  return (const char *)at < next->first + next->second ? next : a.alive.end();
+  return (const char *)at < next->first + footprint(next->second)
+             ? next
+             : a.alive.end();
+}
+
+static arena *arena_of(const void *at) {
+  return holds(device_memory, at)   ? &device_memory
+         : holds(pinned_memory, at) ? &pinned_memory
+                                    : nullptr;
+}
+
+/* The first touch of a live allocation by one who may. */
+static bool opens(const void *at) {
+  arena *a = arena_of(at);
+  if (a == nullptr || !a->open) return false;
+  auto it = find(*a, at);
+  if (it == a->alive.end()) return false;
+  protect(it->first, footprint(it->second), true);
+  a->touched.push_back(it->first);
+  return true;
 }
 
 static void describe_fault(const siginfo_t *info, char *text, size_t size) {
   const void *at = info->si_addr;
   const char *who = running.empty() ? "host code" : "device code";
-  const arena *a = holds(device_memory, at)   ? &device_memory
-                   : holds(pinned_memory, at) ? &pinned_memory
-                                              : nullptr;
+  const arena *a = arena_of(at);
   if (info->si_code == SI_KERNEL) { /* the processor gives no address */
     snprintf(text, size, "%s made a misaligned vector access, or used no address "
              "at all", who);
@@ -112,8 +127,8 @@ static struct sigaction before;
 /* Ours where an address of the emulator is concerned or an operation runs;
  * otherwise whoever was there before (AddressSanitizer, Criterion). */
 static void on_fault(int signal, siginfo_t *info, void *context) {
-  bool ours = holds(device_memory, info->si_addr) ||
-              holds(pinned_memory, info->si_addr) || !running.empty();
+  if (opens(info->si_addr)) return;
+  bool ours = arena_of(info->si_addr) != nullptr || !running.empty();
   if (ours) {
     char text[256];
     describe_fault(info, text, sizeof text);
@@ -166,7 +181,7 @@ static void *allocate(arena &a, size_t bytes) {
   memset(at + bytes - last, 0xff, last);
   memset(at + bytes, guard_byte, pages - bytes);
   ASAN_POISON_MEMORY_REGION(at + bytes, pages - bytes);
-  if (!a.open) protect(at, pages, false);
+  protect(at, pages, false);
   return at;
 }
 
@@ -177,6 +192,8 @@ static void release(arena &a, void *memory, const char *call) {
   size_t pages = footprint(it->second);
   a.allocated -= it->second;
   a.alive.erase(it);
+  auto touched = std::find(a.touched.begin(), a.touched.end(), memory);
+  if (touched != a.touched.end()) a.touched.erase(touched);
   ASAN_UNPOISON_MEMORY_REGION(memory, pages);
   protect((char *)memory, pages, false);
   madvise(memory, pages, MADV_DONTNEED);
@@ -192,19 +209,20 @@ __attribute__((no_sanitize("address"))) static bool intact(const char *at,
 }
 
 void check_guards(void) {
-  for (const auto &each : device_memory.alive) {
-    const char *end = each.first + each.second;
-    if (!intact(end, footprint(each.second) - each.second))
+  for (char *at : device_memory.touched) {
+    size_t bytes = device_memory.alive[at];
+    if (!intact(at + bytes, footprint(bytes) - bytes))
       fail("wrote behind the end of an allocation of %zu bytes (%p), or before "
            "the next",
-           each.second, (void *)each.first);
+           bytes, (void *)at);
   }
 }
 
 place place_of(const void *at) {
-  return holds(device_memory, at)   ? place::device
-         : holds(pinned_memory, at) ? place::pinned
-                                    : place::pageable;
+  const arena *a = arena_of(at);
+  return a == &device_memory   ? place::device
+         : a == &pinned_memory ? place::pinned
+                               : place::pageable;
 }
 
 static void check_within(const arena &a, const char *what, const void *at,
@@ -214,7 +232,7 @@ static void check_within(const arena &a, const char *what, const void *at,
   if (it == a.alive.end())
     fail("%s: %p lies in no live allocation of %s", what, at, a.name);
   size_t offset = (size_t)((const char *)at - it->first);
-  if (bytes > it->second - offset)
+  if (offset > it->second || bytes > it->second - offset)
     fail("%s: %zu bytes from byte %zu of an allocation of %zu", what, bytes,
          offset, it->second);
 }

@@ -16,20 +16,27 @@
 /* Everything at once that a checkpoint must carry: learned widths and decays,
  * tebn, PDA, dropout, augmentation, averages, accumulation over an odd number
  * of batches. */
-static const char everything[] =
-    "T: 3\n"
-    "threads: 2\n"
-    "data: {set: fashion_mnist, limit: 56, test_limit: 40, validation: 24,\n"
-    "       crop_pad: 2, flip: true, cutout: 6, random_erasing: 0.5,\n"
-    "       policy: trivialaugment, mixup: 0.4, cutmix: 1, workers: 2}\n"
-    "model: {arch: convnet, channels: [8, 12], pool: [true, true], norm: tebn,\n"
-    "        dropout: 0.2}\n"
-    "neuron: {decay: learned, decay_start: 0.4}\n"
-    "surrogate: {family: arctan, granularity: channel}\n"
-    "pda: {kind: moment, weight: 0.1}\n"
-    "loss: {kind: tet, label_smoothing: 0.1}\n"
-    "optim: {ema_decay: 0.9}\n"
-    "train: {epochs: 3, batch: 8, accumulate: 3, log_every: 2}\n";
+#define EVERYTHING(epochs)                                                     \
+  "T: 3\n"                                                                     \
+  "threads: 2\n"                                                               \
+  "data: {set: fashion_mnist, limit: 56, test_limit: 40, validation: 24,\n"    \
+  "       crop_pad: 2, flip: true, cutout: 6, random_erasing: 0.5,\n"          \
+  "       policy: trivialaugment, mixup: 0.4, cutmix: 1, workers: 2}\n"        \
+  "model: {arch: convnet, channels: [8, 12], pool: [true, true], norm: tebn,\n"\
+  "        dropout: 0.2}\n"                                                    \
+  "neuron: {decay: learned, decay_start: 0.4}\n"                               \
+  "surrogate: {family: arctan, granularity: channel}\n"                        \
+  "pda: {kind: moment, weight: 0.1}\n"                                         \
+  "loss: {kind: tet, label_smoothing: 0.1}\n"                                  \
+  "optim: {ema_decay: 0.9}\n"                                                  \
+  "train: {epochs: " epochs ", batch: 8, accumulate: 3, log_every: 2}\n"
+static const char everything[] = EVERYTHING("3");
+
+/* A run to repeat and to interrupt; shorter on a device, which may be an
+ * emulated one. */
+static const char *run_to_repeat(void) {
+  return test_backend()->queues ? EVERYTHING("2") : everything;
+}
 
 static surge_status train_once(const char *yaml, const char *override,
                                const char *folder, const char *name) {
@@ -72,19 +79,25 @@ Test(training, overfits_32_samples) {
   run_remove_folder(folder);
 }
 
+/* Threads are the CPU's. */
 Test(training, two_runs_and_any_thread_count_give_the_same_bits) {
+  const char *yaml = run_to_repeat();
+  bool threads = test_backend() == &surge_cpu;
   char folder[64];
   run_needs_data();
   run_make_folder(folder);
-  cr_assert_eq(train_once(everything, NULL, folder, "a"), SURGE_OK, "%s",
+  cr_assert_eq(train_once(yaml, NULL, folder, "a"), SURGE_OK, "%s",
                surge_last_error());
-  cr_assert_eq(train_once(everything, NULL, folder, "b"), SURGE_OK);
-  cr_assert_eq(train_once(everything, "threads=1", folder, "c"), SURGE_OK);
-  cr_assert_eq(train_once(everything, "seed=2", folder, "d"), SURGE_OK);
+  cr_assert_eq(train_once(yaml, NULL, folder, "b"), SURGE_OK);
+  if (threads)
+    cr_assert_eq(train_once(yaml, "threads=1", folder, "c"), SURGE_OK);
+  cr_assert_eq(train_once(yaml, "seed=2", folder, "d"), SURGE_OK);
   run_same_checkpoints(folder, "a", "b");
-  run_same_checkpoints(folder, "a", "c");
   run_same_metrics(folder, "a", "b");
-  run_same_metrics(folder, "a", "c");
+  if (threads) {
+    run_same_checkpoints(folder, "a", "c");
+    run_same_metrics(folder, "a", "c");
+  }
   cr_expect_neq(run_metric(folder, "a", "train_loss"),
                 run_metric(folder, "d", "train_loss"),
                 "the seed has no effect");
@@ -96,7 +109,7 @@ Test(training, resumed_equals_uninterrupted) {
   const volatile sig_atomic_t stop = 1;
   run_needs_data();
   run_make_folder(folder);
-  surge_recipe recipe = run_recipe(everything, NULL);
+  surge_recipe recipe = run_recipe(run_to_repeat(), NULL);
   cr_assert_eq(run_train(&recipe, folder, "whole", false, NULL), SURGE_OK, "%s",
                surge_last_error());
   /* `stop` is seen after every batch: one batch a process, in every state that
@@ -106,7 +119,7 @@ Test(training, resumed_equals_uninterrupted) {
   for (; status == SURGE_INTERRUPTED && parts < 100; parts++)
     status = run_train(&recipe, folder, "parts", true, &stop);
   cr_assert_eq(status, SURGE_OK, "%s", surge_last_error());
-  cr_expect_gt(parts, 20);
+  cr_expect_geq(parts, 7 * recipe.train.epochs);
   run_same_checkpoints(folder, "whole", "parts");
   run_same_metrics(folder, "whole", "parts");
   surge_recipe_free(&recipe);
