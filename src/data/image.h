@@ -19,15 +19,15 @@ typedef struct surge_image {
 /* Decodes a JPEG or PNG file, told apart by their first bytes. Grey becomes
  * RGB, CMYK is converted as Pillow does; of PNG, palettes are looked up, 16
  * bits rounded to 8, and alpha is dropped, not composited (as Pillow's
- * convert("RGB")). No EXIF rotation. SURGE_ERROR_DATA names the path and the
+ * convert("RGB")). No gamma, no colour profile, no EXIF rotation is applied. SURGE_ERROR_DATA names the path and the
  * decoder's message: pixels that are not whole are an error. */
 surge_status surge_image_read(surge_image *image, const char *path);
 void surge_image_free(surge_image *image);
 
-/* For the decoders: memory for h x w pixels of `channels` bytes (a decoder may
- * want more than 3). Refuses images too large to be true. */
+/* For the decoders: memory for h x w pixels. Refuses images too large to be
+ * true. */
 surge_status surge_image_allocate(surge_image *image, const char *path,
-                                  uint32_t h, uint32_t w, size_t channels);
+                                  uint32_t h, uint32_t w);
 surge_status surge_jpeg_decode(surge_image *image, const char *path,
                                const uint8_t *bytes, size_t size);
 surge_status surge_png_decode(surge_image *image, const char *path,

@@ -70,8 +70,8 @@ static surge_status decode(jpeg_job *job, surge_image *image, const char *path,
   jpeg_read_header(jpeg, TRUE);
   bool cmyk = jpeg->num_components == 4;
   jpeg->out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
-  SURGE_TRY(surge_image_allocate(image, path, jpeg->image_height,
-                                 jpeg->image_width, 3));
+  SURGE_TRY(
+      surge_image_allocate(image, path, jpeg->image_height, jpeg->image_width));
   jpeg_start_decompress(jpeg);
   take_rows(jpeg, image);
   jpeg_finish_decompress(jpeg);

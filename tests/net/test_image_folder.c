@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "src/data/image.h"
 #include "src/data/readers.h"
@@ -103,6 +104,43 @@ Test(image_folder, tells_harmless_warnings_from_damage) {
   bytes[size - 3] = 0xd9;
   test_write_file(path, bytes, size + 1);
   expect_unreadable(path, "wanted a whole JPEG image", "early end");
+  free(bytes);
+}
+
+static void put_32(uint8_t *at, uint32_t value) {
+  for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+/* Samples are taken as they are stored, whatever gamma the file says: gAMA in
+ * place of sRGB, which would count for more. */
+Test(image_folder, does_not_apply_gamma) {
+  static const uint8_t rgb[3] = {10, 100, 250};
+  static const uint32_t gammas[] = {100000, 45455, 22222}; /* of 100000 */
+  enum { HEAD = 8 + 25, SRGB = 12 + 1, GAMA = 12 + 4 }; /* HEAD: with IHDR */
+  const char *path = test_path("a.png");
+  size_t size;
+  test_write_png(path, 5, 7, rgb);
+  uint8_t *bytes = test_read_file(path, &size);
+  uint8_t *with = malloc(size + GAMA), *gamma = with + HEAD;
+  cr_assert_arr_eq(bytes + HEAD + 4, "sRGB", 4);
+  memcpy(with, bytes, HEAD);
+  memcpy(gamma + GAMA, bytes + HEAD + SRGB, size - HEAD - SRGB);
+  for (size_t k = 0; k < sizeof gammas / sizeof *gammas; k++) {
+    surge_image image;
+    put_32(gamma, 4);
+    memcpy(gamma + 4, "gAMA", 4);
+    put_32(gamma + 8, gammas[k]);
+    put_32(gamma + 12, (uint32_t)crc32(0, gamma + 4, 8));
+    test_write_file(path, with, size - SRGB + GAMA);
+    cr_assert_eq(surge_image_read(&image, path), SURGE_OK, "%s",
+                 surge_last_error());
+    int wrong = 0;
+    for (int i = 0; i < 5 * 7 * 3; i++) wrong += image.rgb[i] != rgb[i % 3];
+    cr_expect_eq(wrong, 0, "gamma %u: %d bytes are wrong", (unsigned)gammas[k],
+                 wrong);
+    surge_image_free(&image);
+  }
+  free(with);
   free(bytes);
 }
 
