@@ -245,28 +245,32 @@ Test(image_folder, lists_and_decodes) {
   surge_dataset_close(&one);
 }
 
+static void rename_folder(const char *from, const char *to) {
+  char old[TEST_PATH], new[TEST_PATH];
+  snprintf(old, sizeof old, "%s", test_path(from));
+  snprintf(new, sizeof new, "%s", test_path(to));
+  cr_assert_eq(rename(old, new), 0);
+}
+
 /* `test` is read where there is no `val`. */
 Test(image_folder, reads_test_where_there_is_no_val) {
   make_folders();
-  char from[TEST_PATH];
-  snprintf(from, sizeof from, "%s", test_path("val"));
-  cr_assert_eq(rename(from, test_path("test")), 0);
+  rename_folder("val", "test");
   surge_dataset set = open_set(SURGE_TEST, SURGE_ON_ERROR_STOP);
   cr_expect_eq(set.count, TEST_COUNT);
   surge_dataset_close(&set);
 }
 
+#define REFUSED(status, word, other)                                           \
+  expect_error(surge_dataset_describe(&found, &recipe), status, word, other,   \
+               word)
+
 Test(image_folder, says_what_is_wrong_with_folders) {
   struct surge_data_recipe recipe = recipe_of(SURGE_ON_ERROR_STOP);
   surge_dataset_info found;
   surge_dataset set;
-#define REFUSED(status, word, other)                                           \
-  expect_error(surge_dataset_describe(&found, &recipe), status, word, other,   \
-               word)
   REFUSED(SURGE_ERROR_DATA, test_folder(), "wanted a folder train, found none");
   mkdir(test_path("train"), 0777);
-  REFUSED(SURGE_ERROR_DATA, "wanted a folder val or test, found none",
-          "name in");
   mkdir(test_path("val"), 0777);
   REFUSED(SURGE_ERROR_DATA, test_path("train"),
           "wanted a folder of images for each class, found none");
@@ -295,6 +299,48 @@ Test(image_folder, says_what_is_wrong_with_folders) {
   cr_assert_eq(surge_dataset_describe(&found, &recipe), SURGE_OK);
   recipe.path[0] = 0;
   REFUSED(SURGE_ERROR_DATA, "image_folder: data.path: wanted a folder", "val/");
+}
+
+/* Who evaluates need not have the training images; the probe wants both. */
+Test(image_folder, opens_the_split_that_is_there) {
+  static const char *const names[2] = {"train", "val"};
+  static const char *const missing[2] = {"wanted a folder train, found none",
+                                         "wanted a folder val or test, found "
+                                         "none"};
+  static const int32_t count[2] = {TRAIN_COUNT, TEST_COUNT};
+  struct surge_data_recipe recipe = recipe_of(SURGE_ON_ERROR_STOP);
+  make_folders();
+  for (int gone = 0; gone < 2; gone++) {
+    rename_folder(names[gone], "elsewhere");
+    surge_dataset set = open_set((surge_split)!gone, SURGE_ON_ERROR_STOP);
+    cr_expect_eq(info.classes, CLASSES);
+    cr_expect_eq(set.count, count[!gone]);
+    surge_dataset_close(&set);
+    expect_error(surge_dataset_open(&set, &info, &recipe, (surge_split)gone),
+                 SURGE_ERROR_DATA, missing[gone], "name in", "open");
+    expect_error(surge_dataset_probe(&recipe), SURGE_ERROR_DATA, missing[gone],
+                 "name in", "probe");
+    rename_folder("elsewhere", names[gone]);
+  }
+}
+
+/* A class that is passed over would move the labels of those behind it. */
+Test(image_folder, refuses_a_class_that_leads_nowhere) {
+  struct surge_data_recipe recipe = recipe_of(SURGE_ON_ERROR_STOP);
+  surge_dataset_info found;
+  make_folders();
+  for (int split = 0; split < 2; split++) {
+    const char *link = test_path(split ? "val/ball" : "train/ball");
+    cr_assert_eq(symlink("nowhere", link), 0);
+    REFUSED(SURGE_ERROR_DATA, link, "No such file");
+    unlink(link);
+  }
+  /* a link to a folder is one */
+  cr_assert_eq(symlink("ant", test_path("train/ball")), 0);
+  cr_assert_eq(symlink("ant", test_path("val/ball")), 0);
+  cr_assert_eq(surge_dataset_describe(&found, &recipe), SURGE_OK, "%s",
+               surge_last_error());
+  cr_expect_eq(found.classes, CLASSES + 1);
 }
 
 /* --- batches -------------------------------------------------------------- */
