@@ -120,7 +120,8 @@ typedef struct surge_batch {
 
 /* Gathers batches on `workers` threads of its own, two ahead; of a mirrored set
  * only the indices, as the ops gather the images themselves: such a set has no
- * policy. What a batch holds does not depend on `workers`.
+ * policy. What a batch holds does not depend on `workers`. SURGE_ERROR_RECIPE: a
+ * policy on images of other than 1 or 3 channels.
  *
  * Where a set skips images that cannot be read: in training the next in the
  * epoch's order that can be read stands in for one, so that batches keep their
