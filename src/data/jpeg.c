@@ -47,8 +47,10 @@ static void take_cmyk(uint8_t *rgb, const uint8_t *cmyk, size_t w) {
 static void take_rows(struct jpeg_decompress_struct *jpeg, surge_image *image) {
   size_t w = (size_t)image->w;
   bool cmyk = jpeg->out_color_space == JCS_CMYK;
-  JSAMPARRAY four = jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE,
-                                            4 * jpeg->output_width, 1);
+  JSAMPARRAY four = NULL;
+  if (cmyk)
+    four = jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE,
+                                   4 * jpeg->output_width, 1);
   while (jpeg->output_scanline < jpeg->output_height) {
     uint8_t *row = image->rgb + jpeg->output_scanline * w * 3;
     jpeg_read_scanlines(jpeg, cmyk ? four : &row, 1);
