@@ -311,15 +311,15 @@ static surge_status folder_list(const surge_reader *reader, surge_dataset *set,
 
 /* --- one image ------------------------------------------------------------ */
 
-static surge_status read_view(const surge_dataset_info *info, const char *path,
+static surge_status read_part(const surge_dataset_info *info, const char *path,
                               const surge_data_pass *pass, uint32_t sample,
                               uint8_t *out) {
   surge_image image;
   SURGE_TRY(surge_image_read(&image, path));
-  surge_view view =
-      pass->train ? surge_view_random(image.h, image.w, info->h, pass, sample)
-                  : surge_view_centre(image.h, image.w, info->resize, info->h);
-  surge_status status = surge_image_resize(&image, &view, out);
+  surge_part part =
+      pass->train ? surge_part_random(image.h, image.w, info->h, pass, sample)
+                  : surge_part_centre(image.h, image.w, info->resize, info->h);
+  surge_status status = surge_image_resize(&image, &part, out);
   surge_image_free(&image);
   return status;
 }
@@ -333,7 +333,7 @@ static surge_status read_file(const surge_dataset *set, uint32_t sample,
       join(folder, files->folder, files->classes.entries[at.label]->d_name));
   SURGE_TRY(
       join(path, folder, files->names[at.label].entries[at.rank]->d_name));
-  return read_view(set->info, path, pass, sample, out);
+  return read_part(set->info, path, pass, sample, out);
 }
 
 /* Keeps what the calling thread's last error says of an image. */
@@ -388,7 +388,7 @@ static surge_status folder_open(const surge_reader *reader, surge_dataset *set,
   static const surge_data_pass pass = {.train = false};
   (void)reader;
   SURGE_TRY(surge_dataset_allocate(set, 1));
-  return read_view(set->info, path, &pass, 0, set->images);
+  return read_part(set->info, path, &pass, 0, set->images);
 }
 
 const surge_reader surge_folder_reader = {.describe = folder_describe,

@@ -413,8 +413,8 @@ Test(image_folder, parts_are_drawn_by_seed_epoch_and_sample) {
   } cases[5] = {{1, 0, 0}, {1, 0, 0}, {2, 0, 0}, {1, 1, 0}, {1, 0, 1}};
   for (int k = 0; k < 5; k++) {
     surge_data_pass pass = {true, cases[k].seed, cases[k].epoch};
-    surge_view view = surge_view_random(64, 64, SIZE, &pass, cases[k].sample);
-    cr_assert_eq(surge_image_resize(&image, &view, out[k]), SURGE_OK);
+    surge_part part = surge_part_random(64, 64, SIZE, &pass, cases[k].sample);
+    cr_assert_eq(surge_image_resize(&image, &part, out[k]), SURGE_OK);
     cr_expect_eq(memcmp(out[k], out[0], BYTES) == 0, k < 2, "case %d", k);
   }
   surge_image_free(&image);
