@@ -68,8 +68,8 @@ typedef struct surge_rectangle {
  * the last (torchvision's RandomMixup, RandomCutmix). */
 typedef struct surge_mix {
   float share;              /* of an image's own label; 1: not mixed         */
-  surge_rectangle pasted;   /* cutmix: the other's pixels stand here; none,  */
-                            /* mixup: share*own + (1 - share)*other          */
+  surge_rectangle pasted;   /* h > 0, cutmix: the other's pixels stand here; */
+                            /* h 0, mixup: share*own + (1 - share)*other     */
 } surge_mix;
 
 /* All that changes from step to step; on the device. */

@@ -48,10 +48,10 @@ typedef struct surge_dataset {
 const surge_dataset_info *surge_dataset_find(const char *name);
 
 /* What a network must know of a recipe's set: the registry entry and, of a
- * folder of images, the recipe's size and as many classes as both splits have.
- * SURGE_ERROR_RECIPE: an unknown set, or one that the recipe's crop does not
- * fit; SURGE_ERROR_DATA: a folder that has no classes, or other ones in each
- * split. */
+ * folder of images, the recipe's size and as many classes as both splits have,
+ * or the one that is there. SURGE_ERROR_RECIPE: an unknown set, or one that the
+ * recipe's crop does not fit; SURGE_ERROR_DATA: a folder that has no classes,
+ * other ones in each split, or one of which it cannot be told whether it is. */
 surge_status surge_dataset_describe(surge_dataset_info *info,
                                     const struct surge_data_recipe *recipe);
 
@@ -120,7 +120,8 @@ typedef struct surge_batch {
 
 /* Gathers batches on `workers` threads of its own, two ahead; of a mirrored set
  * only the indices, as the ops gather the images themselves: such a set has no
- * policy. What a batch holds does not depend on `workers`.
+ * policy. What a batch holds does not depend on `workers`. SURGE_ERROR_RECIPE: a
+ * policy on images of other than 1 or 3 channels.
  *
  * Where a set skips images that cannot be read: in training the next in the
  * epoch's order that can be read stands in for one, so that batches keep their

@@ -18,7 +18,8 @@ SURGE_INLINE bool surge_holds(const surge_rectangle *r, int32_t y, int32_t x) {
          (uint32_t)(x - r->left) < (uint32_t)r->w;
 }
 
-/* A pixel's value of an image and of its partner, mixed. */
+/* A pixel's value of an image and of its partner, mixed: by cutmix where the
+ * rectangle has a height. */
 SURGE_INLINE float surge_mix_values(const surge_mix *mix, int32_t y, int32_t x,
                                     float own, float other) {
   if (mix->pasted.h > 0) return surge_holds(&mix->pasted, y, x) ? other : own;

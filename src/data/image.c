@@ -12,13 +12,13 @@
 #define MOST_PIXELS (1u << 28)
 
 surge_status surge_image_allocate(surge_image *image, const char *path,
-                                  uint32_t h, uint32_t w, size_t channels) {
+                                  uint32_t h, uint32_t w) {
   if (h < 1 || w < 1 || (uint64_t)h * w > MOST_PIXELS)
     return SURGE_FAIL(SURGE_ERROR_DATA,
                       "%s: wanted an image of 1 to %u pixels, found %u x %u",
                       path, MOST_PIXELS, (unsigned)h, (unsigned)w);
   *image = (surge_image){.h = (int32_t)h, .w = (int32_t)w};
-  image->rgb = malloc((size_t)h * w * channels);
+  image->rgb = malloc((size_t)h * w * 3);
   if (image->rgb) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_DEVICE,
                     "%s: wanted memory for %u x %u pixels, found less", path,

@@ -3,7 +3,7 @@
  *     PATH/train/<class>/<image>    PATH/val/<class>/<image>, or PATH/test/...
  *
  * Classes are numbered in the order of their names' bytes, and are the same in
- * both splits. Images are decoded when they are asked for. */
+ * both splits; one that is not used need not be there. Images are decoded when they are asked for. */
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
@@ -65,9 +65,13 @@ static surge_status join(char path[SURGE_DATA_PATH], const char *folder,
                     folder, name, SURGE_DATA_PATH, length);
 }
 
-static bool is_folder(const char *path) {
+static surge_status check_folder(const char *path, bool *is_folder) {
   struct stat info;
-  return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+  *is_folder = false;
+  if (stat(path, &info) != 0)
+    return SURGE_FAIL(SURGE_ERROR_DATA, "%s: %s", path, strerror(errno));
+  *is_folder = S_ISDIR(info.st_mode);
+  return SURGE_OK;
 }
 
 /* --- splits and classes --------------------------------------------------- */
@@ -80,8 +84,9 @@ static surge_status find_split(char path[SURGE_DATA_PATH],
   static const char *const names[2][2] = {
       [SURGE_TRAIN] = {"train", "train"}, [SURGE_TEST] = {"val", "test"}};
   for (int i = 0; i < 2; i++) {
+    bool found;
     SURGE_TRY(join(path, folder, names[split][i]));
-    if (is_folder(path)) return SURGE_OK;
+    if (check_folder(path, &found) == SURGE_OK && found) return SURGE_OK;
   }
   return SURGE_FAIL(SURGE_ERROR_DATA,
                     "%s: %s: wanted a folder %s, found none; %s", info->name,
@@ -89,24 +94,37 @@ static surge_status find_split(char path[SURGE_DATA_PATH],
                     info->install_hint);
 }
 
-/* Folders alone: lists of names and licences lie beside them. */
+/* Keeps of a split's names those of folders: lists of names and licences lie
+ * beside them. What cannot be told is an error, for a class that is passed over
+ * moves the labels of all behind it. */
+static surge_status keep_folders(name_list *names, const char *split) {
+  int count = names->count;
+  surge_status status = SURGE_OK;
+  names->count = 0;
+  for (int i = 0; i < count; i++) {
+    char path[SURGE_DATA_PATH];
+    bool is_folder = false;
+    if (status == SURGE_OK)
+      status = join(path, split, names->entries[i]->d_name);
+    if (status == SURGE_OK) status = check_folder(path, &is_folder);
+    if (is_folder)
+      names->entries[names->count++] = names->entries[i];
+    else
+      free(names->entries[i]);
+  }
+  return status;
+}
+
 static surge_status list_classes(name_list *classes, const char *folder) {
   SURGE_TRY(list_names(classes, folder, is_visible));
-  int kept = 0;
-  for (int i = 0; i < classes->count; i++) {
-    char path[SURGE_DATA_PATH];
-    bool fits = join(path, folder, classes->entries[i]->d_name) == SURGE_OK;
-    if (fits && is_folder(path))
-      classes->entries[kept++] = classes->entries[i];
-    else
-      free(classes->entries[i]);
-  }
-  classes->count = kept;
-  if (kept > 0) return SURGE_OK;
-  free_names(classes);
-  return SURGE_FAIL(SURGE_ERROR_DATA,
-                    "%s: wanted a folder of images for each class, found none",
-                    folder);
+  surge_status status = keep_folders(classes, folder);
+  if (status == SURGE_OK && classes->count == 0)
+    status = SURGE_FAIL(SURGE_ERROR_DATA,
+                        "%s: wanted a folder of images for each class, found "
+                        "none",
+                        folder);
+  if (status != SURGE_OK) free_names(classes);
+  return status;
 }
 
 /* Names the first class that one split has and the other has not. */
@@ -125,13 +143,10 @@ static surge_status compare_classes(const name_list classes[2],
 }
 
 /* The number of classes, where both splits have the same. */
-static surge_status count_classes(const surge_dataset_info *info,
-                                  const char *folder, int32_t *count) {
-  char paths[2][SURGE_DATA_PATH];
+static surge_status count_in_both(char paths[2][SURGE_DATA_PATH],
+                                  int32_t *count) {
   name_list classes[2] = {{0}};
   surge_status status = SURGE_OK;
-  for (int split = SURGE_TRAIN; split <= SURGE_TEST; split++)
-    SURGE_TRY(find_split(paths[split], info, folder, (surge_split)split));
   for (int split = SURGE_TRAIN; split <= SURGE_TEST && status == SURGE_OK;
        split++)
     status = list_classes(&classes[split], paths[split]);
@@ -142,22 +157,43 @@ static surge_status count_classes(const surge_dataset_info *info,
   return status;
 }
 
+static surge_status count_in_one(const char *path, int32_t *count) {
+  name_list classes;
+  SURGE_TRY(list_classes(&classes, path));
+  *count = classes.count;
+  free_names(&classes);
+  return SURGE_OK;
+}
+
 static surge_status folder_probe(const surge_reader *reader,
                                  const surge_dataset_info *info,
                                  const char *folder) {
+  char paths[2][SURGE_DATA_PATH];
   int32_t count;
   (void)reader;
-  return count_classes(info, folder, &count);
+  for (int split = SURGE_TRAIN; split <= SURGE_TEST; split++)
+    SURGE_TRY(find_split(paths[split], info, folder, (surge_split)split));
+  return count_in_both(paths, &count);
 }
 
+/* One split is enough: an evaluation does without the training images, and who
+ * opens a split that is missing is told so. */
 static surge_status folder_describe(const surge_reader *reader,
                                     surge_dataset_info *info,
                                     const struct surge_data_recipe *recipe,
                                     const char *folder) {
+  char paths[2][SURGE_DATA_PATH];
   (void)reader;
   info->h = info->w = recipe->size;
   info->resize = recipe->resize ? recipe->resize : recipe->size * 256 / 224;
-  return count_classes(info, folder, &info->classes);
+  bool test =
+      find_split(paths[SURGE_TEST], info, folder, SURGE_TEST) == SURGE_OK;
+  surge_status train =
+      find_split(paths[SURGE_TRAIN], info, folder, SURGE_TRAIN);
+  if (train == SURGE_OK && test) return count_in_both(paths, &info->classes);
+  if (test) return count_in_one(paths[SURGE_TEST], &info->classes);
+  SURGE_TRY(train);
+  return count_in_one(paths[SURGE_TRAIN], &info->classes);
 }
 
 /* --- a split's files ------------------------------------------------------ */
@@ -275,15 +311,15 @@ static surge_status folder_list(const surge_reader *reader, surge_dataset *set,
 
 /* --- one image ------------------------------------------------------------ */
 
-static surge_status read_view(const surge_dataset_info *info, const char *path,
+static surge_status read_part(const surge_dataset_info *info, const char *path,
                               const surge_data_pass *pass, uint32_t sample,
                               uint8_t *out) {
   surge_image image;
   SURGE_TRY(surge_image_read(&image, path));
-  surge_view view =
-      pass->train ? surge_view_random(image.h, image.w, info->h, pass, sample)
-                  : surge_view_centre(image.h, image.w, info->resize, info->h);
-  surge_status status = surge_image_resize(&image, &view, out);
+  surge_part part =
+      pass->train ? surge_part_random(image.h, image.w, info->h, pass, sample)
+                  : surge_part_centre(image.h, image.w, info->resize, info->h);
+  surge_status status = surge_image_resize(&image, &part, out);
   surge_image_free(&image);
   return status;
 }
@@ -297,7 +333,7 @@ static surge_status read_file(const surge_dataset *set, uint32_t sample,
       join(folder, files->folder, files->classes.entries[at.label]->d_name));
   SURGE_TRY(
       join(path, folder, files->names[at.label].entries[at.rank]->d_name));
-  return read_view(set->info, path, pass, sample, out);
+  return read_part(set->info, path, pass, sample, out);
 }
 
 /* Keeps what the calling thread's last error says of an image. */
@@ -352,7 +388,7 @@ static surge_status folder_open(const surge_reader *reader, surge_dataset *set,
   static const surge_data_pass pass = {.train = false};
   (void)reader;
   SURGE_TRY(surge_dataset_allocate(set, 1));
-  return read_view(set->info, path, &pass, 0, set->images);
+  return read_part(set->info, path, &pass, 0, set->images);
 }
 
 const surge_reader surge_folder_reader = {.describe = folder_describe,

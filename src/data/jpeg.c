@@ -47,8 +47,10 @@ static void take_cmyk(uint8_t *rgb, const uint8_t *cmyk, size_t w) {
 static void take_rows(struct jpeg_decompress_struct *jpeg, surge_image *image) {
   size_t w = (size_t)image->w;
   bool cmyk = jpeg->out_color_space == JCS_CMYK;
-  JSAMPARRAY four = jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE,
-                                            4 * jpeg->output_width, 1);
+  JSAMPARRAY four = NULL;
+  if (cmyk)
+    four = jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE,
+                                   4 * jpeg->output_width, 1);
   while (jpeg->output_scanline < jpeg->output_height) {
     uint8_t *row = image->rgb + jpeg->output_scanline * w * 3;
     jpeg_read_scanlines(jpeg, cmyk ? four : &row, 1);
@@ -70,8 +72,8 @@ static surge_status decode(jpeg_job *job, surge_image *image, const char *path,
   jpeg_read_header(jpeg, TRUE);
   bool cmyk = jpeg->num_components == 4;
   jpeg->out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
-  SURGE_TRY(surge_image_allocate(image, path, jpeg->image_height,
-                                 jpeg->image_width, 3));
+  SURGE_TRY(
+      surge_image_allocate(image, path, jpeg->image_height, jpeg->image_width));
   jpeg_start_decompress(jpeg);
   take_rows(jpeg, image);
   jpeg_finish_decompress(jpeg);

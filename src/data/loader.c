@@ -203,6 +203,11 @@ static surge_status check_create(const surge_dataset *set,
     return SURGE_FAIL(SURGE_ERROR_INTERNAL,
                       "surge_loader_create: set: wanted no policy where it is "
                       "mirrored, found one");
+  if (set->policy && set->info->c != 1 && set->info->c != 3)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "data.policy: wanted none on images of other than 1 or 3 "
+                      "channels, found one on %d of %s",
+                      (int)set->info->c, set->info->name);
   for (int32_t i = 0; i < count; i++)
     if (samples[i] >= (uint32_t)set->count)
       return SURGE_FAIL(SURGE_ERROR_INTERNAL,

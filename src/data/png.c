@@ -1,39 +1,84 @@
-/* png.c - PNG by libpng's simplified interface. */
+/* png.c - PNG by libpng. Samples are taken as they are stored: its simplified
+ * interface, which is good enough to write, would convert them by gAMA. Errors
+ * come back by longjmp, with a message, and never end the program or print. */
 #include <png.h>
+#include <setjmp.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "src/data/image.h"
 
-static surge_status fail(png_image *png, const char *path) {
-  surge_status status =
-      SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted a whole PNG image, found: %s",
-                 path, png->message);
-  png_image_free(png);
-  return status;
+typedef struct png_job {
+  png_structp png;
+  png_infop info;
+  const uint8_t *bytes; /* that are still to be read */
+  size_t left;
+  jmp_buf back;
+  char message[128];
+} png_job;
+
+static void stop(png_structp png, png_const_charp message) {
+  png_job *job = png_get_error_ptr(png);
+  snprintf(job->message, sizeof job->message, "%s", message);
+  longjmp(job->back, 1);
 }
 
-/* Alpha is read, so that libpng composites nothing, and dropped. Without the
- * flag 16-bit samples would be taken for linear light. */
+/* What libpng only warns of concerns no pixel. */
+static void pass_over(png_structp png, png_const_charp message) {
+  (void)png;
+  (void)message;
+}
+
+static void take_bytes(png_structp png, png_bytep out, size_t size) {
+  png_job *job = png_get_io_ptr(png);
+  if (size > job->left) png_error(png, "it ends early");
+  memcpy(out, job->bytes, size);
+  job->bytes += size;
+  job->left -= size;
+}
+
+/* Whatever is stored becomes RGB of 8 bits: palettes and less than 8 bits by
+ * png_set_expand, 16 bits rounded. */
+static void want_rgb(const png_job *job) {
+  png_set_expand(job->png);
+  png_set_scale_16(job->png);
+  png_set_gray_to_rgb(job->png);
+  png_set_strip_alpha(job->png);
+}
+
+/* Everything that can longjmp, in a function of its own: no local of it changes
+ * behind setjmp. The end mark is not asked for. */
+static surge_status decode(png_job *job, surge_image *image, const char *path) {
+  if (setjmp(job->back))
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: wanted a whole PNG image, found: %s", path,
+                      job->message);
+  job->png =
+      png_create_read_struct(PNG_LIBPNG_VER_STRING, job, stop, pass_over);
+  if (job->png) job->info = png_create_info_struct(job->png);
+  if (!job->info)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE,
+                      "%s: wanted memory to read it, found less", path);
+  png_set_read_fn(job->png, job, take_bytes);
+  png_read_info(job->png, job->info);
+  want_rgb(job);
+  int passes = png_set_interlace_handling(job->png);
+  png_read_update_info(job->png, job->info);
+  SURGE_TRY(surge_image_allocate(image, path,
+                                 png_get_image_height(job->png, job->info),
+                                 png_get_image_width(job->png, job->info)));
+  for (int pass = 0; pass < passes; pass++)
+    for (size_t y = 0; y < (size_t)image->h; y++)
+      png_read_row(job->png, image->rgb + y * (size_t)image->w * 3, NULL);
+  return SURGE_OK;
+}
+
 surge_status surge_png_decode(surge_image *image, const char *path,
                               const uint8_t *bytes, size_t size) {
-  png_image png = {.version = PNG_IMAGE_VERSION};
-  if (!png_image_begin_read_from_memory(&png, bytes, size))
-    return fail(&png, path);
-  png.format = PNG_FORMAT_RGBA;
-  png.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
-  surge_status status =
-      surge_image_allocate(image, path, png.height, png.width, 4);
-  if (status != SURGE_OK) {
-    png_image_free(&png);
-    return status;
-  }
-  if (!png_image_finish_read(&png, NULL, image->rgb, 0, NULL))
-    return fail(&png, path);
-  size_t pixels = (size_t)image->h * (size_t)image->w;
-  for (size_t i = 0; i < pixels; i++) /* in place: 3i <= 4i */
-    for (size_t c = 0; c < 3; c++)
-      image->rgb[3 * i + c] = image->rgb[4 * i + c];
-  return SURGE_OK;
+  png_job job = {.bytes = bytes, .left = size};
+  surge_status status = decode(&job, image, path);
+  png_destroy_read_struct(&job.png, &job.info, NULL);
+  return status;
 }
 
 surge_status surge_png_write(const char *path, const uint8_t *rgb, int32_t h,

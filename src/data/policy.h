@@ -34,7 +34,8 @@ typedef enum surge_pixel_op {
   SURGE_PIXELS_COUNT
 } surge_pixel_op;
 
-/* An image [h, w, c], channels last, c 1 or 3; `scratch` is as large. */
+/* An image [h, w, c], channels last, c 1 or 3 (surge_loader_create sees to
+ * it); `scratch` is as large. */
 typedef struct surge_pixels {
   uint8_t *bytes, *scratch;
   int32_t h, w, c;

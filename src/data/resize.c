@@ -79,14 +79,14 @@ static void sum_pixel(uint8_t *out, const uint8_t *in, size_t stride,
 }
 
 /* rows [count, size, 3] = input rows `first` .. of the part, each resampled. */
-static void resample_rows(const surge_image *image, const surge_view *view,
+static void resample_rows(const surge_image *image, const surge_part *part,
                           const resize_axis *x, int32_t first, int32_t count,
                           uint8_t *rows) {
   size_t width = (size_t)image->w * CHANNELS;
   for (int32_t j = 0; j < count; j++) {
-    const uint8_t *row = image->rgb + (size_t)(view->top + first + j) * width +
-                         (size_t)view->left * CHANNELS;
-    for (int32_t i = 0; i < view->size; i++, rows += CHANNELS)
+    const uint8_t *row = image->rgb + (size_t)(part->top + first + j) * width +
+                         (size_t)part->left * CHANNELS;
+    for (int32_t i = 0; i < part->size; i++, rows += CHANNELS)
       sum_pixel(rows, row + (size_t)x->first[i] * CHANNELS, CHANNELS,
                 x->weight + i * x->taps, x->count[i]);
   }
@@ -104,19 +104,19 @@ static void resample_columns(const uint8_t *rows, const resize_axis *y,
 }
 
 surge_status surge_image_resize(const surge_image *image,
-                                const surge_view *view, uint8_t *out) {
+                                const surge_part *part, uint8_t *out) {
   resize_axis x = {0}, y = {0};
   uint8_t *rows = NULL;
-  int32_t size = view->size, first = 0, count = 0;
-  bool made = make_axis(&x, view->w, view->scaled_w, view->x, size) &&
-              make_axis(&y, view->h, view->scaled_h, view->y, size);
+  int32_t size = part->size, first = 0, count = 0;
+  bool made = make_axis(&x, part->w, part->scaled_w, part->x, size) &&
+              make_axis(&y, part->h, part->scaled_h, part->y, size);
   if (made) {
     first = y.first[0];
     count = y.first[size - 1] + y.count[size - 1] - first;
     rows = malloc((size_t)count * (size_t)size * CHANNELS);
   }
   if (rows) {
-    resample_rows(image, view, &x, first, count, rows);
+    resample_rows(image, part, &x, first, count, rows);
     resample_columns(rows, &y, first, size, out);
   }
   bool done = rows != NULL;

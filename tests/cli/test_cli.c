@@ -365,6 +365,12 @@ static void make_images(const char *folder) {
     for (int i = 0; i < 11; i++) write_image(folder, k, i);
 }
 
+static void rename_in(const char *folder, const char *from, const char *to) {
+  char command[256];
+  snprintf(command, sizeof command, "cd %s && mv %s %s", folder, from, to);
+  cr_assert_eq(system(command), 0);
+}
+
 /* How often `needle` stands in a run's log. */
 static int logged(const char *folder, const char *run, const char *needle) {
   char command[256], text[64];
@@ -389,6 +395,9 @@ Test(cli, a_folder_of_images_from_training_to_prediction) {
          "epoch 3/3");
   run_in(folder, "eval one", "6 images");
   run_in(folder, "predict one images/val/bee/9.jpg", "images/val/bee/9.jpg,0,");
+  rename_in(folder, "images/train", "images/elsewhere");
+  run_in(folder, "eval one", "6 images");
+  rename_in(folder, "images/elsewhere", "images/train");
   run_in(folder, "grad images.yaml --out steps.safetensors --steps 3", "");
   run_in(folder, "info steps.safetensors", "steps.images");
   run_in(folder, "data preview images.yaml --out sheet.png --set "

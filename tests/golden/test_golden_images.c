@@ -59,10 +59,10 @@ Test(images, resize_as_pillow) {
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     const int32_t *v = tensor_of(&file, names[i], ".view")->data;
     const surge_named_tensor *want = tensor_of(&file, names[i], ".out");
-    surge_view view = {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]};
+    surge_part part = {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]};
     size_t bytes = surge_named_tensor_bytes(want);
     uint8_t *out = malloc(bytes);
-    cr_assert_eq(surge_image_resize(&image, &view, out), SURGE_OK);
+    cr_assert_eq(surge_image_resize(&image, &part, out), SURGE_OK);
     int wrong = different(out, want->data, bytes);
     cr_expect_eq(wrong, 0, "%s: %d of %zu bytes are wrong", names[i], wrong,
                  bytes);
@@ -78,7 +78,7 @@ Test(images, random_part_as_torchvision) {
   for (int64_t i = 0; i < parts->shape[0]; i++, p += 9) {
     surge_data_pass pass = {
         .train = true, .seed = (uint64_t)p[2], .epoch = (uint32_t)p[3]};
-    surge_view v = surge_view_random(p[0], p[1], 11, &pass, (uint32_t)p[4]);
+    surge_part v = surge_part_random(p[0], p[1], 11, &pass, (uint32_t)p[4]);
     cr_expect(v.top == p[5] && v.left == p[6] && v.h == p[7] && v.w == p[8],
               "part %lld of %d x %d: wanted %d %d %d %d, found %d %d %d %d",
               (long long)i, p[0], p[1], p[5], p[6], p[7], p[8], v.top, v.left,
@@ -102,7 +102,7 @@ Test(images, centre_as_torchvision) {
                {1, 1, 8, 8, 8, 8, 0, 0},
                {3, 1000, 32, 28, 32, 10666, 2, 5319}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    surge_view v = surge_view_centre(cases[i].h, cases[i].w, cases[i].resize,
+    surge_part v = surge_part_centre(cases[i].h, cases[i].w, cases[i].resize,
                                      cases[i].size);
     cr_expect(v.top == 0 && v.left == 0 && v.h == cases[i].h &&
                   v.w == cases[i].w && v.size == cases[i].size,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "src/data/image.h"
 #include "src/data/readers.h"
@@ -103,6 +104,43 @@ Test(image_folder, tells_harmless_warnings_from_damage) {
   bytes[size - 3] = 0xd9;
   test_write_file(path, bytes, size + 1);
   expect_unreadable(path, "wanted a whole JPEG image", "early end");
+  free(bytes);
+}
+
+static void put_32(uint8_t *at, uint32_t value) {
+  for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+/* Samples are taken as they are stored, whatever gamma the file says: gAMA in
+ * place of sRGB, which would count for more. */
+Test(image_folder, does_not_apply_gamma) {
+  static const uint8_t rgb[3] = {10, 100, 250};
+  static const uint32_t gammas[] = {100000, 45455, 22222}; /* of 100000 */
+  enum { HEAD = 8 + 25, SRGB = 12 + 1, GAMA = 12 + 4 }; /* HEAD: with IHDR */
+  const char *path = test_path("a.png");
+  size_t size;
+  test_write_png(path, 5, 7, rgb);
+  uint8_t *bytes = test_read_file(path, &size);
+  uint8_t *with = malloc(size + GAMA), *gamma = with + HEAD;
+  cr_assert_arr_eq(bytes + HEAD + 4, "sRGB", 4);
+  memcpy(with, bytes, HEAD);
+  memcpy(gamma + GAMA, bytes + HEAD + SRGB, size - HEAD - SRGB);
+  for (size_t k = 0; k < sizeof gammas / sizeof *gammas; k++) {
+    surge_image image;
+    put_32(gamma, 4);
+    memcpy(gamma + 4, "gAMA", 4);
+    put_32(gamma + 8, gammas[k]);
+    put_32(gamma + 12, (uint32_t)crc32(0, gamma + 4, 8));
+    test_write_file(path, with, size - SRGB + GAMA);
+    cr_assert_eq(surge_image_read(&image, path), SURGE_OK, "%s",
+                 surge_last_error());
+    int wrong = 0;
+    for (int i = 0; i < 5 * 7 * 3; i++) wrong += image.rgb[i] != rgb[i % 3];
+    cr_expect_eq(wrong, 0, "gamma %u: %d bytes are wrong", (unsigned)gammas[k],
+                 wrong);
+    surge_image_free(&image);
+  }
+  free(with);
   free(bytes);
 }
 
@@ -207,28 +245,32 @@ Test(image_folder, lists_and_decodes) {
   surge_dataset_close(&one);
 }
 
+static void rename_folder(const char *from, const char *to) {
+  char old[TEST_PATH], new[TEST_PATH];
+  snprintf(old, sizeof old, "%s", test_path(from));
+  snprintf(new, sizeof new, "%s", test_path(to));
+  cr_assert_eq(rename(old, new), 0);
+}
+
 /* `test` is read where there is no `val`. */
 Test(image_folder, reads_test_where_there_is_no_val) {
   make_folders();
-  char from[TEST_PATH];
-  snprintf(from, sizeof from, "%s", test_path("val"));
-  cr_assert_eq(rename(from, test_path("test")), 0);
+  rename_folder("val", "test");
   surge_dataset set = open_set(SURGE_TEST, SURGE_ON_ERROR_STOP);
   cr_expect_eq(set.count, TEST_COUNT);
   surge_dataset_close(&set);
 }
 
+#define REFUSED(status, word, other)                                           \
+  expect_error(surge_dataset_describe(&found, &recipe), status, word, other,   \
+               word)
+
 Test(image_folder, says_what_is_wrong_with_folders) {
   struct surge_data_recipe recipe = recipe_of(SURGE_ON_ERROR_STOP);
   surge_dataset_info found;
   surge_dataset set;
-#define REFUSED(status, word, other)                                           \
-  expect_error(surge_dataset_describe(&found, &recipe), status, word, other,   \
-               word)
   REFUSED(SURGE_ERROR_DATA, test_folder(), "wanted a folder train, found none");
   mkdir(test_path("train"), 0777);
-  REFUSED(SURGE_ERROR_DATA, "wanted a folder val or test, found none",
-          "name in");
   mkdir(test_path("val"), 0777);
   REFUSED(SURGE_ERROR_DATA, test_path("train"),
           "wanted a folder of images for each class, found none");
@@ -257,6 +299,48 @@ Test(image_folder, says_what_is_wrong_with_folders) {
   cr_assert_eq(surge_dataset_describe(&found, &recipe), SURGE_OK);
   recipe.path[0] = 0;
   REFUSED(SURGE_ERROR_DATA, "image_folder: data.path: wanted a folder", "val/");
+}
+
+/* Who evaluates need not have the training images; the probe wants both. */
+Test(image_folder, opens_the_split_that_is_there) {
+  static const char *const names[2] = {"train", "val"};
+  static const char *const missing[2] = {"wanted a folder train, found none",
+                                         "wanted a folder val or test, found "
+                                         "none"};
+  static const int32_t count[2] = {TRAIN_COUNT, TEST_COUNT};
+  struct surge_data_recipe recipe = recipe_of(SURGE_ON_ERROR_STOP);
+  make_folders();
+  for (int gone = 0; gone < 2; gone++) {
+    rename_folder(names[gone], "elsewhere");
+    surge_dataset set = open_set((surge_split)!gone, SURGE_ON_ERROR_STOP);
+    cr_expect_eq(info.classes, CLASSES);
+    cr_expect_eq(set.count, count[!gone]);
+    surge_dataset_close(&set);
+    expect_error(surge_dataset_open(&set, &info, &recipe, (surge_split)gone),
+                 SURGE_ERROR_DATA, missing[gone], "name in", "open");
+    expect_error(surge_dataset_probe(&recipe), SURGE_ERROR_DATA, missing[gone],
+                 "name in", "probe");
+    rename_folder("elsewhere", names[gone]);
+  }
+}
+
+/* A class that is passed over would move the labels of those behind it. */
+Test(image_folder, refuses_a_class_that_leads_nowhere) {
+  struct surge_data_recipe recipe = recipe_of(SURGE_ON_ERROR_STOP);
+  surge_dataset_info found;
+  make_folders();
+  for (int split = 0; split < 2; split++) {
+    const char *link = test_path(split ? "val/ball" : "train/ball");
+    cr_assert_eq(symlink("nowhere", link), 0);
+    REFUSED(SURGE_ERROR_DATA, link, "No such file");
+    unlink(link);
+  }
+  /* a link to a folder is one */
+  cr_assert_eq(symlink("ant", test_path("train/ball")), 0);
+  cr_assert_eq(symlink("ant", test_path("val/ball")), 0);
+  cr_assert_eq(surge_dataset_describe(&found, &recipe), SURGE_OK, "%s",
+               surge_last_error());
+  cr_expect_eq(found.classes, CLASSES + 1);
 }
 
 /* --- batches -------------------------------------------------------------- */
@@ -329,8 +413,8 @@ Test(image_folder, parts_are_drawn_by_seed_epoch_and_sample) {
   } cases[5] = {{1, 0, 0}, {1, 0, 0}, {2, 0, 0}, {1, 1, 0}, {1, 0, 1}};
   for (int k = 0; k < 5; k++) {
     surge_data_pass pass = {true, cases[k].seed, cases[k].epoch};
-    surge_view view = surge_view_random(64, 64, SIZE, &pass, cases[k].sample);
-    cr_assert_eq(surge_image_resize(&image, &view, out[k]), SURGE_OK);
+    surge_part part = surge_part_random(64, 64, SIZE, &pass, cases[k].sample);
+    cr_assert_eq(surge_image_resize(&image, &part, out[k]), SURGE_OK);
     cr_expect_eq(memcmp(out[k], out[0], BYTES) == 0, k < 2, "case %d", k);
   }
   surge_image_free(&image);

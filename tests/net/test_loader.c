@@ -263,6 +263,32 @@ Test(loader, refuses_a_policy_on_a_mirrored_set) {
   surge_dataset_close(&set);
 }
 
+/* Policies work on grey and on RGB. */
+Test(loader, refuses_a_policy_on_other_channels) {
+  surge_dataset set = numbered_set();
+  surge_dataset_info other = info;
+  surge_loader *loader;
+  const uint32_t sample = 0;
+  set.info = &other;
+  for (other.c = 1; other.c <= SURGE_MAX_CHANNELS; other.c++) {
+    bool fits = other.c == 1 || other.c == 3;
+    set.policy = SURGE_POLICY_NONE;
+    cr_expect_eq(surge_loader_create(&loader, &set, &sample, 1, 1, 1),
+                 SURGE_OK);
+    surge_loader_destroy(loader);
+    set.policy = SURGE_POLICY_TRIVIALAUGMENT;
+    cr_expect_eq(surge_loader_create(&loader, &set, &sample, 1, 1, 1),
+                 fits ? SURGE_OK : SURGE_ERROR_RECIPE, "%d channels", other.c);
+    surge_loader_destroy(loader);
+    if (fits) continue;
+    cr_expect_null(loader);
+    cr_expect(strstr(surge_last_error(), "data.policy: wanted none") &&
+                  strstr(surge_last_error(), "of numbered"),
+              "%s", surge_last_error());
+  }
+  surge_dataset_close(&set);
+}
+
 /* Made and destroyed at every stage: idle, filling, in the middle, at the end.
  * Before an epoch is started there is nothing to give. */
 Test(loader, ends_at_any_time) {
