@@ -128,9 +128,7 @@ static problem problem_create(const conv_case *c, bool integers,
   return p;
 }
 
-static void problem_free(problem *p) {
-  test_free(p->input, p->wide, INPUTS);
-}
+static void problem_free(problem *p) { test_free(p->input, p->wide, INPUTS); }
 
 enum { Y, DX, DX_ADDED, DW, DB, OUTPUTS };
 static const char *const output_name[OUTPUTS] = {"y", "dx", "dx added", "dw",

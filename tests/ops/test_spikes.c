@@ -80,9 +80,7 @@ static problem problem_create(const surge_spikes *s, float of, bool integers) {
   return p;
 }
 
-static void problem_free(problem *p) {
-  test_free(p->input, p->wide, INPUTS);
-}
+static void problem_free(problem *p) { test_free(p->input, p->wide, INPUTS); }
 
 /* Scratch and packed weights are no longer than was asked for, and hold NaN. */
 static void compare(surge_context *context, const spikes_case *c, float of,
