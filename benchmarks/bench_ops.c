@@ -424,7 +424,7 @@ static void make_arrays(bench *x) {
   x->workspace = zeros(x, bytes + 1);
 }
 
-/* --- timing ---------------------------------------------------------------------- */
+/* --- timing --------------------------------------------------------------- */
 
 static surge_status copy(bench *x) {
   return x->b->copy(x->context, x->da, x->z, x->bytes);

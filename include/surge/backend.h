@@ -179,7 +179,8 @@ typedef struct surge_linear {
  *             dx = dy / kernel^2 to each
  *   maximum   y = max of the window's pixels, the padding left out; dx = dy to
  *             the first maximum in row-major order (found again from x:
- *             nothing is stored)                                             */
+ *             nothing is stored). Where pixels are NaN the last of these is
+ *             the maximum                                                    */
 typedef struct surge_pool {
   void *y;              /* forward: [images] of out, overwritten             */
   void *dx;             /* backward: [images] of in, by mode                 */
@@ -269,8 +270,9 @@ typedef struct surge_neuron_scalars {
 } surge_neuron_scalars;
 
 /* One current, of a neuron or of a sum: a = scale[k]*z + shift[k] (two
- * roundings), or z itself where scale is NULL. In a neuron a second input is added to the first, then the gain of
- * decay_input is applied: x = a0 + a1, current = gain*x. */
+ * roundings), or z itself where scale is NULL. In a neuron a second input is
+ * added to the first, then the gain of decay_input is applied: x = a0 + a1,
+ * current = gain*x. */
 typedef struct surge_neuron_input {
   const void *z;        /* [T or 1, N] of map                                */
   const float *scale, *shift; /* [Tk, C] or NULL                             */
@@ -476,8 +478,8 @@ typedef enum surge_loss_kind {
  * target = (1-e) onehot + e/classes. With `step`, of a batch that was mixed as
  * step->mix says, onehot is share*onehot(own) + (1-share)*onehot(label of the
  * sample before). Adds to metrics: per-sample losses, correct (the first
- * maximum is the label, of two the one with the larger share), samples. dlogits is scaled by
- * gradient_scale/N. A loss that is not finite sets the fault. */
+ * maximum is the label, of two the one with the larger share), samples. dlogits
+ * is scaled by gradient_scale/N. A loss that is not finite sets the fault. */
 typedef struct surge_loss {
   void *dlogits;        /* [T, N, classes*vote] overwritten, NULL: evaluation */
   float *scores;        /* [N, classes] mean over T and votes, overwritten    */

@@ -34,7 +34,10 @@ void surge_cpu_spread(float *restrict row, const surge_cpu_piece *piece,
   surge_cpu_repeat(row, lanes, piece->length);
 }
 
-bool surge_cpu_filled(surge_cpu_piece *filled, const surge_cpu_piece *piece) {
+/* Whether rows that were filled for a piece ({0}: none) are those of this one
+ * too; if not, they are to be filled now. A shorter piece of the same channels
+ * needs the start of the same rows. */
+static bool is_filled(surge_cpu_piece *filled, const surge_cpu_piece *piece) {
   if (filled->channel == piece->channel && filled->length >= piece->length)
     return true;
   *filled = *piece;
@@ -70,7 +73,7 @@ void surge_cpu_combine(double *partial, size_t groups, size_t count) {
 bool surge_cpu_affine_fill(surge_cpu_affine *rows, const surge_cpu_inputs *in,
                            const surge_cpu_piece *piece) {
   size_t C = (size_t)in->C;
-  if (surge_cpu_filled(&rows->filled, piece)) return false;
+  if (is_filled(&rows->filled, piece)) return false;
   for (int which = 0; which < in->count; which++) {
     const surge_neuron_input *input = &in->input[which];
     if (!input->scale || input->per_step) continue;
@@ -158,7 +161,7 @@ void surge_cpu_receive_piece(surge_cpu_received *rows,
                              const surge_cpu_inputs *in, int which,
                              const surge_cpu_piece *piece) {
   const surge_neuron_input *input = &in->input[which];
-  if (to->sums && !surge_cpu_filled(&rows->filled, piece))
+  if (to->sums && !is_filled(&rows->filled, piece))
     surge_cpu_spread(rows->mean, piece, input->mean, (size_t)in->C);
   if (to->da && input->is_static)
     memset(rows->da, 0, piece->length * sizeof(float));

@@ -58,11 +58,6 @@ void surge_cpu_repeat(float *row, size_t lanes, size_t length);
 void surge_cpu_spread(float *restrict row, const surge_cpu_piece *piece,
                       const float *values, size_t parts);
 
-/* Whether rows that were filled for a piece ({0}: none) are those of this one
- * too; if not, they are to be filled now. A shorter piece of the same channels
- * needs the start of the same rows. */
-bool surge_cpu_filled(surge_cpu_piece *filled, const surge_cpu_piece *piece);
-
 /* Adds the rows of `lanes` elements that x consists of, by halves, into the
  * first: a chain of log2(length/lanes) additions. */
 void surge_cpu_fold(float *x, size_t length, size_t lanes);

@@ -18,6 +18,7 @@
 #define CACHE 24576 /* bytes of the first-level cache for weights, or for dy  */
 
 typedef float vector __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t pattern __attribute__((vector_size(LANES * sizeof(int32_t))));
 
 /* Inlined with constant counts of vectors, so that sums become registers. */
 #define TEMPLATE static inline __attribute__((always_inline)) void
@@ -131,17 +132,21 @@ typedef struct sums {
   vector a[VECTORS], b[VECTORS];
 } sums;
 
-/* sum += value[i] w[at[i] - left ..]. An odd last entry is paired with 0 times
- * itself: a branch that asks would be guessed wrong every other time. */
+/* sum += value[i] w[at[i] - left ..]. An odd last entry is paired with itself,
+ * all bits of both factors cleared (0 times a factor may be NaN): a branch that
+ * asks would be guessed wrong every other time. */
 TEMPLATE add_entries(sums *sum, int vectors, const float *w, int32_t left,
                      const int32_t *at, const float *value, size_t count) {
-  static const float keep[2] = {0, 1};
+  static const int32_t keep[2] = {0, -1};
   for (size_t i = 0; i < count; i += 2) {
     size_t next = i + 1 < count;
     const float *p = w + (at[i] - left), *q = w + (at[i + next] - left);
-    vector v = SPLAT(value[i]), u = SPLAT(value[i + next] * keep[next]);
+    pattern kept = keep[next] - (pattern){0};
+    vector v = SPLAT(value[i]);
+    vector u = (vector)((pattern)SPLAT(value[i + next]) & kept);
     for (int k = 0; k < vectors; k++) sum->a[k] += v * *from(p + LANES * k);
-    for (int k = 0; k < vectors; k++) sum->b[k] += u * *from(q + LANES * k);
+    for (int k = 0; k < vectors; k++)
+      sum->b[k] += u * (vector)((pattern)*from(q + LANES * k) & kept);
   }
 }
 

@@ -8,7 +8,8 @@
  * allocate nothing; kernels/cpu/conv2d.c chooses between them and oneDNN.
  *
  * What is skipped is not looked at: 0 times a weight that is not finite adds
- * nothing here. */
+ * nothing here. The gradient meets zeros beyond dy's edges, so an x that is not
+ * finite may make NaN of a dw that it has no part in. */
 #ifndef SURGE_KERNELS_CPU_SPIKES_H
 #define SURGE_KERNELS_CPU_SPIKES_H
 

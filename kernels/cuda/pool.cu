@@ -147,7 +147,8 @@ template <typename E, int V, bool maximum>
 static __device__ surge_values<V> share_of(const surge_pool &a,
                                            const pool_place &p, int32_t oy,
                                            int32_t ox) {
-  surge_values<V> dy = surge_load<V>((const E *)a.dy + index_of(&a.out, p, oy, ox));
+  surge_values<V> dy =
+      surge_load<V>((const E *)a.dy + index_of(&a.out, p, oy, ox));
   if (maximum) {
     maxima<V> m = window_maximum<E, V>(a, p, oy, ox);
     int32_t own = p.y * a.in.w + p.x;

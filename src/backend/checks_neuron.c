@@ -156,6 +156,9 @@ surge_status surge_check_add_backward(const surge_add *a) {
              summed ? "for a sum over steps" : "to add to");
     if (a->sums[which]) WANT_ARRAY(workspace);
   }
+  bool one_array = a->inputs == 2 && a->da[0] && a->da[0] == a->da[1];
+  if (one_array && a->mode[1] == SURGE_WRITE)
+    REFUSE("%s: mode[1]: wanted add where da[0] is da[1], found write", op);
   return SURGE_OK;
 }
 

@@ -630,6 +630,7 @@ Test(add, wrong_arguments_are_refused_by_name) {
   REFUSED(add_backward, input[0].rstd = NULL, "input[0]: wanted mean and rstd");
   REFUSED(add_backward, workspace = NULL, "workspace:");
   REFUSED(add_backward, da[1] = x; bad.mode[1] = SURGE_ADD, "da[1]:");
+  REFUSED(add_backward, da[1] = other, "wanted add where da[0] is da[1]");
   REFUSED(add_backward, input[0] = still; bad.da[0] = x, "sum over steps");
   REFUSED(add_backward, input[0] = unweighted, "wanted step_scale");
   float *untouched = test_download(&buffer, "arguments");

@@ -6,6 +6,7 @@
 #include <omp.h>
 #include <stdlib.h>
 
+#include "kernels/cpu/spikes.h"
 #include "tests/ref64/layers.h"
 #include "tests/support/support.h"
 #include "tests/support/refused.h"
@@ -127,12 +128,7 @@ static problem problem_create(const conv_case *c, bool integers,
   return p;
 }
 
-static void problem_free(problem *p) {
-  for (size_t i = 0; i < INPUTS; i++) {
-    free(p->input[i]);
-    free(p->wide[i]);
-  }
-}
+static void problem_free(problem *p) { test_free(p->input, p->wide, INPUTS); }
 
 enum { Y, DX, DX_ADDED, DW, DB, OUTPUTS };
 static const char *const output_name[OUTPUTS] = {"y", "dx", "dx added", "dw",
@@ -292,6 +288,34 @@ Test(conv2d, same_bits_with_any_threads_and_again) {
     problem_free(&p);
   }
 }
+
+#if defined __AVX2__ && !defined __AVX512F__
+/* Non-zeros of the first images of x: those before the dense ones, if any. */
+static size_t count_nonzeros(const problem *p, size_t images) {
+  size_t count = 0, elements = surge_map_elements(&p->shape.in);
+  for (size_t i = 0; i < images * elements; i++) count += p->input[X][i] != 0;
+  return count;
+}
+
+/* The CPU's op skips zeros in the cases that are here for it: else what is
+ * compared above is oneDNN alone. */
+Test(conv2d, spikes_are_sparse_enough_to_be_skipped) {
+  for (size_t i = 0; i < CASES; i++) {
+    if (cases[i].share == 0) continue;
+    problem p = problem_create(&cases[i], false, SURGE_F32);
+    size_t images = cases[i].stretch ? cases[i].stretch : cases[i].images;
+    size_t nonzeros = count_nonzeros(&p, images);
+    surge_spikes s = surge_spikes_of(&p.shape);
+    cr_expect(nonzeros <= images * s.forward_limit,
+              "%s, forward: wanted at most %zu an image, found %zu in %zu",
+              cases[i].name, s.forward_limit, nonzeros, images);
+    cr_expect(nonzeros <= images * s.gradient_limit,
+              "%s, gradient: wanted at most %zu an image, found %zu in %zu",
+              cases[i].name, s.gradient_limit, nonzeros, images);
+    problem_free(&p);
+  }
+}
+#endif
 
 /* Threads of this process; 0 where the system does not list them. */
 static size_t count_threads(void) {

@@ -13,6 +13,9 @@
 #include "tests/support/refused.h"
 #include "tests/support/values.h"
 
+#define LAST SURGE_CHANNELS_LAST
+#define BLOCK SURGE_BLOCKED8
+
 /* Random123, kat_vectors: philox4x32 10. */
 Test(philox, known_answers) {
   static const struct {
@@ -54,35 +57,39 @@ typedef struct augment_case {
 } augment_case;
 
 static const augment_case augments[] = {
-    {"one pixel", {1, 1, 1, SURGE_CHANNELS_LAST}, 1, 0, false, true},
-    {"one pixel, cropped", {1, 1, 1, SURGE_CHANNELS_LAST}, 9, 1, true, true},
-    {"evaluation", {7, 5, 3, SURGE_CHANNELS_LAST}, 5, 4, true, false},
-    {"crop", {28, 28, 1, SURGE_CHANNELS_LAST}, 64, 4, false, true},
-    {"flip", {7, 5, 3, SURGE_CHANNELS_LAST}, 33, 0, true, true},
-    {"crop, flip", {32, 32, 3, SURGE_CHANNELS_LAST}, 65, 4, true, true},
-    {"blocked", {6, 5, 8, SURGE_BLOCKED8}, 17, 2, true, true},
-    {"pad larger than the image", {3, 3, 2, SURGE_CHANNELS_LAST}, 20, 7, true, true},
-    {"cutout", {32, 32, 3, SURGE_CHANNELS_LAST}, 65, 0, false, true, 16},
-    {"cutout of a pixel", {4, 9, 3, SURGE_CHANNELS_LAST}, 40, 0, false, true, 1},
-    {"cutout, odd", {9, 4, 1, SURGE_CHANNELS_LAST}, 40, 0, false, true, 7},
-    {"cutout that can hide all", {5, 6, 2, SURGE_CHANNELS_LAST}, 40, 0, false, true, 10},
-    {"cutout of an evaluation", {8, 8, 3, SURGE_CHANNELS_LAST}, 9, 2, true, false, 4, 1},
-    {"erasing", {32, 32, 3, SURGE_CHANNELS_LAST}, 65, 0, false, true, 0, 1},
-    {"erasing, half", {28, 28, 1, SURGE_CHANNELS_LAST}, 65, 0, false, true, 0, .5f},
-    {"erasing, flat", {4, 30, 2, SURGE_CHANNELS_LAST}, 65, 0, false, true, 0, 1},
-    {"erasing a pixel", {1, 1, 3, SURGE_CHANNELS_LAST}, 20, 1, true, true, 0, 1},
-    {"blocked, all", {6, 5, 8, SURGE_BLOCKED8}, 17, 2, true, true, 3, 1},
-    {"mixup", {7, 5, 3, SURGE_CHANNELS_LAST}, 9, 0, false, true, 0, 0, true, {.3f}},
-    {"mixup of two", {8, 8, 1, SURGE_CHANNELS_LAST}, 2, 2, true, true, 0, 0, true, {.75f}},
-    {"mixup of one", {8, 8, 1, SURGE_CHANNELS_LAST}, 1, 2, true, true, 0, 0, true, {.75f}},
-    {"mixup by nothing", {8, 8, 3, SURGE_CHANNELS_LAST}, 5, 2, true, true, 0, 0, true, {1}},
-    {"mixup, all", {32, 32, 3, SURGE_CHANNELS_LAST}, 33, 4, true, true, 8, .5f, true, {.9f}},
-    {"mixup, blocked", {6, 5, 8, SURGE_BLOCKED8}, 17, 2, true, true, 3, 1, true, {.4f}},
-    {"cutmix", {7, 5, 3, SURGE_CHANNELS_LAST}, 9, 0, false, true, 0, 0, true, {.8f, {2, 1, 3, 2}}},
-    {"cutmix to the border", {28, 28, 1, SURGE_CHANNELS_LAST}, 9, 2, true, true, 0, 0, true, {.5f, {14, 0, 14, 28}}},
-    {"cutmix of no columns", {8, 8, 3, SURGE_CHANNELS_LAST}, 9, 2, true, true, 0, 0, true, {1, {3, 2, 4, 0}}},
-    {"cutmix, all", {32, 32, 3, SURGE_CHANNELS_LAST}, 33, 4, true, true, 8, .5f, true, {.9f, {3, 20, 10, 9}}},
-    {"all but mixing", {32, 32, 3, SURGE_CHANNELS_LAST}, 65, 4, true, true, 8, .5f},
+    {"one pixel", {1, 1, 1, LAST}, 1, 0, false, true},
+    {"one pixel, cropped", {1, 1, 1, LAST}, 9, 1, true, true},
+    {"evaluation", {7, 5, 3, LAST}, 5, 4, true, false},
+    {"crop", {28, 28, 1, LAST}, 64, 4, false, true},
+    {"flip", {7, 5, 3, LAST}, 33, 0, true, true},
+    {"crop, flip", {32, 32, 3, LAST}, 65, 4, true, true},
+    {"blocked", {6, 5, 8, BLOCK}, 17, 2, true, true},
+    {"pad larger than the image", {3, 3, 2, LAST}, 20, 7, true, true},
+    {"cutout", {32, 32, 3, LAST}, 65, 0, false, true, 16},
+    {"cutout of a pixel", {4, 9, 3, LAST}, 40, 0, false, true, 1},
+    {"cutout, odd", {9, 4, 1, LAST}, 40, 0, false, true, 7},
+    {"cutout that can hide all", {5, 6, 2, LAST}, 40, 0, false, true, 10},
+    {"cutout of an evaluation", {8, 8, 3, LAST}, 9, 2, true, false, 4, 1},
+    {"erasing", {32, 32, 3, LAST}, 65, 0, false, true, 0, 1},
+    {"erasing, half", {28, 28, 1, LAST}, 65, 0, false, true, 0, .5f},
+    {"erasing, flat", {4, 30, 2, LAST}, 65, 0, false, true, 0, 1},
+    {"erasing a pixel", {1, 1, 3, LAST}, 20, 1, true, true, 0, 1},
+    {"blocked, all", {6, 5, 8, BLOCK}, 17, 2, true, true, 3, 1},
+    {"mixup", {7, 5, 3, LAST}, 9, 0, false, true, 0, 0, true, {.3f}},
+    {"mixup of two", {8, 8, 1, LAST}, 2, 2, true, true, 0, 0, true, {.75f}},
+    {"mixup of one", {8, 8, 1, LAST}, 1, 2, true, true, 0, 0, true, {.75f}},
+    {"mixup by nothing", {8, 8, 3, LAST}, 5, 2, true, true, 0, 0, true, {1}},
+    {"mixup, all", {32, 32, 3, LAST}, 33, 4, true, true, 8, .5f, true, {.9f}},
+    {"mixup, blocked", {6, 5, 8, BLOCK}, 17, 2, true, true, 3, 1, true, {.4f}},
+    {"cutmix", {7, 5, 3, LAST}, 9, 0, false, true, 0, 0, true,
+     {.8f, {2, 1, 3, 2}}},
+    {"cutmix to the border", {28, 28, 1, LAST}, 9, 2, true, true, 0, 0, true,
+     {.5f, {14, 0, 14, 28}}},
+    {"cutmix of no columns", {8, 8, 3, LAST}, 9, 2, true, true, 0, 0, true,
+     {1, {3, 2, 4, 0}}},
+    {"cutmix, all", {32, 32, 3, LAST}, 33, 4, true, true, 8, .5f, true,
+     {.9f, {3, 20, 10, 9}}},
+    {"all but mixing", {32, 32, 3, LAST}, 65, 4, true, true, 8, .5f},
 };
 #define AUGMENTS (sizeof augments / sizeof *augments)
 #define SEED 77

@@ -71,12 +71,7 @@ static problem problem_create(const linear_case *c, bool integers,
   return p;
 }
 
-static void problem_free(problem *p) {
-  for (size_t i = 0; i < INPUTS; i++) {
-    free(p->input[i]);
-    free(p->wide[i]);
-  }
-}
+static void problem_free(problem *p) { test_free(p->input, p->wide, INPUTS); }
 
 enum { Y, DX, DX_ADDED, DW, DB, OUTPUTS };
 static const char *const output_name[OUTPUTS] = {"y", "dx", "dx added", "dw",

@@ -2,6 +2,7 @@
  * share of its input is 0? Straight at the kernel: the op takes it only where
  * it is faster, and on a processor with the vectors for it. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,12 +80,7 @@ static problem problem_create(const surge_spikes *s, float of, bool integers) {
   return p;
 }
 
-static void problem_free(problem *p) {
-  for (size_t i = 0; i < INPUTS; i++) {
-    free(p->input[i]);
-    free(p->wide[i]);
-  }
-}
+static void problem_free(problem *p) { test_free(p->input, p->wide, INPUTS); }
 
 /* Scratch and packed weights are no longer than was asked for, and hold NaN. */
 static void compare(surge_context *context, const spikes_case *c, float of,
@@ -157,6 +153,37 @@ Test(spikes, smallest_value_counts) {
                  (double)dw[i]);
   }
   free(scratch);
+}
+
+/* Of one entry or of more, y is infinite as the products are: what an odd last
+ * entry is paired with adds nothing. */
+static void expect_infinite(const spikes_case *c, float x, float w) {
+  surge_spikes s = spikes_of(c);
+  size_t in = surge_map_elements(&s.shape.in);
+  size_t out = surge_map_elements(&s.shape.out);
+  float *image = calloc(in, sizeof *image), *y = calloc(out, sizeof *y);
+  float *packed = calloc(s.packed, sizeof *packed);
+  void *scratch = malloc(s.scratch);
+  for (size_t n = 0; n < in; n++) {
+    image[n] = x;
+    for (size_t i = 0; i < s.packed; i++) packed[i] = w;
+    surge_spikes_forward(&s, y, image, packed, NULL, scratch);
+    for (size_t i = 0; i < out; i++)
+      cr_expect_eq(y[i], x * w, "%zu of %g by %g: wanted %g, found %g", n + 1,
+                   (double)x, (double)w, (double)(x * w), (double)y[i]);
+  }
+  free(image);
+  free(y);
+  free(packed);
+  free(scratch);
+}
+
+Test(spikes, infinite_values_stay_infinite) {
+  spikes_case c = {"one pixel, four channels", 1, 1, 4, 32, 1, 0};
+  const float pairs[][2] = {
+      {1, INFINITY}, {1, -INFINITY}, {INFINITY, 2}, {-INFINITY, 2}};
+  for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+    expect_infinite(&c, pairs[i][0], pairs[i][1]);
 }
 
 /* Strides, groups, blocks of channels and channels that fill no vector are left

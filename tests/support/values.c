@@ -36,6 +36,13 @@ double *test_widened(const float *values, size_t count) {
   return wide;
 }
 
+void test_free(float *const *values, double *const *wide, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    free(values[i]);
+    free(wide[i]);
+  }
+}
+
 /* How far a value lies outside what is wanted; below 0: not. */
 static double excess_of(double value, double wanted, double bound,
                         surge_dtype type) {

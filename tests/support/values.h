@@ -22,6 +22,9 @@ surge_step test_step(uint64_t seed, uint32_t epoch);
 /* The same values in double, malloc'ed. */
 double *test_widened(const float *values, size_t count);
 
+/* Frees `count` arrays and the same widened. */
+void test_free(float *const *values, double *const *wide, size_t count);
+
 /* Fails, naming case and array, at the element that is furthest outside its
  * bound; NaN is outside every bound. A buffer of bf16 may hold what a value
  * within the bound is rounded to. Checks the canaries. */
