@@ -49,12 +49,13 @@ run() { # command, output option..., --, settings
   while [ "$1" != -- ]; do arguments+=("$1"); shift; done
   shift
   for setting in $common "$@"; do arguments+=(--set "$setting"); done
-  "$surge" "${arguments[0]}" benchmarks/recipes/cifar10_small.yaml \
+  "$surge" "${arguments[0]}" "$work/plain.yaml" \
     "${arguments[@]:1}"
 }
 
 "$python" scripts/zoo_torch.py --make-cifar10 "$work" >/dev/null
 mkdir "$work/soft" "$work/hard"
+echo 'loss: {kind: tet}' >"$work/plain.yaml"
 while read -r name arch overrides; do
   [ -n "$name" ] || continue
   # shellcheck disable=SC2086
