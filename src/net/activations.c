@@ -144,8 +144,8 @@ static int32_t new_gradient(surge_net *net, int32_t i, int32_t k) {
   const surge_layer *layer = &net->model.layers[i];
   int32_t time = 2 * net->model.count - i;
   return surge_net_activation(net, layer->spec.name, k ? "grad_in1" : "grad_in",
-                    steps_of(net, layer->source[k].is_static), layer->in, time,
-                    time);
+                              steps_of(net, layer->source[k].is_static),
+                              layer->in, time, time);
 }
 
 /* May layer i's backward turn the gradient of its output into that of its
@@ -161,7 +161,7 @@ static bool in_place(const surge_net *net, int32_t i, int32_t k) {
   }
 }
 
-/* Does another layer than `but`, from `first` on, read layer `from`? */
+/* Does a layer from `first` on, other than `but`, read layer `from`? */
 static bool read_by_another(const surge_net *net, int32_t from, int32_t first,
                             int32_t but) {
   for (int32_t r = first; r < net->model.count; r++)
@@ -187,7 +187,7 @@ static bool handed_on(const surge_net *net, int32_t i, int32_t k) {
   if (!both) return true;
   int32_t owner = one->from < other->from ? one->from : other->from;
   int32_t later = one->from < other->from ? other->from : one->from;
-  bool shared = !read_by_another(net, later, 0, i) &&
+  bool shared = net->model.layers[later].readers == 1 &&
                 !read_by_another(net, owner, later, i);
   return shared || one->from == owner;
 }
@@ -230,8 +230,8 @@ static void lend(surge_net *net, int32_t i) {
 static void declare_gradients(surge_net *net) {
   int32_t L = net->model.count;
   const surge_layer *last = &net->model.layers[L - 1];
-  net->ids[L - 1].grad_out = surge_net_activation(net, last->spec.name, "grad_out",
-                                        net->options.T, last->out, L, L + 1);
+  net->ids[L - 1].grad_out = surge_net_activation(
+      net, last->spec.name, "grad_out", net->options.T, last->out, L, L + 1);
   for (int32_t i = L - 1; i >= 0; i--) {
     if (net->ids[i].grad_out < 0) continue;
     int32_t *end = &net->table.tensors[net->ids[i].grad_out].last;

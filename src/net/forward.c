@@ -104,7 +104,8 @@ static surge_neuron_input neuron_input(const surge_net *net, int32_t i,
                               .shift = surge_at(net, ids->shift),
                               .mean = surge_at(net, ids->mean),
                               .rstd = surge_at(net, ids->rstd),
-                              .step_scale = surge_learned_at(net, ids->step_scale),
+                              .step_scale =
+                                  surge_learned_at(net, ids->step_scale),
                               .is_static = source->is_static,
                               .per_step = surge_source_tebn(source)};
 }

@@ -53,6 +53,24 @@ static void join(surge_zoo *zoo, int32_t other) {
   if (!zoo->failed) strcpy(zoo->specs[zoo->at].add, zoo->specs[other].name);
 }
 
+/* Adds the shortcut of a block that reads `input` and goes on behind the branch
+ * again; the shortcut's last layer: `input` itself where the map stays, else
+ * what `project` adds, a strided 1x1 convolution. */
+typedef void project_function(surge_zoo *zoo, int32_t out, int32_t kernel,
+                              int32_t stride);
+static int32_t add_shortcut(surge_zoo *zoo, int32_t input, int32_t in,
+                            int32_t out, int32_t stride,
+                            project_function *project) {
+  int32_t branch = zoo->at, shortcut = input;
+  if (in != out || stride != 1) {
+    zoo->at = input;
+    project(zoo, out, 1, stride);
+    shortcut = zoo->at;
+  }
+  zoo->at = branch;
+  return shortcut;
+}
+
 /* --- before the neuron ---------------------------------------------------- */
 
 /* tdBN's alpha where two branches are summed. */
@@ -61,23 +79,23 @@ static void halve_variance(surge_zoo *zoo) {
   if (norm) norm->alpha *= 0.70710678f;
 }
 
+static void conv_of_half_variance(surge_zoo *zoo, int32_t out, int32_t kernel,
+                                  int32_t stride) {
+  surge_zoo_conv(zoo, out, kernel, stride);
+  halve_variance(zoo);
+}
+
 /* Spikes of an identity shortcut are added as they are, beside a norm with the
  * smaller alpha: as the block of tdBN's code has it (example/example_model.py
  * of github.com/thiswinex/STBP-simple). */
 static void add_joined_block(surge_zoo *zoo, int32_t in, int32_t out,
                              int32_t stride) {
-  int32_t input = zoo->at, shortcut = input;
+  int32_t input = zoo->at;
   surge_zoo_conv_neuron(zoo, out, 3, stride);
   add_last_conv(zoo, out, 3);
   halve_variance(zoo);
-  int32_t branch = zoo->at;
-  if (in != out || stride != 1) {
-    zoo->at = input;
-    surge_zoo_conv(zoo, out, 1, stride);
-    halve_variance(zoo);
-    shortcut = zoo->at;
-  }
-  zoo->at = branch;
+  int32_t shortcut =
+      add_shortcut(zoo, input, in, out, stride, conv_of_half_variance);
   surge_zoo_neuron(zoo);
   join(zoo, shortcut);
 }
@@ -119,13 +137,8 @@ void surge_zoo_resnet20(surge_zoo *zoo) {
 
 static void end_sew_block(surge_zoo *zoo, int32_t input, int32_t in,
                           int32_t out, int32_t stride) {
-  int32_t branch = zoo->at, shortcut = input;
-  if (in != out || stride != 1) {
-    zoo->at = input;
-    surge_zoo_conv_neuron(zoo, out, 1, stride);
-    shortcut = zoo->at;
-  }
-  zoo->at = branch;
+  int32_t shortcut =
+      add_shortcut(zoo, input, in, out, stride, surge_zoo_conv_neuron);
   surge_zoo_append(zoo, SURGE_LAYER_ADD);
   join(zoo, shortcut);
 }
@@ -177,17 +190,12 @@ void surge_zoo_sew_resnet50(surge_zoo *zoo) {
 
 static void add_ms_block(surge_zoo *zoo, int32_t in, int32_t out,
                          int32_t stride) {
-  int32_t stream = zoo->at, shortcut = stream;
+  int32_t stream = zoo->at;
   surge_zoo_neuron(zoo);
   surge_zoo_conv_neuron(zoo, out, 3, stride);
   add_last_conv(zoo, out, 3);
-  int32_t branch = zoo->at;
-  if (in != out || stride != 1) {
-    zoo->at = stream;
-    surge_zoo_conv(zoo, out, 1, stride);
-    shortcut = zoo->at;
-  }
-  zoo->at = branch;
+  int32_t shortcut =
+      add_shortcut(zoo, stream, in, out, stride, surge_zoo_conv);
   surge_zoo_append(zoo, SURGE_LAYER_ADD);
   join(zoo, shortcut);
 }
