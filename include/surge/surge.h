@@ -17,6 +17,7 @@
 #include <surge/backend.h>
 #include <surge/checkpoint.h>
 #include <surge/data.h>
+#include <surge/events.h>
 #include <surge/net.h>
 #include <surge/neuron.h>
 #include <surge/recipe.h>

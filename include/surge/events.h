@@ -1,0 +1,64 @@
+/* events.h - recordings of event cameras and spike data, whatever their format.
+ *
+ * A recording is a list of events in the order of its file: time in us, place
+ * and polarity. One in-memory form serves all formats, a structure of arrays. A
+ * format is recognised by a file's content, never by its name. */
+#ifndef SURGE_EVENTS_H
+#define SURGE_EVENTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <surge/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* `count` events of at most `capacity`; one allocation, owned. */
+typedef struct surge_events {
+  int64_t *t;  /* us; as the file counts, wraps undone, so it may start anywhere */
+  uint16_t *x; /* from the left                                                 */
+  uint16_t *y; /* from the top                                                  */
+  uint8_t *p;  /* 1: ON, 0: OFF                                                 */
+  size_t count, capacity;
+} surge_events;
+
+/* Room for `capacity` events; those that are there stay. SURGE_ERROR_DEVICE:
+ * there is no memory, and `events` is as it was. */
+surge_status surge_events_reserve(surge_events *events, size_t capacity);
+void surge_events_free(surge_events *events);
+
+/* What a file says of itself. */
+typedef struct surge_events_info {
+  const char *format;    /* its name in the list of formats, "nmnist"    */
+  int32_t width, height; /* of the sensor; 0: the file does not say it   */
+} surge_events_info;
+
+typedef struct surge_events_file surge_events_file;
+
+/* Opens a recording. SURGE_ERROR_DATA: it cannot be read, no format knows it, or
+ * its header is wrong; names the file, the byte, what was wanted and found. */
+surge_status surge_events_open(surge_events_file **file, const char *path);
+
+/* The same of bytes in memory, which must outlive `file`; `name` stands for the
+ * path in errors. */
+surge_status surge_events_open_memory(surge_events_file **file,
+                                      const uint8_t *bytes, size_t size,
+                                      const char *name);
+void surge_events_close(surge_events_file *file);
+
+const surge_events_info *surge_events_file_info(const surge_events_file *file);
+
+/* The next events, at most chunk->capacity, in place of those in `chunk`; none
+ * at the end. Memory is bounded by the chunk. SURGE_ERROR_DATA: a record that is
+ * cut off or wrong; chunk->count events before it are good. */
+surge_status surge_events_next(surge_events_file *file, surge_events *chunk);
+
+/* A whole recording, in place of what is in `events`; `info` may be NULL. */
+surge_status surge_events_read(surge_events *events, surge_events_info *info,
+                               const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,168 @@
+/* events.c - opening, reading and the list of formats.
+ *
+ * To add a format: one reader (format.h) and its line in `formats`. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/events/format.h"
+
+/* Those that begin with words of their own first, those that can only be told by
+ * their records last. */
+static const surge_events_format *const formats[] = {
+    &surge_events_nmnist,
+};
+
+enum { FORMATS = sizeof formats / sizeof formats[0] };
+
+/* --- the arrays ----------------------------------------------------------- */
+
+enum { EVENT_BYTES = 8 + 2 + 2 + 1 };
+
+surge_status surge_events_reserve(surge_events *events, size_t capacity) {
+  if (capacity <= events->capacity) return SURGE_OK;
+  surge_events larger = {.count = events->count, .capacity = capacity};
+  if (capacity <= SIZE_MAX / EVENT_BYTES)
+    larger.t = malloc(capacity * EVENT_BYTES);
+  if (!larger.t)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE,
+                      "wanted memory for %zu events, found less", capacity);
+  larger.x = (uint16_t *)(larger.t + capacity);
+  larger.y = larger.x + capacity;
+  larger.p = (uint8_t *)(larger.y + capacity);
+  if (events->count > 0) {
+    memcpy(larger.t, events->t, events->count * sizeof *larger.t);
+    memcpy(larger.x, events->x, events->count * sizeof *larger.x);
+    memcpy(larger.y, events->y, events->count * sizeof *larger.y);
+    memcpy(larger.p, events->p, events->count * sizeof *larger.p);
+  }
+  free(events->t);
+  *events = larger;
+  return SURGE_OK;
+}
+
+void surge_events_free(surge_events *events) {
+  free(events->t);
+  *events = (surge_events){0};
+}
+
+/* --- a file --------------------------------------------------------------- */
+
+surge_status surge_events_cut_off(const surge_bytes *bytes, size_t wanted) {
+  return SURGE_EVENTS_FAIL(bytes,
+                           "wanted a record of %zu bytes, found %zu before the "
+                           "end of the file",
+                           wanted, bytes->size);
+}
+
+static surge_status recognise(surge_events_file *file) {
+  surge_bytes *bytes = &file->bytes;
+  SURGE_TRY(surge_bytes_want(bytes, SURGE_EVENTS_HEAD));
+  if (bytes->size == 0)
+    return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted events, found 0 bytes",
+                      bytes->path);
+  surge_bytes head = *bytes;
+  if (head.size > SURGE_EVENTS_HEAD) head.size = SURGE_EVENTS_HEAD;
+  for (size_t i = 0; i < FORMATS && !file->format; i++)
+    if (formats[i]->recognise(&head)) file->format = formats[i];
+  if (file->format) return SURGE_OK;
+  char known[256] = "";
+  for (size_t i = 0; i < FORMATS; i++) {
+    if (i > 0) strncat(known, ", ", sizeof known - strlen(known) - 1);
+    strncat(known, formats[i]->name, sizeof known - strlen(known) - 1);
+  }
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: wanted a recording in one of the formats %s, found "
+                    "none that its first bytes fit",
+                    bytes->path, known);
+}
+
+static surge_status begin(surge_events_file *file) {
+  SURGE_TRY(recognise(file));
+  file->info.format = file->format->name;
+  return file->format->open ? file->format->open(file) : SURGE_OK;
+}
+
+static surge_events_file *new_file(const char *path) {
+  size_t length = strlen(path) + 1;
+  surge_events_file *file = calloc(1, sizeof *file + length);
+  if (file) memcpy(file->path, path, length);
+  return file;
+}
+
+/* Of a file where `memory` is NULL. */
+static surge_status open_bytes(surge_events_file **file, const uint8_t *memory,
+                               size_t size, const char *path) {
+  *file = NULL;
+  surge_events_file *made = new_file(path);
+  if (!made) return SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory", path);
+  surge_status status = SURGE_OK;
+  if (memory)
+    surge_bytes_memory(&made->bytes, memory, size, made->path);
+  else
+    status = surge_bytes_open(&made->bytes, made->path);
+  if (status == SURGE_OK) status = begin(made);
+  if (status == SURGE_OK)
+    *file = made;
+  else
+    surge_events_close(made);
+  return status;
+}
+
+surge_status surge_events_open(surge_events_file **file, const char *path) {
+  return open_bytes(file, NULL, 0, path);
+}
+
+surge_status surge_events_open_memory(surge_events_file **file,
+                                      const uint8_t *bytes, size_t size,
+                                      const char *name) {
+  return open_bytes(file, bytes, size, name);
+}
+
+void surge_events_close(surge_events_file *file) {
+  if (!file) return;
+  if (file->format && file->format->close)
+    file->format->close(file);
+  else
+    free(file->state);
+  surge_bytes_close(&file->bytes);
+  free(file);
+}
+
+const surge_events_info *surge_events_file_info(const surge_events_file *file) {
+  return &file->info;
+}
+
+surge_status surge_events_next(surge_events_file *file, surge_events *chunk) {
+  chunk->count = 0;
+  return file->format->next(file, chunk);
+}
+
+/* --- a whole recording ---------------------------------------------------- */
+
+#define FIRST_CAPACITY ((size_t)1 << 14)
+
+/* The reader appends, so the events so far stay where they are. */
+static surge_status read_all(surge_events_file *file, surge_events *events) {
+  size_t before;
+  do {
+    if (events->count == events->capacity) {
+      size_t twice = 2 * events->capacity;
+      SURGE_TRY(surge_events_reserve(
+          events, twice > FIRST_CAPACITY ? twice : FIRST_CAPACITY));
+    }
+    before = events->count;
+    SURGE_TRY(file->format->next(file, events));
+  } while (events->count > before);
+  return SURGE_OK;
+}
+
+surge_status surge_events_read(surge_events *events, surge_events_info *info,
+                               const char *path) {
+  surge_events_file *file;
+  events->count = 0;
+  SURGE_TRY(surge_events_open(&file, path));
+  if (info) *info = file->info;
+  surge_status status = read_all(file, events);
+  surge_events_close(file);
+  return status;
+}

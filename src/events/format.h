@@ -1,0 +1,48 @@
+/* format.h - one reader a format, and the list of them. */
+#ifndef SURGE_EVENTS_FORMAT_H
+#define SURGE_EVENTS_FORMAT_H
+
+#include <stdbool.h>
+#include <surge/events.h>
+
+#include "src/events/bytes.h"
+
+#define SURGE_EVENTS_HEAD 4096 /* bytes from the start that recognisers see */
+
+typedef struct surge_events_format {
+  const char *name;
+
+  /* Is the file of this format? Sees its first SURGE_EVENTS_HEAD bytes, or all;
+   * bytes->total is there, too. Says no rather than fail. */
+  bool (*recognise)(const surge_bytes *bytes);
+
+  /* Takes the header and sets info's size, and `state` where the reader needs
+   * one; NULL where a format has no header. */
+  surge_status (*open)(surge_events_file *file);
+
+  /* Appends events to the chunk until it is full or the file ends. */
+  surge_status (*next)(surge_events_file *file, surge_events *chunk);
+
+  /* Frees `state`; NULL: free() does it. Also called after a failed open. */
+  void (*close)(surge_events_file *file);
+} surge_events_format;
+
+struct surge_events_file {
+  const surge_events_format *format;
+  surge_events_info info;
+  surge_bytes bytes;
+  void *state; /* the reader's own; NULL until it sets it */
+  char path[];
+};
+
+/* Fails with "FILE: byte OFFSET: " and what was wanted and found there. */
+#define SURGE_EVENTS_FAIL(bytes, format, ...)                                  \
+  SURGE_FAIL(SURGE_ERROR_DATA, "%s: byte %llu: " format, (bytes)->path,        \
+             (unsigned long long)(bytes)->offset, __VA_ARGS__)
+
+/* A record of `wanted` bytes of which the file has fewer left. */
+surge_status surge_events_cut_off(const surge_bytes *bytes, size_t wanted);
+
+extern const surge_events_format surge_events_nmnist; /* nmnist.c */
+
+#endif
