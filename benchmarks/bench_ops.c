@@ -264,6 +264,8 @@ static surge_status gradient_norm(bench *x) {
   surge_gradient_norm a = {.norm = x->channel[4],
                            .clip = x->channel[5],
                            .fault = x->fault,
+                           .fault_step = x->nonzero,
+                           .step = x->step,
                            .g = x->g,
                            .count = x->count,
                            .max_norm = 1,

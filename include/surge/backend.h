@@ -77,6 +77,7 @@ typedef struct surge_step {
   uint64_t seed;                      /* Philox key, with epoch below        */
   uint32_t epoch;                     /* 0 in the first epoch                */
   uint32_t logged;                    /* 1: statistics are wanted            */
+  uint64_t number;                    /* of the optimiser's step, from 1     */
   float learning_rate[SURGE_GROUP_COUNT];
   float adam_scale1[SURGE_GROUP_COUNT]; /* 1/(1 - beta1^t), from double      */
   float adam_scale2[SURGE_GROUP_COUNT]; /* 1/(1 - beta2^t), from double      */
@@ -503,10 +504,13 @@ typedef struct surge_loss {
 
 /* *norm = sqrt(sum g^2), *clip = min(1, max_norm/(norm + 1e-6)) (max_norm 0:
  * 1), as torch.nn.utils.clip_grad_norm_. A norm that is not finite sets the
- * fault to `layer` + 1. */
+ * fault to `layer` + 1. As every update passes here, the first that finds a
+ * fault, its own included, leaves its number. */
 typedef struct surge_gradient_norm {
   float *norm, *clip;   /* [1] each                                           */
   surge_fault *fault;
+  uint64_t *fault_step; /* step->number where there is a fault and it is 0    */
+  const surge_step *step;
   const float *g;
   size_t count;
   float max_norm;

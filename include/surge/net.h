@@ -82,8 +82,10 @@ surge_status surge_net_evaluate(surge_net *net, bool statistics);
 surge_status surge_net_metrics(surge_net *net, surge_metrics *metrics);
 surge_status surge_net_reset_metrics(surge_net *net);
 
-/* Name of the first layer that was not finite, or NULL. */
-surge_status surge_net_fault(surge_net *net, const char **layer);
+/* Name of the first layer that was not finite, or NULL, and the number, from 1,
+ * of the first update that was left out for it; 0: none was so far. */
+surge_status surge_net_fault(surge_net *net, const char **layer,
+                             uint64_t *step);
 
 /* Mean over T (and votes) of the loaded batch's logits, [n, classes]. */
 surge_status surge_net_scores(surge_net *net, float *scores);

@@ -40,6 +40,8 @@ surge_status surge_cpu_gradient_norm(surge_context *context,
   for (size_t g = 0; g < groups; g++) sum += partial[g];
   if (!surge_gradient_norm_finish(a, sum))
     *a->fault = surge_fault_first(*a->fault, a->layer);
+  *a->fault_step =
+      surge_fault_since(*a->fault, *a->fault_step, a->step->number);
   return SURGE_OK;
 }
 

@@ -51,8 +51,10 @@ __global__ void finish_norm_kernel(surge_gradient_norm a, unsigned partials) {
   for (unsigned i = threadIdx.x; i < partials; i += blockDim.x)
     sum += ((const double *)a.workspace)[i];
   sum = surge_block_sum(sum);
-  if (threadIdx.x == 0 && !surge_gradient_norm_finish(&a, sum))
-    surge_cuda_fault(a.fault, a.layer);
+  if (threadIdx.x != 0) return;
+  if (!surge_gradient_norm_finish(&a, sum)) surge_cuda_fault(a.fault, a.layer);
+  *a.fault_step =
+      surge_fault_since(*a.fault, *a.fault_step, a.step->number);
 }
 
 surge_status surge_cuda_gradient_norm(surge_context *context,

@@ -10,4 +10,10 @@ SURGE_INLINE surge_fault surge_fault_first(surge_fault fault, uint32_t layer) {
   return fault != 0 && fault <= layer ? fault : layer + 1;
 }
 
+/* The number of the first step that saw a fault, 0 where none has. */
+SURGE_INLINE uint64_t surge_fault_since(surge_fault fault, uint64_t since,
+                                        uint64_t step) {
+  return fault != 0 && since == 0 ? step : since;
+}
+
 #endif

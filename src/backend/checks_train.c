@@ -149,6 +149,8 @@ surge_status surge_check_gradient_norm(const surge_gradient_norm *a) {
   WANT_ARRAY(norm);
   WANT_ARRAY(clip);
   WANT_ARRAY(fault);
+  WANT_ARRAY(fault_step);
+  WANT_ARRAY(step);
   WANT_ARRAY(g);
   WANT_ARRAY(workspace);
   WANT(max_norm, a->max_norm >= 0, "at least 0");

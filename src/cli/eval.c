@@ -108,7 +108,8 @@ static surge_status print_layers(surge_net *net) {
 /* A network that is not finite has no accuracy worth printing. */
 static surge_status check_finite(surge_net *net, const char *file) {
   const char *layer;
-  SURGE_TRY(surge_net_fault(net, &layer));
+  uint64_t step;
+  SURGE_TRY(surge_net_fault(net, &layer, &step));
   if (!layer) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_DIVERGED, "%s: layer %s is not finite", file,
                     layer);

@@ -224,6 +224,8 @@ surge_status surge_net_update(surge_net *net) {
       .norm = surge_at(net, net->norm),
       .clip = surge_at(net, net->clip),
       .fault = surge_at(net, net->fault),
+      .fault_step = surge_at(net, net->fault_step),
+      .step = surge_at(net, net->step),
       .g = net->arena[SURGE_ROLE_GRADIENT],
       .count = net->table.group_first[SURGE_GROUP_WIDTH],
       .max_norm = net->recipe->optim.clip_norm,

@@ -157,6 +157,8 @@ static void declare_step(surge_net *net) {
   bytes.resumed = false;
   bytes.shape[0] = sizeof(surge_fault);
   net->fault = surge_net_declare(net, bytes, "", "fault");
+  bytes.shape[0] = sizeof(uint64_t);
+  net->fault_step = surge_net_declare(net, bytes, "", "fault_step");
   const surge_role S = SURGE_ROLE_SCALAR;
   net->norm = vector(net, S, 0, "", "gradient_norm", 1);
   net->table.tensors[net->norm].resumed = true;

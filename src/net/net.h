@@ -79,7 +79,7 @@ struct surge_net {
   bool on_average; /* this pass reads averaged weights and statistics */
   int32_t images, labels, sample, step; /* staging */
   int32_t input, coded, scores;         /* activations */
-  int32_t metrics, fault, norm, clip;   /* scalars */
+  int32_t metrics, fault, fault_step, norm, clip; /* scalars */
   int32_t n;                            /* loaded batch */
   const surge_dataset *mirrored; /* its set, where ops read that themselves */
   surge_recordings recordings;

@@ -23,14 +23,16 @@ surge_status surge_net_reset_metrics(surge_net *net) {
   return zero(net, net->metrics);
 }
 
-surge_status surge_net_fault(surge_net *net, const char **layer) {
+surge_status surge_net_fault(surge_net *net, const char **layer,
+                             uint64_t *step) {
   surge_fault fault;
   SURGE_TRY(download(net, &fault, net->fault, sizeof fault));
   *layer = NULL;
+  *step = 0;
   if (fault == 0) return SURGE_OK;
   int32_t i = (int32_t)fault - 1;
   *layer = i < net->model.count ? net->model.layers[i].spec.name : "the loss";
-  return SURGE_OK;
+  return download(net, step, net->fault_step, sizeof *step);
 }
 
 surge_status surge_net_scores(surge_net *net, float *scores) {

@@ -39,6 +39,7 @@ surge_step surge_step_at(const surge_recipe *recipe, int32_t epoch,
       .seed = (uint64_t)recipe->seed,
       .epoch = (uint32_t)epoch,
       .logged = logged,
+      .number = (uint64_t)step + 1,
       .schedule =
           total > 1 ? (float)((double)step / (double)(total - 1)) : 0.0f};
   for (int group = 0; group < SURGE_GROUP_COUNT; group++) {

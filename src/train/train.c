@@ -103,21 +103,25 @@ static surge_status tell_line(void *user, const char *line) {
   return tell(user, "%s", line);
 }
 
-/* A device is asked on logged steps alone, as it would have to be waited for;
- * since a fault nothing has been updated. */
+/* A device is asked on logged steps alone, as it would have to be waited for,
+ * but keeps in mind which step it was. Where no update has seen the fault, it is
+ * that of the next one (a part of an accumulated batch), or shows what the last
+ * one did (an evaluation). */
 static surge_status check_fault(run *r) {
   const char *layer;
-  SURGE_TRY(surge_net_fault(r->session.net, &layer));
+  uint64_t step;
+  SURGE_TRY(surge_net_fault(r->session.net, &layer, &step));
   if (!layer) return SURGE_OK;
-  SURGE_TRY(tell(r, "diverged: layer %s was not finite at step %lld", layer,
-                 (long long)r->position.step));
+  if (step == 0) step = (uint64_t)r->position.step + (r->position.batch > 0);
+  SURGE_TRY(tell(r, "diverged: layer %s was not finite at step %llu", layer,
+                 (unsigned long long)step));
   return SURGE_FAIL(
       SURGE_ERROR_DIVERGED,
-      "layer %s was not finite at step %lld "
-      "(%d epochs and %d batches done); nothing was updated since, "
+      "layer %s was not finite at step %llu "
+      "(%lld steps an epoch); nothing was updated since, "
       "and the checkpoints in %s are those before it (a smaller "
       "optim.lr or optim.clip_norm may help)",
-      layer, (long long)r->position.step, r->position.epoch, r->position.batch,
+      layer, (unsigned long long)step, (long long)r->steps_per_epoch,
       r->folder.path);
 }
 

@@ -349,6 +349,7 @@ typedef struct state {
   test_buffer w, m, v, g, norm, clip, workspace;
   surge_step *step;
   surge_fault *fault;
+  uint64_t *fault_step;
 } state;
 
 static void optimizer_step(surge_context *c, const optimizer *o, state *s,
@@ -362,7 +363,8 @@ static void optimizer_step(surge_context *c, const optimizer *o, state *s,
   test_backend()->upload(c, s->step, &step, sizeof step);
   if (o->clipped) {
     surge_gradient_norm a = {.norm = s->norm.device, .clip = s->clip.device,
-                                .fault = s->fault, .g = s->g.device,
+                                .fault = s->fault, .fault_step = s->fault_step,
+                                .step = s->step, .g = s->g.device,
                                 .count = WEIGHTS, .max_norm = 2.5f,
                                 .workspace = s->workspace.device};
     cr_assert_eq(test_backend()->gradient_norm(c, &a), SURGE_OK, "%s",
@@ -418,7 +420,8 @@ static void check_optimizer(const surge_safetensors *file, const optimizer *o) {
              .clip = test_poisoned(c, 1),
              .workspace = test_poisoned(c, bytes / sizeof(float) + 1),
              .step = golden_object(c, sizeof(surge_step)),
-             .fault = golden_object(c, sizeof(surge_fault))};
+             .fault = golden_object(c, sizeof(surge_fault)),
+             .fault_step = golden_object(c, sizeof(uint64_t))};
   drift drifts[WEIGHTS] = {{0}};
   double m[WEIGHTS] = {0}, v[WEIGHTS] = {0}, bound[WEIGHTS], before[WEIGHTS];
   for (size_t i = 0; i < WEIGHTS; i++)
@@ -442,6 +445,7 @@ static void check_optimizer(const surge_safetensors *file, const optimizer *o) {
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) test_release(all[i]);
   test_backend()->release(c, s.step);
   test_backend()->release(c, s.fault);
+  test_backend()->release(c, s.fault_step);
   test_backend()->close(c);
 }
 

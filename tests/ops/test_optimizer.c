@@ -21,21 +21,28 @@ static const size_t sums[] = {1, 511, 512, 513, 1 << 20, (1 << 21) + 5};
 typedef struct norm_outcome {
   float norm, clip;
   surge_fault fault;
+  uint64_t since;
 } norm_outcome;
 
 /* Of `count` elements behind the first `skip`. */
 static norm_outcome run_norm_behind(const float *g, size_t skip, size_t count,
                                     float max_norm, int threads,
-                                    surge_fault fault) {
+                                    surge_fault fault, uint64_t since) {
   const surge_backend *backend = test_backend();
   surge_context *context = test_context(threads);
   test_buffer gradient = test_copied(context, g, skip + count);
   test_buffer out = test_poisoned(context, 2);
   test_buffer state = test_object(context, &fault, sizeof fault);
+  test_buffer seen = test_object(context, &since, sizeof since);
+  surge_step step = test_step(1, 0);
+  step.number = 40;
+  test_buffer now = test_object(context, &step, sizeof step);
   size_t bytes = backend->gradient_norm_workspace(count);
   test_buffer workspace = test_poisoned(context, bytes / sizeof(float));
   surge_gradient_norm a = {.norm = out.device, .clip = out.device + 1,
                            .fault = TEST_AS(state, surge_fault),
+                           .fault_step = TEST_AS(seen, uint64_t),
+                           .step = TEST_AS(now, surge_step),
                            .g = gradient.device + skip, .count = count,
                            .max_norm = max_norm, .layer = 6,
                            .workspace = workspace.device};
@@ -48,9 +55,12 @@ static norm_outcome run_norm_behind(const float *g, size_t skip, size_t count,
   free(values);
   free(test_download(&workspace, "workspace"));
   test_object_back(&state, &o.fault, "fault");
+  test_object_back(&seen, &o.since, "fault_step");
   test_release(&gradient);
   test_release(&out);
   test_release(&state);
+  test_release(&seen);
+  test_release(&now);
   test_release(&workspace);
   backend->close(context);
   return o;
@@ -58,7 +68,7 @@ static norm_outcome run_norm_behind(const float *g, size_t skip, size_t count,
 
 static norm_outcome run_norm(const float *g, size_t count, float max_norm,
                              int threads, surge_fault fault) {
-  return run_norm_behind(g, 0, count, max_norm, threads, fault);
+  return run_norm_behind(g, 0, count, max_norm, threads, fault, 0);
 }
 
 Test(gradient_norm, gives_the_reference_with_any_threads) {
@@ -78,7 +88,7 @@ Test(gradient_norm, gives_the_reference_with_any_threads) {
       cr_expect_float_eq((double)two.clip, clip, 3.01 * 0x1p-24 * clip,
                          "%zu: clip: wanted %.9g, found %.9g", sizes[i], clip,
                          (double)two.clip);
-      cr_expect_eq(two.fault, 0);
+      cr_expect(two.fault == 0 && two.since == 0);
     }
     free(g);
     free(wide);
@@ -97,7 +107,7 @@ Test(gradient_norm, sums_of_integers_are_exact) {
         g[skip + k] = (float)(k % 7) - 3;
         squares += pow((double)g[skip + k], 2);
       }
-      norm_outcome o = run_norm_behind(g, skip, sums[i], 0, 2, 0);
+      norm_outcome o = run_norm_behind(g, skip, sums[i], 0, 2, 0, 0);
       cr_expect_eq(o.norm, (float)sqrt(squares), "%zu + %zu: norm %.9g", skip,
                    sums[i], (double)o.norm);
       free(g);
@@ -107,7 +117,7 @@ Test(gradient_norm, sums_of_integers_are_exact) {
 /* An arena may have no parameter of a group. */
 Test(gradient_norm, of_nothing_is_zero) {
   float g[1] = {NAN};
-  norm_outcome o = run_norm_behind(g, 1, 0, 1, 2, 0);
+  norm_outcome o = run_norm_behind(g, 1, 0, 1, 2, 0, 0);
   cr_expect(o.norm == 0 && o.clip == 1 && o.fault == 0, "norm %g, clip %g",
             (double)o.norm, (double)o.clip);
 }
@@ -129,14 +139,19 @@ Test(gradient_norm, what_is_not_finite_sets_the_fault) {
   static const struct {
     float value;
     surge_fault before, after;
-  } faults[] = {{NAN, 0, 7}, {INFINITY, 0, 7}, {FLT_MAX, 0, 7},
-                {NAN, 3, 3}, {NAN, 9, 7},      {1, 0, 0}};
+    uint64_t since, found;
+  } faults[] = {{NAN, 0, 7, 0, 40}, {INFINITY, 0, 7, 0, 40},
+                {FLT_MAX, 0, 7, 0, 40}, {NAN, 3, 3, 0, 40},
+                {NAN, 9, 7, 0, 40}, {NAN, 3, 3, 39, 39},
+                {1, 3, 3, 0, 40}, {1, 0, 0, 0, 0}};
   for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
     float *g = test_random(22, 9001, -1, 1);
     g[8999] = g[1] = faults[i].value;
-    norm_outcome o = run_norm(g, 9001, 1, 2, faults[i].before);
-    cr_expect_eq(o.fault, faults[i].after, "%g: found %u",
-                 (double)faults[i].value, o.fault);
+    norm_outcome o = run_norm_behind(g, 0, 9001, 1, 2, faults[i].before,
+                                     faults[i].since);
+    cr_expect_eq(o.fault, faults[i].after, "%zu: found %u", i, o.fault);
+    cr_expect_eq(o.since, faults[i].found, "%zu: found step %llu", i,
+                 (unsigned long long)o.since);
     free(g);
   }
 }
