@@ -2,10 +2,16 @@
 """Times one training step of the same network in SURGE, SpikingJelly, PyTorch.
 
     benchmarks/peers/step.py [--threads 2] [--T 4] [--batch 128] [--steps 10]
+    benchmarks/peers/step.py --network resnet19 --T 2 --batch 32 --data FOLDER
 
-32C3-P2-64C3-P2-128C3-FC on 28x28x1, average pooling, batch norm over T*N and a
-LIF neuron (arctan surrogate, hard detached reset, no decayed input) behind each
-convolution, SGD with momentum: benchmarks/recipes/step.yaml. The sides:
+Networks, with batch norm over T*N and a LIF neuron (arctan surrogate, hard
+detached reset, no decayed input) behind each convolution, SGD with momentum:
+
+  step      32C3-P2-64C3-P2-128C3-FC on 28x28x1, average pooling (step.yaml)
+  resnet19  tdBN's, 12.6 M parameters, on CIFAR-10's files in FOLDER
+            (step_resnet19.yaml); not written by hand in PyTorch
+
+The sides:
 
   surge         build/surge bench train
   spikingjelly  its torch backend in multi-step mode, the image repeated T times
@@ -13,12 +19,14 @@ convolution, SGD with momentum: benchmarks/recipes/step.yaml. The sides:
   pytorch       a loop over T by hand, with SURGE's shortcut: the first
                 convolution and norm see a static image once
 
-First all three compute the loss of the same batch with the same weights, or the
-script stops. Then they run in turns, A B C A B C, each round a process of its
+First all sides compute the loss of the same batch with the same weights, or the
+script stops: with hard spikes, or with the soft ones of resnet19's smooth twin,
+in whose 19 layers one spike that rounding flips flips others. Then they run in turns, A B C A B C, each round a process of its
 own whose peak memory the kernel reports. SURGE's peak includes the data set.
 Needs the packages python3-torch, python3-numpy and python3-venv.
 """
 import argparse
+import collections
 import csv
 import json
 import os
@@ -33,9 +41,12 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 SYSTEM_PYTHON = "/usr/bin/python3"  # the one that python3-torch belongs to
 VENV = os.path.join(ROOT, "build-peers")
 SPIKINGJELLY = "spikingjelly==0.0.0.0.14"  # the last one for torch before 2
-RECIPE = os.path.join(ROOT, "benchmarks", "recipes", "step.yaml")
 KINDS = ["conv", "norm", "neuron", "avgpool"] * 2 + \
         ["conv", "norm", "neuron", "linear"]
+Network = collections.namedtuple("Network", "recipe peers soft")
+NETWORKS = {
+    "step": Network("step.yaml", ("spikingjelly", "pytorch"), False),
+    "resnet19": Network("step_resnet19.yaml", ("spikingjelly",), True)}
 LOSS_LIMIT = 1e-3  # relative: a hard spike at the threshold may fall either way
 
 
@@ -89,7 +100,7 @@ def fill(torch, network, batch):
         for module, gamma, beta in zip(
                 of(torch.nn.BatchNorm1d, torch.nn.BatchNorm2d),
                 batch["gamma"], batch["beta"]):
-            module.weight.copy_(gamma)
+            module.weight.copy_(gamma * getattr(module, "factor", 1))
             module.bias.copy_(beta)
         for module, weight, bias in zip(of(torch.nn.Linear), batch["linear"],
                                         batch["bias"]):
@@ -98,35 +109,85 @@ def fill(torch, network, batch):
                 module.bias.copy_(bias)
 
 
-def spikingjelly(torch, batch):
+class SpikingJelly:
+    """Its layers for a batch's neurons."""
+
+    def __init__(self, spec, soft):
+        from spikingjelly.activation_based import layer, neuron, surrogate
+        self.layer, self.neuron, self.surrogate = layer, neuron, surrogate
+        self.spec, self.soft = spec, soft
+
+    def lif(self):
+        spec = self.spec
+        return self.neuron.LIFNode(
+            tau=1 / (1 - spec["decay"]), decay_input=False, v_threshold=1.0,
+            v_reset=0.0, detach_reset=True,
+            surrogate_function=self.surrogate.ATan(1 / spec["width"],
+                                                   spiking=not self.soft))
+
+    def conv_norm(self, inputs, outputs, kernel=3, stride=1):
+        return [self.layer.Conv2d(inputs, outputs, kernel, stride, kernel // 2,
+                                  bias=False), self.layer.BatchNorm2d(outputs)]
+
+    def convnet(self, torch, batch):
+        modules, channels = [], 1
+        for i, weight in enumerate(batch["conv"]):
+            modules += [*self.conv_norm(channels, weight.shape[0]), self.lif()]
+            modules += [self.layer.AvgPool2d(2, 2)] if i < 2 else []
+            channels = weight.shape[0]
+        outputs, features = batch["linear"][0].shape
+        return torch.nn.Sequential(*modules, self.layer.Flatten(),
+                                   self.layer.Linear(features, outputs))
+
+    def resnet19(self, torch, batch):
+        """Zheng 2021: added before the neuron, 1/sqrt(2) in each branch's norm."""
+        sj = self
+
+        class Block(torch.nn.Module):
+            def __init__(self, inputs, planes, stride):
+                super().__init__()
+                self.branch = torch.nn.Sequential(
+                    *sj.conv_norm(inputs, planes, stride=stride), sj.lif(),
+                    *sj.conv_norm(planes, planes))
+                self.shortcut = torch.nn.Sequential(
+                    *(sj.conv_norm(inputs, planes, 1, stride)
+                      if stride > 1 or inputs != planes else []))
+                self.fire = sj.lif()
+                for norm in (self.branch[-1], *self.shortcut[1:]):
+                    norm.factor = 2 ** -0.5
+
+            def forward(self, x):
+                return self.fire(self.branch(x) + self.shortcut(x))
+
+        modules, inputs = [*self.conv_norm(3, 128), self.lif()], 128
+        for planes, blocks in ((128, 3), (256, 3), (512, 2)):
+            for i in range(blocks):
+                modules.append(Block(inputs, planes, 1 if i or planes == 128 else 2))
+                inputs = planes
+        return torch.nn.Sequential(
+            *modules, self.layer.AdaptiveAvgPool2d(1), self.layer.Flatten(),
+            self.layer.Linear(inputs, batch["linear"][0].shape[0]))
+
+
+def spikingjelly(torch, batch, network, soft):
     """A function from images to the mean logits, and the parameters."""
-    from spikingjelly.activation_based import functional, layer, neuron, surrogate
-    spec, modules, channels = batch["spec"], [], 1
-    for i, weight in enumerate(batch["conv"]):
-        out = weight.shape[0]
-        modules += [
-            layer.Conv2d(channels, out, 3, padding=1, bias=False),
-            layer.BatchNorm2d(out),
-            neuron.LIFNode(tau=1 / (1 - spec["decay"]), decay_input=False,
-                           v_threshold=1.0, v_reset=0.0, detach_reset=True,
-                           surrogate_function=surrogate.ATan(1 / spec["width"]))]
-        modules += [layer.AvgPool2d(2, 2)] if i < 2 else []
-        channels = out
-    outputs, features = batch["linear"][0].shape
-    modules += [layer.Flatten(), layer.Linear(features, outputs)]
-    network = torch.nn.Sequential(*modules)
-    functional.set_step_mode(network, "m")
-    fill(torch, network, batch)
+    from spikingjelly.activation_based import functional
+    make = {"step": SpikingJelly.convnet, "resnet19": SpikingJelly.resnet19}
+    model = make[network](SpikingJelly(batch["spec"], soft), torch, batch)
+    functional.set_step_mode(model, "m")
+    fill(torch, model, batch)
 
     def forward(x):
-        functional.reset_net(network)
-        return network(x.unsqueeze(0).repeat(batch["T"], 1, 1, 1, 1)).mean(0)
+        functional.reset_net(model)
+        return model(x.unsqueeze(0).repeat(batch["T"], 1, 1, 1, 1)).mean(0)
 
-    return forward, network.parameters()
+    return forward, model.parameters()
 
 
-def pytorch(torch, batch):
+def pytorch(torch, batch, *_):
     import torch_snn
+    if [layer["kind"] for layer in batch["layers"]] != KINDS:
+        raise SystemExit(f"step.yaml: wanted layers {KINDS}")
     spec, T, F = batch["spec"], batch["T"], torch.nn.functional
     width = torch.tensor(spec["width"])
     convs = [torch.nn.Conv2d(w.shape[1], w.shape[0], 3, padding=1, bias=False)
@@ -156,19 +217,17 @@ def pytorch(torch, batch):
     return forward, network.parameters()
 
 
-def child(side, path, threads, warmup, steps):
+def child(options):
     """Prints {"loss": of the first step, "ms": [...]} as JSON."""
     import torch
-    torch.set_num_threads(threads)
-    batch = load(path)
-    if [layer["kind"] for layer in batch["layers"]] != KINDS:
-        raise SystemExit(f"{RECIPE}: wanted layers {KINDS}")
-    forward, parameters = {"spikingjelly": spikingjelly,
-                           "pytorch": pytorch}[side](torch, batch)
+    torch.set_num_threads(options.threads)
+    batch = load(options.file)
+    side = {"spikingjelly": spikingjelly, "pytorch": pytorch}[options.child]
+    forward, parameters = side(torch, batch, options.network, options.soft)
     optimizer = torch.optim.SGD(parameters, lr=0.1, momentum=0.9,
                                 weight_decay=1e-4)
     first, times = None, []
-    for _ in range(warmup + steps):
+    for _ in range(options.warmup + options.steps):
         start = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
         loss = torch.nn.functional.cross_entropy(forward(batch["x"]),
@@ -177,7 +236,7 @@ def child(side, path, threads, warmup, steps):
         optimizer.step()
         first = loss.item() if first is None else first
         times.append(1e3 * (time.perf_counter() - start))
-    print(json.dumps({"loss": first, "ms": times[warmup:]}))
+    print(json.dumps({"loss": first, "ms": times[options.warmup:]}))
 
 
 # --- the parent --------------------------------------------------------------
@@ -221,15 +280,20 @@ class Sides:
 
     def __init__(self, options, python, path):
         self.options, self.python, self.path = options, python, path
+        self.network = NETWORKS[options.network]
+        self.recipe = os.path.join(ROOT, "benchmarks", "recipes",
+                                   self.network.recipe)
         # SpikingJelly's usual surrogate: ATan with alpha 2.
         self.overrides = ["--set", f"T={options.T}",
                           "--set", f"train.batch={options.batch}",
                           "--set", "surrogate.family=arctan",
-                          "--set", "surrogate.width=0.5"]
+                          "--set", "surrogate.width=0.5",
+                          *(["--set", f"data.path={options.data}"]
+                            if options.data else [])]
 
     def surge(self):
         o = self.options
-        text, rss = run([o.surge, "bench", "train", RECIPE, "--warmup",
+        text, rss = run([o.surge, "bench", "train", self.recipe, "--warmup",
                          str(o.warmup), "--steps", str(o.steps), "--threads",
                          str(o.threads), *self.overrides], o.threads)
         row = list(csv.DictReader(text.strip().splitlines()[-2:]))[0]
@@ -237,35 +301,37 @@ class Sides:
                 "max": float(row["max_ms"]), "rss": rss,
                 "library": float(row["library_ms"])}
 
-    def peer(self, side):
+    def peer(self, side, warmup, steps, *flags):
+        """What the child says, and its peak memory."""
         o = self.options
         text, rss = run([self.python, os.path.abspath(__file__), "--child", side,
-                         "--file", self.path, "--threads", str(o.threads),
-                         "--warmup", str(o.warmup), "--steps", str(o.steps)],
-                        o.threads)
-        times = json.loads(text)["ms"]
+                         "--network", o.network, "--file", self.path,
+                         "--threads", str(o.threads), "--warmup", str(warmup),
+                         "--steps", str(steps), *flags], o.threads)
+        return json.loads(text), rss
+
+    def time(self, side):
+        said, rss = self.peer(side, self.options.warmup, self.options.steps)
+        times = said["ms"]
         return {"median": median(times), "min": min(times), "max": max(times),
                 "rss": rss, "library": ""}
 
     def once(self, side):
-        return self.surge() if side == "surge" else self.peer(side)
+        return self.surge() if side == "surge" else self.time(side)
 
     def losses(self):
         """The first batch's loss on every side, or the end of the script."""
-        o = self.options
-        run([o.surge, "grad", RECIPE, "--out", self.path, "--threads",
-             str(o.threads), *self.overrides], o.threads)
+        o, soft = self.options, ["--soft"] if self.network.soft else []
+        run([o.surge, "grad", self.recipe, "--out", self.path, "--threads",
+             str(o.threads), *soft, *self.overrides], o.threads)
         sys.path.insert(0, os.path.join(ROOT, "scripts"))
         program = "import sys; sys.path.insert(0, sys.argv[1]); import tensorfile; " \
                   "print(tensorfile.read(sys.argv[2])[0]['loss'][0])"
         text, _ = run([self.python, "-c", program, os.path.join(ROOT, "scripts"),
                        self.path], o.threads)
         losses = {"surge": float(text)}
-        for side in ("spikingjelly", "pytorch"):
-            text, _ = run([self.python, os.path.abspath(__file__), "--child", side,
-                           "--file", self.path, "--threads", str(o.threads),
-                           "--warmup", "1", "--steps", "0"], o.threads)
-            losses[side] = json.loads(text)["loss"]
+        for side in self.network.peers:
+            losses[side] = self.peer(side, 1, 0, *soft)[0]["loss"]
         for side, loss in losses.items():
             print(f"loss of the first batch, {side:12} {loss:.7f}")
             if not abs(loss - losses["surge"]) <= LOSS_LIMIT * losses["surge"]:
@@ -298,7 +364,7 @@ def machine_name():
 def write_table(options, rounds, losses, names):
     machine = machine_name()
     slug = re.sub(r"[^A-Za-z0-9]+", "_", machine).strip("_")
-    path = os.path.join(ROOT, "benchmarks", "results", f"step_{slug}.csv")
+    path = os.path.join(ROOT, "benchmarks", "results", f"{options.network}_{slug}.csv")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -324,6 +390,8 @@ def write_table(options, rounds, losses, names):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--network", choices=list(NETWORKS), default="step")
+    parser.add_argument("--data", help="data.path of the recipe")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--T", type=int, default=4)
     parser.add_argument("--batch", type=int, default=128)
@@ -334,20 +402,20 @@ def parse():
     parser.add_argument("--child", choices=["spikingjelly", "pytorch"],
                         help=argparse.SUPPRESS)
     parser.add_argument("--file", help=argparse.SUPPRESS)
+    parser.add_argument("--soft", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def main():
     options = parse()
     if options.child:
-        child(options.child, options.file, options.threads, options.warmup,
-              options.steps)
+        child(options)
         return
     python = make_environment()
     with tempfile.TemporaryDirectory() as folder:
         sides = Sides(options, python, os.path.join(folder, "step.safetensors"))
         losses = sides.losses()
-        rounds = {"surge": [], "spikingjelly": [], "pytorch": []}
+        rounds = {side: [] for side in ("surge", *sides.network.peers)}
         for number in range(options.rounds):
             for side, results in rounds.items():
                 results.append(sides.once(side))
