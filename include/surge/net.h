@@ -90,6 +90,12 @@ surge_status surge_net_fault(surge_net *net, const char **layer,
 /* Mean over T (and votes) of the loaded batch's logits, [n, classes]. */
 surge_status surge_net_scores(surge_net *net, float *scores);
 
+/* Steps of a pass. */
+int32_t surge_net_steps(const surge_net *net);
+
+/* The loaded batch's logits, mean over votes, [T, n, classes]. */
+surge_status surge_net_logits(surge_net *net, float *logits);
+
 /* Norm of the gradient of the last update, before clipping. */
 surge_status surge_net_gradient_norm(surge_net *net, float *norm);
 

@@ -23,10 +23,12 @@ static const command commands[] = {
      "    then be left out. --no-graph queues a device's steps op by op: the same bits, for\n"
      "    debugging."},
     {"eval", cli_eval,
-     "eval RUN|CHECKPOINT [-T 1,2,4,8] [--checkpoint last|best] [--set data.a=v]...\n"
-     "        [--device auto|cpu|cuda] [--threads n]",
+     "eval RUN|CHECKPOINT [-T 1,2,4,8] [--anytime] [--checkpoint last|best]\n"
+     "        [--set data.a=v]... [--device auto|cpu|cuda] [--threads n]",
      "Evaluates a trained network on the test images at one or several T: loss,\n"
-     "    accuracy, and per layer rates, synaptic operations and joules."},
+     "    accuracy, and per layer rates, synaptic operations and joules. --anytime: also\n"
+     "    the accuracy after each step 1..T of one pass, and with early exit as soon as\n"
+     "    the softmax of the mean logits so far reaches a threshold, with its mean T."},
     {"predict", cli_predict,
      "predict RUN|CHECKPOINT FILE... [--out FILE.csv] [-T n] [--set a.b=v]...\n"
      "        [--device auto|cpu|cuda] [--threads n]",

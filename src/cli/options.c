@@ -24,6 +24,7 @@ static const option_entry entries[] = {
     {"force", 0, NULL, 0},
     {"soft", 0, NULL, 0},
     {"no-graph", 0, NULL, 0},
+    {"anytime", 0, NULL, 0},
     {"steps", 1, NULL, 0},
     {"warmup", 1, NULL, 0},
     {"count", 1, NULL, 0},
@@ -94,6 +95,7 @@ static surge_status take(cli_options *o, const option_entry *entry,
   if (!strcmp(name, "force")) o->force = true;
   if (!strcmp(name, "soft")) o->soft = true;
   if (!strcmp(name, "no-graph")) o->no_graph = true;
+  if (!strcmp(name, "anytime")) o->anytime = true;
   return SURGE_OK;
 }
 

@@ -195,7 +195,7 @@ const surge_key surge_keys[] = {
     {"workspace_mb", INT(recipe.workspace_mb), BETWEEN(0, 1 << 20),
      .unit = "MiB", .standard = "256",
      .text = "Device: cap under which library algorithms are chosen."},
-    {"T", INT(recipe.T), BETWEEN(1, 4096), .unit = "steps", .standard = "4",
+    {"T", INT(recipe.T), BETWEEN(1, SURGE_MAX_T), .unit = "steps", .standard = "4",
      .text = "Time steps for which each sample is shown."},
 
     {"data", SURGE_KEY_SECTION, .text = "The images and what is done to them."},

@@ -137,6 +137,7 @@ Test(cli, a_run_from_recipe_to_prediction) {
   for (size_t i = 0; i < sizeof files / sizeof *files; i++)
     cr_expect(exists(folder, files[i]), "%s", files[i]);
   run_in(folder, "eval run -T 1,2", "T 2 (as trained): test accuracy");
+  run_in(folder, "eval run --anytime", "early exit");
   run_in(folder, "eval run --checkpoint best", "total");
   run_in(folder, "info run", "conv1.weight");
   run_in(folder, "predict run /usr/share/datasets/fashion-mnist/"
