@@ -5,6 +5,7 @@
 #include <surge/surge.h>
 
 #define CLI_MAX 256    /* positional arguments, overrides */
+#define CLI_MAX_TIMES 32 /* numbers of steps behind -T */
 #define CLI_UNSET (-1) /* a count that was not given */
 
 /* What a command line says. Options that mean a recipe key (-T, --seed,
@@ -24,12 +25,17 @@ typedef struct cli_options {
 surge_status cli_parse(cli_options *options, int argc, char **argv,
                        const char *allowed, int min, int max);
 
+/* "1,2,4,8", the argument of a -T that is a list. */
+surge_status cli_parse_times(const char *text, int32_t times[CLI_MAX_TIMES],
+                             int *count);
+
 surge_status cli_train(int argc, char **argv);
 surge_status cli_eval(int argc, char **argv);
 surge_status cli_info(int argc, char **argv);
 surge_status cli_predict(int argc, char **argv);
 surge_status cli_grad(int argc, char **argv);
 surge_status cli_bench(int argc, char **argv);
+surge_status cli_tradeoff(const surge_recipe *recipe, const cli_options *options);
 surge_status cli_data(int argc, char **argv);
 surge_status cli_help(int argc, char **argv);
 

@@ -1,30 +1,9 @@
 /* eval.c - `surge eval`: accuracy, rates and energy at one or several T. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "src/cli/cli.h"
 #include "src/train/session.h"
-
-#define MAX_TIMES 32
-
-/* "1,2,4,8" */
-static surge_status parse_times(const char *text, int32_t *times, int *count) {
-  *count = 0;
-  for (const char *p = text;; p++) {
-    char *end;
-    long T = strtol(p, &end, 10);
-    if (end == p || T < 1 || T > SURGE_MAX_T || *count == MAX_TIMES ||
-        (*end != ',' && *end != 0))
-      return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                        "-T: wanted numbers of steps from 1 "
-                        "to %d with commas between, found %s",
-                        SURGE_MAX_T, text);
-    times[(*count)++] = (int32_t)T;
-    if (*end == 0) return SURGE_OK;
-    p = end;
-  }
-}
 
 /* A learned scale a step has no value for steps that were not trained. */
 static surge_status check_tebn(const surge_recipe *recipe, int32_t T) {
@@ -170,9 +149,9 @@ static surge_status evaluate_at(surge_session *session,
 
 static surge_status evaluate_all(const surge_recipe *recipe, const char *file,
                                  const cli_options *o) {
-  int32_t times[MAX_TIMES] = {recipe->T};
+  int32_t times[CLI_MAX_TIMES] = {recipe->T};
   int count = 1;
-  if (o->steps_list) SURGE_TRY(parse_times(o->steps_list, times, &count));
+  if (o->steps_list) SURGE_TRY(cli_parse_times(o->steps_list, times, &count));
   for (int i = 0; i < count; i++) {
     surge_session session = {0};
     surge_status status = evaluate_at(&session, recipe, file, times[i], o->anytime);

@@ -44,11 +44,13 @@ static const command commands[] = {
      "    scripts/compare_torch.py checks it against PyTorch. --soft: the smooth twin.\n"
      "    --steps n: the run's first n training steps too, for PyTorch to follow."},
     {"bench", cli_bench,
-     "bench train|ops [RECIPE] [--steps n] [--warmup n] [--set a.b=v]... [-T n]\n"
+     "bench train|ops|tradeoff [RECIPE] [--steps n] [--warmup n] [--set a.b=v]... [-T n]\n"
      "        [--device auto|cpu|cuda] [--seed n] [--threads n] [--no-graph]",
      "train: times whole training steps, and their convolutions and products alone.\n"
-     "    ops: time and memory traffic of each layer's forward and backward. Without\n"
-     "    a recipe: the network of benchmarks/SPEED.md."},
+     "    ops: time and memory traffic of each layer's forward and backward.\n"
+     "    tradeoff -T 1,2,4,8: for each T the samples/s of training, the milliseconds of\n"
+     "    an inference of 1 and of 64 images, and the memory of each, as CSV. Without a\n"
+     "    recipe: the network of benchmarks/SPEED.md."},
     {"data", cli_data,
      "data preview RECIPE --out sheet.png [--count n] [--set a.b=v]... [--seed n]\n"
      "        [--threads n]",

@@ -147,3 +147,21 @@ surge_status cli_parse(cli_options *o, int argc, char **argv,
                     "found %d (see surge help %s)",
                     argv[0], min, max, o->positionals, argv[0]);
 }
+
+surge_status cli_parse_times(const char *text, int32_t times[CLI_MAX_TIMES],
+                             int *count) {
+  *count = 0;
+  for (const char *p = text;; p++) {
+    char *end;
+    long T = strtol(p, &end, 10);
+    if (end == p || T < 1 || T > SURGE_MAX_T || *count == CLI_MAX_TIMES ||
+        (*end != ',' && *end != 0))
+      return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                        "-T: wanted numbers of steps from 1 "
+                        "to %d with commas between, found %s",
+                        SURGE_MAX_T, text);
+    times[(*count)++] = (int32_t)T;
+    if (*end == 0) return SURGE_OK;
+    p = end;
+  }
+}

@@ -159,6 +159,8 @@ Test(cli, a_run_from_recipe_to_prediction) {
   run_in(folder, "bench train --set train.batch=4 --steps 1 --warmup 0",
          "step,");
   run_in(folder, "bench ops " RECIPE SMALL "--steps 1 --warmup 1", "neuron1");
+  run_in(folder, "bench tradeoff " RECIPE " --set data.limit=32 --set train.batch=8 "
+                 "-T 1,3 --steps 2 --warmup 0", ",3,8,");
   cr_expect_eq(surge(folder, "train " RECIPE SMALL "--out run", text, sizeof text), 2);
   cr_expect_eq(surge(folder, "train --resume run --seed 9", text, sizeof text), 2,
                "another recipe resumed: %s", text);
