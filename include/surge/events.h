@@ -71,6 +71,16 @@ surge_status surge_events_rest(surge_events_file *file, surge_events *events);
 surge_status surge_events_read(surge_events *events, surge_events_info *info,
                                const char *path);
 
+/* Reads every file of `paths` (NULL behind the last), folders with all that is in them (but names that
+ * begin with a dot), in chunks. `tell` gets two lines on each file: what is in
+ * it, and its rate over time; then totals. Where `picture` is not NULL it is a
+ * PNG of the first SURGE_CHECK_ROWS files: rate, and events a pixel.
+ * SURGE_ERROR_DATA: files that cannot be read; each had its line, and the others
+ * were checked. */
+#define SURGE_CHECK_ROWS 16
+surge_status surge_events_check(const char *const *paths, const char *picture,
+                                surge_tell *tell, void *user);
+
 /* Writes a recording as SpikingJelly keeps them: a compressed .npz of t (int64,
  * us), x, y (uint16) and p (uint8). SURGE_ERROR_DATA: it cannot be written, and
  * what was at `path` is as it was. */
