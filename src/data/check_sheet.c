@@ -44,26 +44,30 @@ static void paint_rate(surge_check_sheet *sheet, const surge_rate *rate,
   }
 }
 
-/* The sensor as large as whole pixels let it be; brightness is the root of a
- * cell's events, so that few are seen beside many. */
+static int32_t cells(int32_t pixels, unsigned shift) {
+  return pixels > 1 ? ((pixels - 1) >> shift) + 1 : 1;
+}
+
+/* The sensor as large as whole pixels let it be; brightness is the logarithm of
+ * a cell's events, so that few are seen beside a pixel that never rests. */
 static void paint_map(surge_check_sheet *sheet, const surge_summary *s,
                       int32_t top, int32_t left) {
   unsigned shift = s->map->shift;
   int32_t stated_w = s->info.width, stated_h = s->info.height;
-  int32_t w = (stated_w > 0 ? stated_w : s->width) >> shift;
-  int32_t h = (stated_h > 0 ? stated_h : s->height) >> shift;
+  int32_t w = cells(stated_w > 0 ? stated_w : s->width, shift);
+  int32_t h = cells(stated_h > 0 ? stated_h : s->height, shift);
   uint32_t most = 1;
-  w = w < 1 ? 1 : w > TILE_W ? TILE_W : w;
-  h = h < 1 ? 1 : h > TILE_H ? TILE_H : h;
+  if (w > TILE_W) w = TILE_W; /* a sensor larger than what was seen of it */
+  if (h > TILE_H) h = TILE_H;
   for (int32_t y = 0; y < h; y++)
     for (int32_t x = 0; x < w; x++)
       if (s->map->counts[y][x] > most) most = s->map->counts[y][x];
   int32_t zoom = TILE_W / w < TILE_H / h ? TILE_W / w : TILE_H / h;
   for (int32_t y = 0; y < h; y++)
     for (int32_t x = 0; x < w; x++) {
-      double share = (double)s->map->counts[y][x] / most;
+      double share = log1p(s->map->counts[y][x]) / log1p(most);
       fill(sheet, top + y * zoom, left + x * zoom, zoom, zoom,
-           (uint8_t)lrint(255 * sqrt(share)), NULL);
+           (uint8_t)lrint(255 * share), NULL);
     }
 }
 
