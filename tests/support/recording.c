@@ -14,15 +14,18 @@
 /* --- bytes ---------------------------------------------------------------- */
 
 void test_put(test_bytes *bytes, const void *from, size_t size) {
-  bytes->at = realloc(bytes->at, bytes->size + size + 1);
-  cr_assert(bytes->at != NULL);
+  if (bytes->size + size >= bytes->capacity) {
+    bytes->capacity = 2 * (bytes->size + size) + 64;
+    bytes->at = realloc(bytes->at, bytes->capacity);
+    cr_assert(bytes->at != NULL);
+  }
   if (size > 0) memcpy(bytes->at + bytes->size, from, size);
   bytes->size += size;
 }
 
 void test_put_number(test_bytes *bytes, uint64_t value, size_t size) {
   for (size_t i = 0; i < size; i++) {
-    uint8_t byte = (uint8_t)(value >> (8 * i));
+    uint8_t byte = i < 8 ? (uint8_t)(value >> (8 * i)) : 0;
     test_put(bytes, &byte, 1);
   }
 }

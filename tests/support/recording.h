@@ -16,7 +16,7 @@ typedef struct test_event {
 /* Bytes that grow. */
 typedef struct test_bytes {
   uint8_t *at;
-  size_t size;
+  size_t size, capacity;
 } test_bytes;
 
 void test_put(test_bytes *bytes, const void *from, size_t size);
