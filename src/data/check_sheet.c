@@ -13,16 +13,14 @@ enum {
   SHEET_W = GAP + 2 * (TILE_W + GAP),
 };
 
-static const uint8_t white = 255, black = 0, bar[3] = {40, 90, 160};
+static const uint8_t white = 255, black[3] = {0}, bar[3] = {40, 90, 160};
 
-/* Fills h x w pixels with a grey or, where `colour` is not NULL, that colour. */
+/* Fills h x w pixels with a colour, [3]. */
 static void fill(surge_check_sheet *sheet, int32_t top, int32_t left, int32_t h,
-                 int32_t w, uint8_t grey, const uint8_t *colour) {
+                 int32_t w, const uint8_t *rgb) {
   for (int32_t y = top; y < top + h; y++)
     for (int32_t x = left; x < left + w; x++)
-      for (int c = 0; c < 3; c++)
-        sheet->rgb[3 * ((size_t)y * SHEET_W + (size_t)x) + (size_t)c] =
-            colour ? colour[c] : grey;
+      memcpy(sheet->rgb + 3 * ((size_t)y * SHEET_W + (size_t)x), rgb, 3);
 }
 
 /* Bars from the bottom, the highest as high as the tile. */
@@ -40,7 +38,7 @@ static void paint_rate(surge_check_sheet *sheet, const surge_rate *rate,
     double share = (double)rate->counts[i] / (double)most;
     int32_t height = (int32_t)ceil(share * TILE_H);
     fill(sheet, top + TILE_H - height, left + from, height,
-         to - from > 1 ? to - from - 1 : 1, 0, bar);
+         to - from > 1 ? to - from - 1 : 1, bar);
   }
 }
 
@@ -66,8 +64,9 @@ static void paint_map(surge_check_sheet *sheet, const surge_summary *s,
   for (int32_t y = 0; y < h; y++)
     for (int32_t x = 0; x < w; x++) {
       double share = log1p(s->map->counts[y][x]) / log1p(most);
+      uint8_t grey = (uint8_t)lrint(255 * share);
       fill(sheet, top + y * zoom, left + x * zoom, zoom, zoom,
-           (uint8_t)lrint(255 * share), NULL);
+           (const uint8_t[]){grey, grey, grey});
     }
 }
 
@@ -83,7 +82,7 @@ surge_status surge_check_paint(surge_check_sheet *sheet,
   memset(rgb + (size_t)sheet->h * SHEET_W * 3, white,
          (size_t)(h - sheet->h) * SHEET_W * 3);
   *sheet = (surge_check_sheet){rgb, h, sheet->rows + 1};
-  fill(sheet, top, GAP + TILE_W + GAP, TILE_H, TILE_W, black, NULL);
+  fill(sheet, top, GAP + TILE_W + GAP, TILE_H, TILE_W, black);
   paint_rate(sheet, &summary->rate, top, GAP);
   paint_map(sheet, summary, top, GAP + TILE_W + GAP);
   return SURGE_OK;

@@ -4,10 +4,10 @@
  *     i32 stream, i32 bytes, that many bytes in LZ4 or Zstandard frames
  *
  * up to the data table, an index that is not needed here. The header is a
- * FlatBuffer "IOHE": compression, place of the data table (-1: the recording was
- * not closed, packets go on to the file's end), and the streams as XML. An
- * unpacked packet is u32 bytes and a FlatBuffer: "EVTS" has a vector of events of
- * 16 bytes, i64 t in us, i16 x, i16 y, u8 p. Other streams are passed over.
+ * FlatBuffer "IOHE": compression, place of the data table (-1: the recording
+ * was not closed, packets go on to the file's end), and the streams as XML. An
+ * unpacked packet is u32 bytes and a FlatBuffer: "EVTS" has a vector of events
+ * of 16 bytes, i64 t in us, i16 x, i16 y, u8 p. Other streams are passed over.
  *
  * A packet is unpacked as a whole, so memory is bounded by the largest one: as
  * it lies in the file, and SURGE_UNPACKED_MOST. */
@@ -49,8 +49,8 @@ static bool recognise(const surge_bytes *bytes) {
 
 /* --- the streams, in XML -------------------------------------------------- */
 
-/* <node name="outInfo"> holds <node name="ID"> for each stream; that holds <attr
- * key="typeIdentifier">EVTS</attr> and <node name="info">, which has the
+/* <node name="outInfo"> holds <node name="ID"> for each stream; that holds
+ * <attr key="typeIdentifier">EVTS</attr> and <node name="info">, which has the
  * sensor's sizeX and sizeY. One tag after the other, by depth. */
 typedef struct xml {
   const char *at, *end;
@@ -127,7 +127,7 @@ static surge_status take_streams(surge_events_file *file, const uint8_t *text,
   xml x = {.at = (const char *)text, .end = (const char *)text + size};
   int others = 0;
   file->info.streams = 0;
-  while (size > 0 && next_stream(&x)) {
+  while (next_stream(&x)) {
     if (!x.events) others++;
     if (!x.events || file->info.streams++ > 0) continue;
     a->stream = x.stream;
@@ -283,7 +283,10 @@ static surge_status next(surge_events_file *file, surge_events *chunk) {
   aedat4 *a = file->state;
   bool more = true;
   while (chunk->count < chunk->capacity && more) {
-    if (a->count == 0) SURGE_TRY(next_packet(file, &more));
+    if (a->count == 0) {
+      SURGE_TRY(next_packet(file, &more));
+      continue;
+    }
     size_t room = chunk->capacity - chunk->count;
     size_t count = a->count < room ? a->count : room;
     for (size_t i = 0; i < count; i++) {

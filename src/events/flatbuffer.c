@@ -46,7 +46,7 @@ bool surge_flatbuffer_vector(const surge_flatbuffer *buffer, size_t table,
                              size_t *count) {
   uint64_t offset, length;
   size_t place = place_of(buffer, table, field);
-  *elements = NULL;
+  *elements = buffer->bytes;
   *count = 0;
   if (place == 0) return true;
   if (!number_at(buffer, place, 4, &offset) ||

@@ -27,8 +27,8 @@ bool surge_flatbuffer_root(const surge_flatbuffer *buffer, size_t *table);
 void surge_flatbuffer_scalar(const surge_flatbuffer *buffer, size_t table,
                              int field, size_t size, int64_t *value);
 
-/* The elements of a vector of elements of `size` bytes, or a string's (1). NULL
- * and 0 where it is left out. False: it is there, but does not lie within the
+/* The elements of a vector of elements of `size` bytes, or a string's (1); none
+ * where it is left out. False: it is there, but does not lie within the
  * buffer. */
 bool surge_flatbuffer_vector(const surge_flatbuffer *buffer, size_t table,
                              int field, size_t size, const uint8_t **elements,

@@ -47,7 +47,7 @@ typedef struct hdf5 {
   surge_columns columns;
 } hdf5;
 
-/* --- libhdf5, one thread at a time, and quiet ------------------------------ */
+/* --- libhdf5, one thread at a time, and quiet ----------------------------- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -465,8 +465,8 @@ static void close_file(surge_events_file *file) {
 
 /* --- events --------------------------------------------------------------- */
 
-/* Floats as integers: seconds as us, others as they are. Returns `count`, or the
- * first that is none. */
+/* Floats as integers: seconds as us, others as they are. Returns `count`, or
+ * the first that is none. */
 static size_t round_reals(const double *reals, size_t count, double scale,
                           int64_t *out) {
   for (size_t i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 /* npz.c - SpikingJelly's .npz: a zip of t.npy (us), x.npy, y.npy and p.npy, of
- * one length each, stored or deflated. Read and written through libzip; the four
- * members are read side by side, a piece of each at a time. */
+ * one length each, stored or deflated. Read and written through libzip; the
+ * four members are read side by side, a piece of each at a time. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* summary.h - what a file's events are like, in memory that does not grow with
- * them: counts, ranges, the rate over time, and where on the sensor they lie. */
+ * them: counts, ranges, the rate over time, where on the sensor they lie. */
 #ifndef SURGE_EVENTS_SUMMARY_H
 #define SURGE_EVENTS_SUMMARY_H
 
@@ -12,8 +12,8 @@ enum {
 };
 
 /* Events in bins of 2^shift us, from bin `start` of that width since time 0 on.
- * Bins double where they no longer span the times seen, so at least half of them
- * are in use once two are. */
+ * Bins double where they no longer span the times seen, so that about half of
+ * them or more are in use. */
 typedef struct surge_rate {
   uint64_t counts[SURGE_RATE_BINS];
   int64_t start;
@@ -38,8 +38,8 @@ typedef struct surge_summary {
   surge_map_counts *map; /* NULL: not wanted; not owned          */
 } surge_summary;
 
-/* Reads all recordings of an open file into a summary; `map` may be NULL, and is
- * cleared. `chunk` is what events go through. */
+/* Reads all recordings of an open file into a summary; `map` may be NULL, and
+ * is cleared. `chunk` is what events go through. */
 surge_status surge_summary_read(surge_summary *summary, surge_map_counts *map,
                                 surge_events_file *file, surge_events *chunk);
 

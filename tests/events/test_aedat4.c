@@ -199,6 +199,8 @@ Test(aedat4, wrong_header) {
   memcpy(file.at + 22, "IOHE", 4);
   memset(file.at + 14 + 4 + 36, 0xff, 4); /* the string's offset */
   expect_fault(&file, "string", 0, "wanted a list of streams");
+  file.at[14 + 4 + 16] = 0; /* the string is left out */
+  expect_fault(&file, "no string", 0, "found 0 streams of other kinds");
   memset(file.at + 14, 0xff, 4); /* the header's bytes */
   expect_fault(&file, "absurd", 0, "found 4294967295");
   test_bytes_free(&file);
