@@ -179,6 +179,22 @@ Test(hdf5_made, no_and_empty_recordings) {
   surge_events_free(&events);
 }
 
+/* Times that are integers are us, in spike trains too. */
+Test(hdf5_made, spikes_in_us) {
+  int64_t times[] = {7, 1000000};
+  int32_t units[] = {3, 4};
+  const hvl_t whens = {2, times}, who = {2, units};
+  const test_event wanted[] = {{7, 3, 0, 1}, {1000000, 4, 0, 1}};
+  size_t size;
+  hid_t file = new_file("us.h5");
+  put_trains(file, "spikes/times", H5T_NATIVE_INT64, 1, &whens);
+  put_trains(file, "spikes/units", H5T_NATIVE_INT32, 1, &who);
+  H5Fclose(file);
+  uint8_t *bytes = test_read_file(test_path("us.h5"), &size);
+  test_expect_events(bytes, size, "us", wanted, 2);
+  free(bytes);
+}
+
 /* --- what is refused ------------------------------------------------------ */
 
 Test(hdf5_made, without_a_group) {
