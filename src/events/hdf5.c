@@ -1,0 +1,574 @@
+/* hdf5.c - HDF5, through libhdf5: event tables, and the spike trains of SHD and
+ * SSC.
+ *
+ *   events, CD/events   a table with fields t, x, y, p, or a group of arrays t,
+ *                       x, y, p (names below): one recording. events/t_offset
+ *                       or t_offset, where there is one, is added to t (DSEC).
+ *   spikes/times[i]     recording i's times, spikes/units[i] the neurons that
+ *                       fired, labels[i] its class: x is the neuron, y 0, p 1.
+ *
+ * Times that are integers are us, floats are seconds. A table is read piece by
+ * piece; memory is bounded by a stored chunk, which HDF5 unpacks as a whole. Of
+ * spike trains the one that is selected is in memory.
+ *
+ * Debian's libhdf5 may be built without threads in mind, so one lock is around
+ * all that asks it; and it prints no errors of its own. */
+#define H5_USE_110_API /* also where it is newer */
+#include <hdf5.h>
+#include <inttypes.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/events/column.h"
+#include "src/events/format.h"
+
+#define CHUNK_MOST ((uint64_t)1 << 28) /* bytes of a stored chunk, unpacked */
+
+/* No filter makes of one byte more than so many: what a file claims to hold has
+ * to lie in it. */
+#define RATIO_MOST ((uint64_t)1 << 16)
+
+typedef struct field {
+  hid_t dataset, type; /* 0: none; type in memory, an int64 or a double */
+  bool real;
+} field;
+
+typedef struct hdf5 {
+  hid_t file;
+  field fields[SURGE_COLUMNS]; /* of spikes: times, units            */
+  hid_t labels;                /* 0: none                            */
+  bool spikes;
+  int64_t offset;       /* us                                        */
+  uint64_t done, count; /* events given, and all of the recording    */
+  hvl_t trains[2];      /* of spikes: the times, the units; doubles  */
+  double reals[SURGE_COLUMN_PIECE];
+  surge_columns columns;
+} hdf5;
+
+/* --- libhdf5, one thread at a time, and quiet ----------------------------- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+typedef struct voice {
+  H5E_auto2_t function;
+  void *data;
+} voice;
+
+static voice enter(void) {
+  voice before = {0};
+  pthread_mutex_lock(&lock);
+  H5Eget_auto2(H5E_DEFAULT, &before.function, &before.data);
+  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  return before;
+}
+
+static void leave(voice before) {
+  H5Eset_auto2(H5E_DEFAULT, before.function, before.data);
+  pthread_mutex_unlock(&lock);
+}
+
+/* Keeps the innermost message: the cause. */
+static herr_t keep_cause(unsigned n, const H5E_error2_t *error, void *text) {
+  if (n == 0 && error->desc) snprintf(text, 128, "%s", error->desc);
+  return 0;
+}
+
+/* "file.h5: NAME: " and libhdf5's cause. */
+static surge_status fail(const char *path, const char *name) {
+  char cause[128] = "libhdf5 does not say why";
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_cause, cause);
+  return SURGE_FAIL(SURGE_ERROR_DATA, "%s: %s: %s", path, name, cause);
+}
+
+static bool recognise(const surge_bytes *bytes) {
+  static const char magic[] = "\x89HDF\r\n\x1a\n";
+  if (bytes->size >= 8 && !memcmp(bytes->at, magic, 8)) return true;
+  for (size_t at = 512; at + 8 <= bytes->size;
+       at *= 2) /* behind a user block */
+    if (!memcmp(bytes->at + at, magic, 8)) return true;
+  return false;
+}
+
+/* --- datasets ------------------------------------------------------------- */
+
+static bool exists(hid_t place, const char *name) {
+  return H5Lexists(place, name, H5P_DEFAULT) > 0 &&
+         H5Oexists_by_name(place, name, H5P_DEFAULT) > 0;
+}
+
+/* Bytes of a stored chunk, unpacked; 0: it is not stored in chunks. */
+static uint64_t chunk_bytes(hid_t dataset, size_t element) {
+  hsize_t size = 0;
+  hid_t plan = H5Dget_create_plist(dataset);
+  if (plan >= 0 && H5Pget_layout(plan) == H5D_CHUNKED &&
+      H5Pget_chunk(plan, 1, &size) == 1)
+    size = size > UINT64_MAX / element ? UINT64_MAX : size * element;
+  H5Pclose(plan);
+  return size;
+}
+
+/* The rows of a dataset of one dimension; what it claims is compared with what
+ * lies in the file. */
+static surge_status count_rows(hid_t dataset, const char *path,
+                               const char *name, uint64_t *rows,
+                               uint64_t *chunk) {
+  hsize_t count = 0;
+  hid_t space = H5Dget_space(dataset), type = H5Dget_type(dataset);
+  bool flat = H5Sget_simple_extent_ndims(space) == 1 &&
+              H5Sget_simple_extent_dims(space, &count, NULL) == 1;
+  size_t element = type >= 0 ? H5Tget_size(type) : 0;
+  H5Sclose(space);
+  H5Tclose(type);
+  if (!flat || element == 0)
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: %s: wanted an array of one dimension, found another",
+                      path, name);
+  uint64_t stored = H5Dget_storage_size(dataset);
+  uint64_t most =
+      stored > UINT64_MAX / RATIO_MOST ? UINT64_MAX : stored * RATIO_MOST;
+  if (count > most / element)
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: %s: wanted %" PRIu64
+                      " elements of %zu bytes, found "
+                      "%" PRIu64 " bytes of the file for them",
+                      path, name, (uint64_t)count, element, stored);
+  *rows = count;
+  *chunk = chunk_bytes(dataset, element);
+  if (*chunk <= CHUNK_MOST) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: %s: wanted chunks of at most %" PRIu64
+                    " bytes, found %" PRIu64,
+                    path, name, CHUNK_MOST, *chunk);
+}
+
+/* Opens a dataset so that the chunk read last stays unpacked. */
+static surge_status open_dataset(hid_t place, const char *path,
+                                 const char *name, hid_t *dataset,
+                                 uint64_t *rows) {
+  uint64_t chunk = 0;
+  *dataset = H5Dopen2(place, name, H5P_DEFAULT);
+  if (*dataset < 0) return fail(path, name);
+  surge_status status = count_rows(*dataset, path, name, rows, &chunk);
+  if (status == SURGE_OK &&
+      chunk > 1 << 20) { /* what libhdf5 keeps by default */
+    hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
+    H5Pset_chunk_cache(access, 11, chunk, 1);
+    H5Dclose(*dataset);
+    *dataset = H5Dopen2(place, name, access);
+    H5Pclose(access);
+    if (*dataset < 0) return fail(path, name);
+  }
+  return status;
+}
+
+/* Reads `count` rows of a dataset from `first` on. */
+static herr_t read_rows(hid_t dataset, hid_t type, uint64_t first,
+                        uint64_t count, hid_t transfer, void *out) {
+  hsize_t start = first, size = count;
+  hid_t space = H5Dget_space(dataset);
+  hid_t memory = H5Screate_simple(1, &size, NULL);
+  herr_t result =
+      H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &size, NULL);
+  if (result >= 0)
+    result = H5Dread(dataset, type, memory, space, transfer, out);
+  H5Sclose(memory);
+  H5Sclose(space);
+  return result;
+}
+
+/* Is it a kind of number? *real: of floats. An enum is h5py's bool. */
+static bool is_number(hid_t type, bool *real) {
+  H5T_class_t kind = H5Tget_class(type);
+  *real = kind == H5T_FLOAT;
+  return *real || kind == H5T_INTEGER || kind == H5T_ENUM;
+}
+
+static surge_status not_numbers(const char *path, const char *name) {
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: %s: wanted integers or floats, found another type",
+                    path, name);
+}
+
+/* --- tables --------------------------------------------------------------- */
+
+enum { NAMES = 4 };
+
+/* Names of fields and arrays, the first that is there is taken: tonic's, DSEC's
+ * and Metavision's, those of rpg_e2vid, others. */
+static const char *const field_names[SURGE_COLUMNS][NAMES] = {
+    {"t", "ts", "timestamp", "timestamps"},
+    {"x", "xs"},
+    {"y", "ys"},
+    {"p", "ps", "pol", "polarity"},
+};
+
+static surge_status no_field(const char *path, const char *name, int c) {
+  return SURGE_FAIL(SURGE_ERROR_DATA, "%s: %s: wanted a field %s, found none",
+                    path, name, surge_column_names[c]);
+}
+
+/* Field c of the compound type of dataset `table`: in memory, alone. */
+static surge_status take_field(hdf5 *h, int c, hid_t table, hid_t type,
+                               const char *path, const char *name) {
+  field *f = &h->fields[c];
+  int index = -1;
+  for (int i = 0; i < NAMES && field_names[c][i] && index < 0; i++)
+    index = H5Tget_member_index(type, field_names[c][i]);
+  if (index < 0) return no_field(path, name, c);
+  hid_t member = H5Tget_member_type(type, (unsigned)index);
+  char *word = H5Tget_member_name(type, (unsigned)index);
+  bool number = is_number(member, &f->real);
+  H5Tclose(member);
+  if (number) {
+    f->type = H5Tcreate(H5T_COMPOUND, 8);
+    H5Tinsert(f->type, word, 0, f->real ? H5T_NATIVE_DOUBLE : H5T_NATIVE_INT64);
+    f->dataset = table;
+    H5Iinc_ref(table);
+  }
+  H5free_memory(word);
+  return number ? SURGE_OK : not_numbers(path, name);
+}
+
+static surge_status open_table(hdf5 *h, const char *path, const char *name) {
+  hid_t table;
+  SURGE_TRY(open_dataset(h->file, path, name, &table, &h->count));
+  hid_t type = H5Dget_type(table);
+  surge_status status = SURGE_OK;
+  if (H5Tget_class(type) != H5T_COMPOUND)
+    status = SURGE_FAIL(SURGE_ERROR_DATA,
+                        "%s: %s: wanted a table with fields t, x, y and p, "
+                        "found an array without fields",
+                        path, name);
+  for (int c = 0; c < SURGE_COLUMNS && status == SURGE_OK; c++)
+    status = take_field(h, c, table, type, path, name);
+  H5Tclose(type);
+  H5Dclose(table);
+  return status;
+}
+
+/* Array c of a group. */
+static surge_status open_array(hdf5 *h, int c, hid_t group, const char *path,
+                               const char *name) {
+  field *f = &h->fields[c];
+  char full[64];
+  uint64_t rows;
+  int i = 0;
+  while (i < NAMES && field_names[c][i] && !exists(group, field_names[c][i]))
+    i++;
+  if (i == NAMES || !field_names[c][i]) return no_field(path, name, c);
+  snprintf(full, sizeof full, "%s/%s", name, field_names[c][i]);
+  SURGE_TRY(open_dataset(h->file, path, full, &f->dataset, &rows));
+  hid_t stored = H5Dget_type(f->dataset);
+  bool number = is_number(stored, &f->real);
+  H5Tclose(stored);
+  if (!number) return not_numbers(path, full);
+  f->type = H5Tcopy(f->real ? H5T_NATIVE_DOUBLE : H5T_NATIVE_INT64);
+  if (c == 0) h->count = rows;
+  if (rows == h->count) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: %s: wanted %" PRIu64
+                    " elements as in %s/t, found "
+                    "%" PRIu64,
+                    path, full, h->count, name, rows);
+}
+
+/* DSEC's t_offset: one integer, beside the group or in it. */
+static surge_status take_offset(hdf5 *h, hid_t place, const char *path) {
+  if (!exists(place, "t_offset")) return SURGE_OK;
+  hid_t offset = H5Dopen2(place, "t_offset", H5P_DEFAULT);
+  hid_t space = H5Dget_space(offset);
+  bool one = H5Sget_simple_extent_npoints(space) == 1;
+  herr_t result = one ? H5Dread(offset, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL,
+                                H5P_DEFAULT, &h->offset)
+                      : -1;
+  H5Sclose(space);
+  H5Dclose(offset);
+  if (one && result < 0) return fail(path, "t_offset");
+  if (one) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: t_offset: wanted one number, found "
+                    "none or more",
+                    path);
+}
+
+static surge_status open_group(hdf5 *h, const char *path, const char *name) {
+  hid_t group = H5Gopen2(h->file, name, H5P_DEFAULT);
+  if (group < 0) return fail(path, name);
+  surge_status status = SURGE_OK;
+  for (int c = 0; c < SURGE_COLUMNS && status == SURGE_OK; c++)
+    status = open_array(h, c, group, path, name);
+  if (status == SURGE_OK) status = take_offset(h, group, path);
+  if (status == SURGE_OK) status = take_offset(h, h->file, path);
+  H5Gclose(group);
+  return status;
+}
+
+/* --- spike trains --------------------------------------------------------- */
+
+/* spikes/<name>: an array of arrays, as doubles. */
+static surge_status open_trains(hdf5 *h, int c, const char *path,
+                                const char *name, uint64_t *rows) {
+  field *f = &h->fields[c];
+  if (!exists(h->file, name))
+    return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted %s, found none", path,
+                      name);
+  SURGE_TRY(open_dataset(h->file, path, name, &f->dataset, rows));
+  hid_t stored = H5Dget_type(f->dataset);
+  bool trains = H5Tget_class(stored) == H5T_VLEN;
+  hid_t base = trains ? H5Tget_super(stored) : H5I_INVALID_HID;
+  trains = trains && is_number(base, &f->real);
+  H5Tclose(base);
+  H5Tclose(stored);
+  f->type = H5Tvlen_create(H5T_NATIVE_DOUBLE);
+  if (trains) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: %s: wanted arrays of numbers, of any length, found "
+                    "another type",
+                    path, name);
+}
+
+static surge_status same_rows(const char *path, const char *name,
+                              uint64_t wanted, uint64_t found) {
+  if (wanted == found) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: %s: wanted %" PRIu64
+                    " recordings as in spikes/times, "
+                    "found %" PRIu64,
+                    path, name, wanted, found);
+}
+
+static void free_trains(hdf5 *h) {
+  for (int c = 0; c < 2; c++) free(h->trains[c].p);
+  memset(h->trains, 0, sizeof h->trains);
+}
+
+/* Trains are stored as they are, so all of a file's bytes, widened to doubles,
+ * is the most that one can be. */
+static void *allocate_train(size_t size, void *most) {
+  return size > *(size_t *)most ? NULL : malloc(size);
+}
+
+static void free_train(void *train, void *nothing) {
+  (void)nothing;
+  free(train);
+}
+
+static surge_status select_recording(surge_events_file *file, size_t index) {
+  static const char *const names[] = {"spikes/times", "spikes/units"};
+  hdf5 *h = file->state;
+  h->done = 0;
+  if (!h->spikes) return SURGE_OK; /* a table: back to its start */
+  h->count = 0;
+  free_trains(h);
+  size_t most = (size_t)file->bytes.total * sizeof(double);
+  hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
+  H5Pset_vlen_mem_manager(transfer, allocate_train, &most, free_train, NULL);
+  surge_status status = SURGE_OK;
+  for (int c = 0; c < 2 && status == SURGE_OK; c++)
+    if (read_rows(h->fields[c].dataset, h->fields[c].type, index, 1, transfer,
+                  &h->trains[c]) < 0)
+      status = fail(file->path, names[c]);
+  H5Pclose(transfer);
+  SURGE_TRY(status);
+  if (h->trains[0].len != h->trains[1].len)
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: recording %zu: wanted as many units as times, %zu, "
+                      "found %zu",
+                      file->path, index, h->trains[0].len, h->trains[1].len);
+  h->count = h->trains[0].len;
+  return SURGE_OK;
+}
+
+static surge_status open_spikes(surge_events_file *file) {
+  hdf5 *h = file->state;
+  const char *path = file->path;
+  uint64_t rows, others;
+  h->spikes = true;
+  SURGE_TRY(open_trains(h, 0, path, "spikes/times", &rows));
+  SURGE_TRY(open_trains(h, 1, path, "spikes/units", &others));
+  SURGE_TRY(same_rows(path, "spikes/units", rows, others));
+  if (exists(h->file, "labels")) {
+    SURGE_TRY(open_dataset(h->file, path, "labels", &h->labels, &others));
+    SURGE_TRY(same_rows(path, "labels", rows, others));
+  }
+  file->info.recordings = (size_t)rows;
+  return rows > 0 ? select_recording(file, 0) : SURGE_OK;
+}
+
+static surge_status read_label(surge_events_file *file, size_t index,
+                               int32_t *label) {
+  hdf5 *h = file->state;
+  int64_t value;
+  if (h->labels <= 0) return SURGE_OK;
+  if (read_rows(h->labels, H5T_NATIVE_INT64, index, 1, H5P_DEFAULT, &value) < 0)
+    return fail(file->path, "labels");
+  if (value < 0 || value > INT32_MAX)
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: labels: recording %zu: wanted a class from 0 on, "
+                      "found %" PRId64,
+                      file->path, index, value);
+  *label = (int32_t)value;
+  return SURGE_OK;
+}
+
+/* --- opening -------------------------------------------------------------- */
+
+static surge_status open_hdf5(hdf5 *h, const surge_bytes *bytes) {
+  hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+  H5Pset_file_locking(access, false, true); /* many may read it at once */
+  if (bytes->fd < 0) {
+    H5Pset_fapl_core(access, 1 << 16, false);
+    H5Pset_file_image(access, (void *)bytes->at, bytes->size); /* is copied */
+  }
+  h->file = H5Fopen(bytes->path, H5F_ACC_RDONLY, access);
+  surge_status status = h->file < 0 ? fail(bytes->path, "HDF5") : SURGE_OK;
+  H5Pclose(access);
+  return status;
+}
+
+static surge_status open_file(surge_events_file *file) {
+  static const char *const tables[] = {"events", "CD/events"};
+  hdf5 *h = file->state = calloc(1, sizeof *h);
+  if (!h) return SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory", file->path);
+  SURGE_TRY(open_hdf5(h, &file->bytes));
+  if (exists(h->file, "spikes")) return open_spikes(file);
+  for (int i = 0; i < 2; i++) {
+    if (i == 1 && !exists(h->file, "CD")) continue;
+    if (!exists(h->file, tables[i])) continue;
+    H5O_info_t about;
+    if (H5Oget_info_by_name(h->file, tables[i], &about, H5P_DEFAULT) < 0)
+      return fail(file->path, tables[i]);
+    return about.type == H5O_TYPE_GROUP ? open_group(h, file->path, tables[i])
+                                        : open_table(h, file->path, tables[i]);
+  }
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: wanted a group spikes, or events or CD/events, found "
+                    "none of them",
+                    file->path);
+}
+
+static void close_file(surge_events_file *file) {
+  hdf5 *h = file->state;
+  if (!h) return;
+  for (int c = 0; c < SURGE_COLUMNS; c++) {
+    if (h->fields[c].type > 0) H5Tclose(h->fields[c].type);
+    if (h->fields[c].dataset > 0) H5Dclose(h->fields[c].dataset);
+  }
+  if (h->labels > 0) H5Dclose(h->labels);
+  if (h->file > 0) H5Fclose(h->file);
+  free_trains(h);
+  free(h);
+}
+
+/* --- events --------------------------------------------------------------- */
+
+/* Floats as integers: seconds as us, others as they are. Returns `count`, or
+ * the first that is none. */
+static size_t round_reals(const double *reals, size_t count, double scale,
+                          int64_t *out) {
+  for (size_t i = 0; i < count; i++) {
+    double value = reals[i] * scale;
+    if (!(fabs(value) < 0x1p62)) return i;
+    out[i] = llround(value);
+  }
+  return count;
+}
+
+/* A piece of column c; of spikes the train is there already. */
+static surge_status read_column(surge_events_file *file, int c, size_t count) {
+  hdf5 *h = file->state;
+  const field *f = &h->fields[c];
+  int64_t *out = h->columns.of[c];
+  const double *reals = h->reals;
+  if (h->spikes) {
+    reals = (const double *)h->trains[c].p + h->done;
+  } else {
+    void *to = f->real ? (void *)h->reals : (void *)out;
+    if (read_rows(f->dataset, f->type, h->done, count, H5P_DEFAULT, to) < 0)
+      return fail(file->path, surge_column_names[c]);
+    if (!f->real) return SURGE_OK;
+  }
+  double scale = c == 0 && f->real ? 1e6 : 1;
+  size_t good = round_reals(reals, count, scale, out);
+  if (good == count) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: %s: element %" PRIu64
+                    ": wanted a number below 2^62, "
+                    "found none",
+                    file->path, surge_column_names[c], h->done + good);
+}
+
+static surge_status read_piece(surge_events_file *file, size_t count) {
+  hdf5 *h = file->state;
+  int columns = h->spikes ? 2 : SURGE_COLUMNS;
+  for (int c = 0; c < columns; c++) SURGE_TRY(read_column(file, c, count));
+  for (size_t i = 0; i < count && h->spikes; i++) {
+    h->columns.of[2][i] = 0;
+    h->columns.of[3][i] = 1;
+  }
+  for (size_t i = 0; i < count && h->offset != 0; i++)
+    h->columns.of[0][i] =
+        (int64_t)((uint64_t)h->columns.of[0][i] + (uint64_t)h->offset);
+  return SURGE_OK;
+}
+
+static surge_status read_events(surge_events_file *file, surge_events *chunk) {
+  hdf5 *h = file->state;
+  while (chunk->count < chunk->capacity && h->done < h->count) {
+    size_t count =
+        surge_column_piece(h->count - h->done, chunk->capacity - chunk->count);
+    SURGE_TRY(read_piece(file, count));
+    SURGE_TRY(
+        surge_columns_append(&h->columns, h->done, count, chunk, file->path));
+    h->done += count;
+  }
+  return SURGE_OK;
+}
+
+/* --- the format ----------------------------------------------------------- */
+
+static surge_status open(surge_events_file *file) {
+  voice before = enter();
+  surge_status status = open_file(file);
+  leave(before);
+  return status;
+}
+
+static surge_status next(surge_events_file *file, surge_events *chunk) {
+  voice before = enter();
+  surge_status status = read_events(file, chunk);
+  leave(before);
+  return status;
+}
+
+static surge_status go_to(surge_events_file *file, size_t index) {
+  voice before = enter();
+  surge_status status = select_recording(file, index);
+  leave(before);
+  return status;
+}
+
+static surge_status label(surge_events_file *file, size_t index,
+                          int32_t *value) {
+  voice before = enter();
+  surge_status status = read_label(file, index, value);
+  leave(before);
+  return status;
+}
+
+static void close(surge_events_file *file) {
+  voice before = enter();
+  close_file(file);
+  leave(before);
+}
+
+const surge_events_format surge_events_hdf5 = {.name = "hdf5",
+                                               .recognise = recognise,
+                                               .open = open,
+                                               .next = next,
+                                               .select = go_to,
+                                               .label = label,
+                                               .close = close};
