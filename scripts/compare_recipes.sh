@@ -32,7 +32,7 @@ synapse          neuron.synapse_decay=0.8 surrogate.family=arctan
 synapse_learned  neuron.synapse_decay=learned neuron.synapse_tau=3 neuron.decay=learned neuron.decay_input=true surrogate.family=sigmoid
 synapse_layer    model.arch=layers model.layers=[{"conv":{"out":4}},"norm",{"neuron":{"synapse_tau":2}},{"conv":{"out":4}},"norm",{"neuron":{"synapse_decay":"learned","synapse_decay_start":0.6}},{"linear":{"out":"classes"}},"neuron"] model.vote=1
 synapse_rest     neuron.synapse_decay=0.7 neuron.reset=soft neuron.detach_reset=false model.norm=tebn model.readout=membrane pda.weight=0.5 surrogate.family=arctan
-synapse_long     neuron.synapse_decay=learned neuron.synapse_tau=5 T=40 model.arch=mlp model.hidden=[32,16] model.readout=membrane surrogate.family=fast_sigmoid
+synapse_long     neuron.synapse_decay=learned neuron.synapse_tau=5 T=100 model.arch=mlp model.hidden=[32,16] model.readout=membrane surrogate.family=fast_sigmoid
 bn               model.norm=bn surrogate.family=arctan
 tebn             model.norm=tebn surrogate.family=arctan
 no_norm          model.norm=none surrogate.family=arctan

@@ -137,7 +137,7 @@ struct neuron_state {
 
 template <int V, int level>
 static __device__ __forceinline__ bool has_synapse(const surge_neuron &a) {
-  return level >= NEURON_MORE && surge_neuron_synaptic(&a.spec);
+  return level >= NEURON_ALL && surge_neuron_synaptic(&a.spec);
 }
 
 /* Before the first step, at element `at`. */
@@ -146,7 +146,7 @@ static __device__ __forceinline__ neuron_state<V> state_before(
     const surge_neuron &a, size_t at, bool mine) {
   neuron_state<V> state = {};
   if (a.v_in && mine) state.v = surge_load<V>(a.v_in + at);
-  if (level >= NEURON_MORE && a.i_in && mine)
+  if (level >= NEURON_ALL && a.i_in && mine)
     state.i = surge_load<V>(a.i_in + at);
   return state;
 }

@@ -21,11 +21,17 @@ struct backward_work {
   float *start_i;  /* likewise a synapse's current                            */
 };
 
-/* Channels of a thread: the more steps, the fewer. The smooth twin, made for
- * proofs and not for speed, has one instance. */
+/* The smooth twin, made for proofs and not for speed, and synapses, made for many
+ * steps, have the one instance for those: in the others the branch would cost
+ * registers that all pay for. */
+static bool has_every_option(const surge_neuron *a) {
+  return a->spec.soft_forward || surge_neuron_synaptic(&a->spec);
+}
+
+/* Channels of a thread: the more steps, the fewer. */
 static int backward_vector(const surge_neuron *a) {
   int V = a->T <= 4 ? 4 : a->T <= 8 ? 2 : 1;
-  return a->map.c % V == 0 && !a->spec.soft_forward ? V : 1;
+  return a->map.c % V == 0 && !has_every_option(a) ? V : 1;
 }
 
 static size_t bind(backward_work *work, void *base, const surge_neuron *a,
@@ -225,7 +231,7 @@ template <class E, int V, int level>
 static __device__ __forceinline__ void deliver_row(
     const adjoint<V> &own, const surge_neuron_backward &a, size_t at) {
   if (a.dv_in) surge_store(a.dv_in + at, own.gv);
-  if (level >= NEURON_MORE && a.di_in) surge_store(a.di_in + at, own.gi);
+  if (level >= NEURON_ALL && a.di_in) surge_store(a.di_in + at, own.gi);
 #pragma unroll
   for (int which = 0; which < neuron_inputs(level); which++)
     if (has_input(a.common, which))
@@ -266,7 +272,7 @@ static __device__ __forceinline__ void share_all(adjoint<V> &own,
     EACH_LANE part[l] = (double)own.ddecay.v[l];
     share_parts(work.ddecay, part, cut, SURGE_PER_LAYER);
   }
-  if (level >= NEURON_MORE && a.dsynapse_logit) {
+  if (level >= NEURON_ALL && a.dsynapse_logit) {
     EACH_LANE part[l] = (double)own.dsynapse.v[l];
     share_parts(work.dsynapse, part, cut, SURGE_PER_LAYER);
   }
@@ -297,7 +303,7 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
     own.gv = own.gi = own.input[0].da = own.input[1].da = repeat<V>(0.0f);
     const neuron_state<V> first = state_before<V, level>(n, at, mine);
     if (a.gv_out && mine) own.gv = surge_load<V>(a.gv_out + at);
-    if (level >= NEURON_MORE && a.gi_out && mine)
+    if (level >= NEURON_ALL && a.gi_out && mine)
       own.gi = surge_load<V>(a.gi_out + at);
     if (B == MAX_STEPS && n.T > B && mine)
       leave_starts<E, V, B, level>(work, lanes, n, cut.M, at, first);
@@ -424,10 +430,8 @@ static void launch_by_steps(surge_context *context,
 
 static neuron_level level_of(const surge_neuron_backward *a) {
   const surge_neuron *n = &a->common;
-  if (n->spec.soft_forward) return NEURON_ALL;
-  if (a->pda || a->ddecay_logit || a->g_current ||
-      surge_neuron_synaptic(&n->spec))
-    return NEURON_MORE;
+  if (has_every_option(n)) return NEURON_ALL;
+  if (a->pda || a->ddecay_logit || a->g_current) return NEURON_MORE;
   for (int which = 0; which < n->inputs; which++)
     if (n->input[which].per_step) return NEURON_MORE;
   return n->inputs == 2 ? NEURON_TWO : NEURON_ONE;

@@ -299,7 +299,7 @@ __global__ void __launch_bounds__(NEURON_THREADS, blocks_wanted(V, level))
         watch_quantization(seen, u, n, lanes.channel, t, count, clip);
     }
     if (a.v_out && mine) surge_store(a.v_out + at, state.v);
-    if (level >= NEURON_MORE && a.i_out && mine)
+    if (level >= NEURON_ALL && a.i_out && mine)
       surge_store(a.i_out + at, state.i);
   }
 
@@ -333,8 +333,10 @@ static void launch_by_steps(surge_context *context,
 
 static neuron_level level_of(const surge_neuron_forward *a) {
   const surge_neuron *n = &a->common;
-  if (a->statistics || a->histogram || n->spec.soft_forward) return NEURON_ALL;
-  if (a->pda || surge_neuron_synaptic(&n->spec)) return NEURON_MORE;
+  if (a->statistics || a->histogram || n->spec.soft_forward ||
+      surge_neuron_synaptic(&n->spec))
+    return NEURON_ALL;
+  if (a->pda) return NEURON_MORE;
   for (int which = 0; which < n->inputs; which++)
     if (n->input[which].per_step) return NEURON_MORE;
   return n->inputs == 2 ? NEURON_TWO : NEURON_ONE;
