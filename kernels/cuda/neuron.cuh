@@ -135,7 +135,7 @@ struct neuron_state {
   pack<V> v, i;
 };
 
-template <int V, int level>
+template <int level>
 static __device__ __forceinline__ bool has_synapse(const surge_neuron &a) {
   return level >= NEURON_ALL && surge_neuron_synaptic(&a.spec);
 }
@@ -151,20 +151,20 @@ static __device__ __forceinline__ neuron_state<V> state_before(
   return state;
 }
 
-/* u of a step from its current; a synapse keeps of it. */
+/* d_s; 0 without a synapse. */
+template <int level>
+static __device__ __forceinline__ float synapse_decay(const surge_neuron &a) {
+  return has_synapse<level>(a) ? a.scalars[SURGE_SCALAR_SYNAPSE] : 0.0f;
+}
+
+/* What the membrane reads of a step's current, which a synapse keeps of. */
 template <int V, int level>
-static __device__ __forceinline__ pack<V> membranes(const surge_neuron &a,
-                                                    neuron_state<V> &state,
-                                                    pack<V> current) {
-  const float d = a.scalars[SURGE_SCALAR_DECAY];
-  if (has_synapse<V, level>(a)) {
-    const float kept = a.scalars[SURGE_SCALAR_SYNAPSE];
-    EACH_LANE current.v[l] = state.i.v[l] =
-        surge_membrane(kept, state.i.v[l], current.v[l]);
-  }
-  pack<V> u;
-  EACH_LANE u.v[l] = surge_membrane(d, state.v.v[l], current.v[l]);
-  return u;
+static __device__ __forceinline__ pack<V> through_synapse(
+    const surge_neuron &a, neuron_state<V> &state, const pack<V> &current,
+    float kept) {
+  if (!has_synapse<level>(a)) return current;
+  EACH_LANE state.i.v[l] = surge_membrane(kept, state.i.v[l], current.v[l]);
+  return state.i;
 }
 
 /* s of step t. */

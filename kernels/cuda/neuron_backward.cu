@@ -99,14 +99,17 @@ static __device__ __forceinline__ void rebuild(
     pack<V> (&u)[B], pack<V> (&i)[B], neuron_state<V> &state,
     const neuron_steps<E, V, B> &steps, neuron_lanes<V> &lanes,
     const surge_neuron &n, int32_t t, int32_t count) {
+  const float d = n.scalars[SURGE_SCALAR_DECAY];
   const float gain = n.scalars[SURGE_SCALAR_GAIN];
+  const float kept = synapse_decay<level>(n);
 #pragma unroll
   for (int k = 0; k < B; k++)
     if (k < count) {
       pack<V> x = input_sum<level>(steps, k, lanes, n, t + k);
       EACH_LANE x.v[l] = gain * x.v[l];
       i[k] = state.i;
-      u[k] = membranes<V, level>(n, state, x);
+      x = through_synapse<V, level>(n, state, x, kept);
+      EACH_LANE u[k].v[l] = surge_membrane(d, state.v.v[l], x.v[l]);
       pack<V> s = spikes_at<V, level>(n, lanes, u[k], t + k);
       state.v = after_spikes<V, level>(n.spec, u[k], s);
     }
@@ -118,7 +121,7 @@ static __device__ __forceinline__ void leave_start(
     const backward_work &work, const surge_neuron &n,
     const neuron_state<V> &state, size_t at) {
   surge_store(work.start + at, state.v);
-  if (has_synapse<V, level>(n)) surge_store(work.start_i + at, state.i);
+  if (has_synapse<level>(n)) surge_store(work.start_i + at, state.i);
 }
 
 template <int V, int level>
@@ -126,7 +129,7 @@ static __device__ __forceinline__ neuron_state<V> load_start(
     const backward_work &work, const surge_neuron &n, size_t at) {
   neuron_state<V> state = {};
   state.v = surge_load<V>(work.start + at);
-  if (has_synapse<V, level>(n)) state.i = surge_load<V>(work.start_i + at);
+  if (has_synapse<level>(n)) state.i = surge_load<V>(work.start_i + at);
   return state;
 }
 
@@ -329,7 +332,7 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
         if (mine) {
           pack<V> g = step_back<level>(own, a, lanes, u[k], gs[k], t + k, clip);
           pack<V> total = g;
-          if (has_synapse<V, level>(n)) total = step_synapse(own, n, g, i[k]);
+          if (has_synapse<level>(n)) total = step_synapse(own, n, g, i[k]);
           if (level >= NEURON_MORE && a.g_current) {
             pack<V> extra =
                 surge_load<V>(a.g_current + (size_t)(t + k) * cut.M + at);

@@ -254,7 +254,9 @@ __global__ void __launch_bounds__(NEURON_THREADS, blocks_wanted(V, level))
     neuron_forward_kernel(const surge_neuron_forward a, const neuron_cut cut,
                           const forward_work work, const surge_pda_clip clip) {
   const surge_neuron &n = a.common;
+  const float d = n.scalars[SURGE_SCALAR_DECAY];
   const float gain = n.scalars[SURGE_SCALAR_GAIN];
+  const float kept = synapse_decay<level>(n);
   E *const s_out = (E *)a.s;
   int32_t channel = neuron_channel<V>();
   bool has_channels = channel < cut.channels;
@@ -281,8 +283,11 @@ __global__ void __launch_bounds__(NEURON_THREADS, blocks_wanted(V, level))
         if (t + k >= n.T) break;
         pack<V> x = input_sum<level>(steps, k, lanes, n, t + k);
         EACH_LANE x.v[l] = gain * x.v[l];
-        u[k] = membranes<V, level>(n, state, x);
-        if (mine) EACH_LANE faults |= surge_fault_bits(u[k].v[l]);
+        pack<V> i = through_synapse<V, level>(n, state, x, kept);
+        EACH_LANE {
+          u[k].v[l] = surge_membrane(d, state.v.v[l], i.v[l]);
+          if (mine) faults |= surge_fault_bits(u[k].v[l]);
+        }
         pack<V> s = spikes_at<V, level>(n, lanes, u[k], t + k);
         state.v = after_spikes<V, level>(n.spec, u[k], s);
         size_t out = (size_t)(t + k) * cut.M + at;
