@@ -109,6 +109,7 @@ typedef struct surge_layer_report {
   const surge_neuron_statistics *statistics; /* [T], valid until the next call */
   const uint64_t *histogram;    /* [SURGE_HISTOGRAM_BINS + 2]                 */
   float threshold, decay;
+  float synapse;                /* its decay; 0: none                         */
   int32_t widths;
   const float *width;           /* [widths] w (t = 0 for the norm rule)       */
 } surge_layer_report;
