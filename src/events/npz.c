@@ -85,13 +85,13 @@ static surge_status take_header(npz *n, int c, const char *path,
   free(text);
   SURGE_TRY(status);
   uint64_t rest = size - head_bytes - length;
-  if (size < head_bytes + length || rest % npy->bytes ||
-      rest / npy->bytes != npy->count)
+  if (size < head_bytes + length || rest % npy->number.bytes ||
+      rest / npy->number.bytes != npy->count)
     return FAIL(path, c,
                 "wanted %" PRIu64
                 " elements of %zu bytes, found a "
                 "member of %" PRIu64 " bytes",
-                npy->count, npy->bytes, size);
+                npy->count, npy->number.bytes, size);
   return SURGE_OK;
 }
 
@@ -154,9 +154,11 @@ static surge_status next(surge_events_file *file, surge_events *chunk) {
     size_t count =
         surge_column_piece(n->count - n->done, chunk->capacity - chunk->count);
     for (int c = 0; c < SURGE_COLUMNS; c++) {
-      const surge_npy *npy = &n->members[c].npy;
-      SURGE_TRY(take_bytes(n, c, file->path, n->raw, count * npy->bytes));
-      size_t good = surge_npy_integers(npy, n->raw, count, n->columns.of[c]);
+      const surge_number *number = &n->members[c].npy.number;
+      size_t bytes = number->bytes;
+      SURGE_TRY(take_bytes(n, c, file->path, n->raw, count * bytes));
+      size_t good =
+          surge_number_load(number, n->raw, bytes, count, 1, n->columns.of[c]);
       if (good < count)
         return FAIL(file->path, c,
                     "element %" PRIu64

@@ -249,7 +249,7 @@ Test(hdf5_made, numbers_that_fit_nowhere) {
   hid_t file = new_file("inf.h5");
   put_trains(file, "spikes/times", H5T_NATIVE_FLOAT, 1, &times);
   put_trains(file, "spikes/units", H5T_NATIVE_FLOAT, 1, &fine);
-  expect_fault(file, "inf.h5", 0, "t: element 1: ", "wanted a number");
+  expect_fault(file, "inf.h5", 0, "t: element 1: ", "wanted a number of 64 bits");
   file = new_file("large.h5");
   put(file, "events/t", H5T_NATIVE_INT64, 2, t);
   put(file, "events/x", H5T_NATIVE_INT64, 2, large);
