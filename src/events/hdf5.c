@@ -12,7 +12,8 @@
  * spike trains the one that is selected is in memory.
  *
  * Debian's libhdf5 may be built without threads in mind, so one lock is around
- * all that asks it; and it prints no errors of its own. */
+ * all that asks it; and it prints no errors of its own. It trusts its files: a
+ * damaged one can crash it. */
 #define H5_USE_110_API /* also where it is newer */
 #include <hdf5.h>
 #include <inttypes.h>
@@ -113,6 +114,19 @@ static uint64_t chunk_bytes(hid_t dataset, size_t element) {
   return size;
 }
 
+/* What `stored` bytes can hold, unpacked: of chunks as many as are stored. */
+static uint64_t most_bytes(hid_t dataset, uint64_t chunk, uint64_t stored) {
+  hsize_t chunks = 0;
+  if (chunk == 0) return stored;
+  hid_t space = H5Dget_space(dataset); /* 1.10 does not take H5S_ALL */
+  H5Dget_num_chunks(dataset, space, &chunks);
+  H5Sclose(space);
+  uint64_t packed =
+      stored > UINT64_MAX / RATIO_MOST ? UINT64_MAX : stored * RATIO_MOST;
+  uint64_t whole = chunks > UINT64_MAX / chunk ? UINT64_MAX : chunks * chunk;
+  return packed < whole ? packed : whole;
+}
+
 /* The rows of a dataset of one dimension; what it claims is compared with what
  * lies in the file. */
 static surge_status count_rows(hid_t dataset, const char *path,
@@ -129,17 +143,15 @@ static surge_status count_rows(hid_t dataset, const char *path,
     return SURGE_FAIL(SURGE_ERROR_DATA,
                       "%s: %s: wanted an array of one dimension, found another",
                       path, name);
+  *chunk = chunk_bytes(dataset, element);
   uint64_t stored = H5Dget_storage_size(dataset);
-  uint64_t most =
-      stored > UINT64_MAX / RATIO_MOST ? UINT64_MAX : stored * RATIO_MOST;
-  if (count > most / element)
+  if (count > most_bytes(dataset, *chunk, stored) / element)
     return SURGE_FAIL(SURGE_ERROR_DATA,
                       "%s: %s: wanted %" PRIu64
                       " elements of %zu bytes, found "
                       "%" PRIu64 " bytes of the file for them",
                       path, name, (uint64_t)count, element, stored);
   *rows = count;
-  *chunk = chunk_bytes(dataset, element);
   if (*chunk <= CHUNK_MOST) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_DATA,
                     "%s: %s: wanted chunks of at most %" PRIu64

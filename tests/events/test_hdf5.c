@@ -270,6 +270,29 @@ Test(hdf5_made, a_length_that_lies) {
                "wanted 1099511627776 elements of 8 bytes, found 0 bytes");
 }
 
+/* Nor chunks of which one is stored. */
+Test(hdf5_made, chunks_that_are_not_there) {
+  const hsize_t count = 1000, chunk = 10, first = 0;
+  hid_t file = new_file("sparse.h5");
+  hid_t plan = H5Pcreate(H5P_DATASET_CREATE);
+  hid_t space = H5Screate_simple(1, &count, NULL);
+  hid_t memory = H5Screate_simple(1, &chunk, NULL);
+  static const int64_t few[10];
+  H5Pset_chunk(plan, 1, &chunk);
+  H5Gclose(H5Gcreate2(file, "events", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  hid_t set = H5Dcreate2(file, "events/t", H5T_NATIVE_INT64, space, H5P_DEFAULT,
+                         plan, H5P_DEFAULT);
+  H5Sselect_hyperslab(space, H5S_SELECT_SET, &first, NULL, &chunk, NULL);
+  cr_assert_geq(
+      H5Dwrite(set, H5T_NATIVE_INT64, memory, space, H5P_DEFAULT, few), 0);
+  H5Dclose(set);
+  H5Sclose(memory);
+  H5Sclose(space);
+  H5Pclose(plan);
+  expect_fault(file, "sparse.h5", 0, "events/t: ",
+               "wanted 1000 elements of 8 bytes, found 80 bytes");
+}
+
 Test(hdf5_made, cut_off) {
   size_t size;
   uint8_t *bytes = test_read_file(SEEDS "table.h5", &size);
