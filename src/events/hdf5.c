@@ -45,9 +45,9 @@ typedef struct hdf5 {
   field fields[SURGE_COLUMNS]; /* of spikes: times, units            */
   hid_t labels;                /* 0: none                            */
   bool spikes;
-  int64_t offset;       /* us                                        */
-  uint64_t done, count; /* events given, and all of the recording    */
-  hvl_t trains[2];      /* of spikes: the times, the units; doubles  */
+  int64_t offset;  /* us                                 */
+  uint64_t count;  /* of the recording's events          */
+  hvl_t trains[2]; /* of spikes: times, units; doubles   */
   uint8_t rows[RECORD_MOST * SURGE_COLUMN_PIECE];
   surge_columns columns;
 } hdf5;
@@ -402,7 +402,7 @@ static void free_train(void *train, void *nothing) {
 static surge_status select_recording(surge_events_file *file, size_t index) {
   static const char *const names[] = {"spikes/times", "spikes/units"};
   hdf5 *h = file->state;
-  h->done = 0;
+  h->columns.first = h->columns.count = h->columns.given = 0;
   if (!h->spikes) return SURGE_OK; /* a table: back to its start */
   h->count = 0;
   free_trains(h);
@@ -521,14 +521,14 @@ static surge_status no_integer(const char *path, int c, uint64_t element) {
 static surge_status read_column(surge_events_file *file, int c, size_t count) {
   hdf5 *h = file->state;
   const field *f = &h->fields[c];
+  uint64_t first = h->columns.first;
   if (c == 0 || f->dataset != h->fields[c - 1].dataset)
-    if (read_rows(f->dataset, f->type, h->done, count, H5P_DEFAULT, h->rows) <
-        0)
+    if (read_rows(f->dataset, f->type, first, count, H5P_DEFAULT, h->rows) < 0)
       return fail(file->path, surge_column_names[c]);
   double scale = c == 0 ? 1e6 : 1; /* of floats: s to us */
   size_t good = surge_number_load(&f->number, h->rows + f->offset, f->stride,
                                   count, scale, h->columns.of[c]);
-  return good == count ? SURGE_OK : no_integer(file->path, c, h->done + good);
+  return good == count ? SURGE_OK : no_integer(file->path, c, first + good);
 }
 
 /* A piece of a spike train, which is there, as doubles. */
@@ -536,10 +536,11 @@ static surge_status take_train(surge_events_file *file, int c, size_t count) {
   static const surge_number number = {.kind = 'f', .bytes = sizeof(double)};
   hdf5 *h = file->state;
   double scale = c == 0 && h->fields[0].number.kind == 'f' ? 1e6 : 1;
-  const double *from = (const double *)h->trains[c].p + h->done;
+  const double *from = (const double *)h->trains[c].p + h->columns.first;
   size_t good = surge_number_load(&number, (const uint8_t *)from, sizeof *from,
                                   count, scale, h->columns.of[c]);
-  return good == count ? SURGE_OK : no_integer(file->path, c, h->done + good);
+  return good == count ? SURGE_OK
+                       : no_integer(file->path, c, h->columns.first + good);
 }
 
 static surge_status read_spikes(surge_events_file *file, size_t count) {
@@ -562,15 +563,24 @@ static surge_status read_table(surge_events_file *file, size_t count) {
   return SURGE_OK;
 }
 
+/* The next piece. */
+static surge_status load(surge_events_file *file) {
+  hdf5 *h = file->state;
+  size_t count = surge_columns_begin(&h->columns, h->count);
+  if (count == 0) return SURGE_OK;
+  h->columns.count = 0; /* until all of it is good */
+  SURGE_TRY(h->spikes ? read_spikes(file, count) : read_table(file, count));
+  h->columns.count = count;
+  return SURGE_OK;
+}
+
 static surge_status read_events(surge_events_file *file, surge_events *chunk) {
   hdf5 *h = file->state;
-  while (chunk->count < chunk->capacity && h->done < h->count) {
-    size_t count =
-        surge_column_piece(h->count - h->done, chunk->capacity - chunk->count);
-    SURGE_TRY(h->spikes ? read_spikes(file, count) : read_table(file, count));
-    SURGE_TRY(
-        surge_columns_append(&h->columns, h->done, count, chunk, file->path));
-    h->done += count;
+  surge_columns *columns = &h->columns;
+  while (chunk->count < chunk->capacity) {
+    if (columns->given == columns->count) SURGE_TRY(load(file));
+    if (columns->count == 0) return SURGE_OK;
+    SURGE_TRY(surge_columns_give(columns, chunk, file->path));
   }
   return SURGE_OK;
 }
