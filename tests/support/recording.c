@@ -239,9 +239,9 @@ void test_expect_fault(const uint8_t *bytes, size_t size, const char *name,
     }
     const char *found = surge_last_error();
     cr_expect_eq(status, SURGE_ERROR_DATA, "%s: %s", name, text);
-    cr_expect(strstr(found, name) && strstr(found, place) &&
-                  strstr(found, text),
-              "wanted %s: %s: %s, found %s", name, place, text, found);
+    cr_expect(
+        strstr(found, name) && strstr(found, place) && strstr(found, text),
+        "wanted %s: %s: %s, found %s", name, place, text, found);
     cr_expect_eq(seen, good, "%s, chunks of %zu: wanted %zu events, found %zu",
                  name, capacity, good, seen);
     surge_events_free(&chunk);
