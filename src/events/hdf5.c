@@ -12,17 +12,18 @@
  * spike trains the one that is selected is in memory.
  *
  * Debian's libhdf5 may be built without threads in mind, so one lock is around
- * all that asks it; and it prints no errors of its own. */
+ * all that asks it; and it prints no errors of its own. It trusts its files: a
+ * damaged one can crash it. */
 #define H5_USE_110_API /* also where it is newer */
 #include <hdf5.h>
 #include <inttypes.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/events/column.h"
 #include "src/events/format.h"
+#include "src/events/number.h"
 
 #define CHUNK_MOST ((uint64_t)1 << 28) /* bytes of a stored chunk, unpacked */
 
@@ -30,9 +31,13 @@
  * to lie in it. */
 #define RATIO_MOST ((uint64_t)1 << 16)
 
+#define RECORD_MOST 1024 /* bytes of a row of a table */
+
+/* Where a column's numbers are in the rows of a dataset. */
 typedef struct field {
-  hid_t dataset, type; /* 0: none; type in memory, an int64 or a double */
-  bool real;
+  hid_t dataset, type;   /* 0: none; rows in memory, as they are stored */
+  size_t offset, stride; /* bytes                                       */
+  surge_number number;
 } field;
 
 typedef struct hdf5 {
@@ -40,10 +45,10 @@ typedef struct hdf5 {
   field fields[SURGE_COLUMNS]; /* of spikes: times, units            */
   hid_t labels;                /* 0: none                            */
   bool spikes;
-  int64_t offset;       /* us                                        */
-  uint64_t done, count; /* events given, and all of the recording    */
-  hvl_t trains[2];      /* of spikes: the times, the units; doubles  */
-  double reals[SURGE_COLUMN_PIECE];
+  int64_t offset;  /* us                                 */
+  uint64_t count;  /* of the recording's events          */
+  hvl_t trains[2]; /* of spikes: times, units; doubles   */
+  uint8_t rows[RECORD_MOST * SURGE_COLUMN_PIECE];
   surge_columns columns;
 } hdf5;
 
@@ -109,6 +114,19 @@ static uint64_t chunk_bytes(hid_t dataset, size_t element) {
   return size;
 }
 
+/* What `stored` bytes can hold, unpacked: of chunks as many as are stored. */
+static uint64_t most_bytes(hid_t dataset, uint64_t chunk, uint64_t stored) {
+  hsize_t chunks = 0;
+  if (chunk == 0) return stored;
+  hid_t space = H5Dget_space(dataset); /* 1.10 does not take H5S_ALL */
+  H5Dget_num_chunks(dataset, space, &chunks);
+  H5Sclose(space);
+  uint64_t packed =
+      stored > UINT64_MAX / RATIO_MOST ? UINT64_MAX : stored * RATIO_MOST;
+  uint64_t whole = chunks > UINT64_MAX / chunk ? UINT64_MAX : chunks * chunk;
+  return packed < whole ? packed : whole;
+}
+
 /* The rows of a dataset of one dimension; what it claims is compared with what
  * lies in the file. */
 static surge_status count_rows(hid_t dataset, const char *path,
@@ -125,17 +143,15 @@ static surge_status count_rows(hid_t dataset, const char *path,
     return SURGE_FAIL(SURGE_ERROR_DATA,
                       "%s: %s: wanted an array of one dimension, found another",
                       path, name);
+  *chunk = chunk_bytes(dataset, element);
   uint64_t stored = H5Dget_storage_size(dataset);
-  uint64_t most =
-      stored > UINT64_MAX / RATIO_MOST ? UINT64_MAX : stored * RATIO_MOST;
-  if (count > most / element)
+  if (count > most_bytes(dataset, *chunk, stored) / element)
     return SURGE_FAIL(SURGE_ERROR_DATA,
                       "%s: %s: wanted %" PRIu64
                       " elements of %zu bytes, found "
                       "%" PRIu64 " bytes of the file for them",
                       path, name, (uint64_t)count, element, stored);
   *rows = count;
-  *chunk = chunk_bytes(dataset, element);
   if (*chunk <= CHUNK_MOST) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_DATA,
                     "%s: %s: wanted chunks of at most %" PRIu64
@@ -178,11 +194,27 @@ static herr_t read_rows(hid_t dataset, hid_t type, uint64_t first,
   return result;
 }
 
-/* Is it a kind of number? *real: of floats. An enum is h5py's bool. */
-static bool is_number(hid_t type, bool *real) {
+/* Takes a stored type; false: it is no number. An enum is h5py's bool. */
+static bool take_number(surge_number *number, hid_t type) {
   H5T_class_t kind = H5Tget_class(type);
-  *real = kind == H5T_FLOAT;
-  return *real || kind == H5T_INTEGER || kind == H5T_ENUM;
+  size_t bytes = H5Tget_size(type);
+  *number = (surge_number){.kind = 'u', .bytes = bytes};
+  number->big_endian = H5Tget_order(type) == H5T_ORDER_BE;
+  if (kind == H5T_FLOAT) {
+    size_t sign, exponent, exponents, fraction, fractions;
+    number->kind = 'f';
+    if (H5Tget_fields(type, &sign, &exponent, &exponents, &fraction,
+                      &fractions) < 0 ||
+        exponents != (bytes == 2   ? 5u
+                      : bytes == 4 ? 8u
+                                   : 11u))
+      return false;
+  } else if (kind == H5T_INTEGER) {
+    if (H5Tget_sign(type) == H5T_SGN_2) number->kind = 'i';
+  } else if (kind != H5T_ENUM) {
+    return false;
+  }
+  return surge_number_known(number) && H5Tget_precision(type) == 8 * bytes;
 }
 
 static surge_status not_numbers(const char *path, const char *name) {
@@ -209,7 +241,7 @@ static surge_status no_field(const char *path, const char *name, int c) {
                     path, name, surge_column_names[c]);
 }
 
-/* Field c of the compound type of dataset `table`: in memory, alone. */
+/* Column c of a table whose rows are of a compound type. */
 static surge_status take_field(hdf5 *h, int c, hid_t table, hid_t type,
                                const char *path, const char *name) {
   field *f = &h->fields[c];
@@ -218,29 +250,43 @@ static surge_status take_field(hdf5 *h, int c, hid_t table, hid_t type,
     index = H5Tget_member_index(type, field_names[c][i]);
   if (index < 0) return no_field(path, name, c);
   hid_t member = H5Tget_member_type(type, (unsigned)index);
-  char *word = H5Tget_member_name(type, (unsigned)index);
-  bool number = is_number(member, &f->real);
+  bool known = take_number(&f->number, member);
   H5Tclose(member);
-  if (number) {
-    f->type = H5Tcreate(H5T_COMPOUND, 8);
-    H5Tinsert(f->type, word, 0, f->real ? H5T_NATIVE_DOUBLE : H5T_NATIVE_INT64);
-    f->dataset = table;
-    H5Iinc_ref(table);
+  if (!known) return not_numbers(path, name);
+  f->offset = H5Tget_member_offset(type, (unsigned)index);
+  f->stride = H5Tget_size(type);
+  f->type = H5Tcopy(type);
+  f->dataset = table;
+  H5Iinc_ref(table);
+  return SURGE_OK;
+}
+
+/* Rows are read as they are stored, so none of their fields may be a pointer in
+ * memory, and a row is no larger than there is room for. */
+static surge_status expect_rows(hid_t type, const char *path,
+                                const char *name) {
+  if (H5Tget_class(type) != H5T_COMPOUND)
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: %s: wanted a table with fields t, x, y and p, "
+                      "found an array without fields",
+                      path, name);
+  if (H5Tget_size(type) > RECORD_MOST)
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: %s: wanted rows of at most %d bytes, found %zu",
+                      path, name, RECORD_MOST, H5Tget_size(type));
+  for (int i = 0; i < H5Tget_nmembers(type); i++) {
+    H5T_class_t kind = H5Tget_member_class(type, (unsigned)i);
+    if (kind != H5T_INTEGER && kind != H5T_FLOAT && kind != H5T_ENUM)
+      return not_numbers(path, name);
   }
-  H5free_memory(word);
-  return number ? SURGE_OK : not_numbers(path, name);
+  return SURGE_OK;
 }
 
 static surge_status open_table(hdf5 *h, const char *path, const char *name) {
   hid_t table;
   SURGE_TRY(open_dataset(h->file, path, name, &table, &h->count));
   hid_t type = H5Dget_type(table);
-  surge_status status = SURGE_OK;
-  if (H5Tget_class(type) != H5T_COMPOUND)
-    status = SURGE_FAIL(SURGE_ERROR_DATA,
-                        "%s: %s: wanted a table with fields t, x, y and p, "
-                        "found an array without fields",
-                        path, name);
+  surge_status status = expect_rows(type, path, name);
   for (int c = 0; c < SURGE_COLUMNS && status == SURGE_OK; c++)
     status = take_field(h, c, table, type, path, name);
   H5Tclose(type);
@@ -260,11 +306,9 @@ static surge_status open_array(hdf5 *h, int c, hid_t group, const char *path,
   if (i == NAMES || !field_names[c][i]) return no_field(path, name, c);
   snprintf(full, sizeof full, "%s/%s", name, field_names[c][i]);
   SURGE_TRY(open_dataset(h->file, path, full, &f->dataset, &rows));
-  hid_t stored = H5Dget_type(f->dataset);
-  bool number = is_number(stored, &f->real);
-  H5Tclose(stored);
-  if (!number) return not_numbers(path, full);
-  f->type = H5Tcopy(f->real ? H5T_NATIVE_DOUBLE : H5T_NATIVE_INT64);
+  f->type = H5Dget_type(f->dataset);
+  if (!take_number(&f->number, f->type)) return not_numbers(path, full);
+  f->stride = f->number.bytes;
   if (c == 0) h->count = rows;
   if (rows == h->count) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_DATA,
@@ -318,7 +362,7 @@ static surge_status open_trains(hdf5 *h, int c, const char *path,
   hid_t stored = H5Dget_type(f->dataset);
   bool trains = H5Tget_class(stored) == H5T_VLEN;
   hid_t base = trains ? H5Tget_super(stored) : H5I_INVALID_HID;
-  trains = trains && is_number(base, &f->real);
+  trains = trains && take_number(&f->number, base);
   H5Tclose(base);
   H5Tclose(stored);
   f->type = H5Tvlen_create(H5T_NATIVE_DOUBLE);
@@ -358,7 +402,7 @@ static void free_train(void *train, void *nothing) {
 static surge_status select_recording(surge_events_file *file, size_t index) {
   static const char *const names[] = {"spikes/times", "spikes/units"};
   hdf5 *h = file->state;
-  h->done = 0;
+  h->columns.first = h->columns.count = h->columns.given = 0;
   if (!h->spikes) return SURGE_OK; /* a table: back to its start */
   h->count = 0;
   free_trains(h);
@@ -465,65 +509,78 @@ static void close_file(surge_events_file *file) {
 
 /* --- events --------------------------------------------------------------- */
 
-/* Floats as integers: seconds as us, others as they are. Returns `count`, or
- * the first that is none. */
-static size_t round_reals(const double *reals, size_t count, double scale,
-                          int64_t *out) {
-  for (size_t i = 0; i < count; i++) {
-    double value = reals[i] * scale;
-    if (!(fabs(value) < 0x1p62)) return i;
-    out[i] = llround(value);
-  }
-  return count;
+static surge_status no_integer(const char *path, int c, uint64_t element) {
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: %s: element %" PRIu64
+                    ": wanted a number of 64 bits, "
+                    "found none",
+                    path, surge_column_names[c], element);
 }
 
-/* A piece of column c; of spikes the train is there already. */
+/* A piece of column c. Columns of a table come with the same rows. */
 static surge_status read_column(surge_events_file *file, int c, size_t count) {
   hdf5 *h = file->state;
   const field *f = &h->fields[c];
-  int64_t *out = h->columns.of[c];
-  const double *reals = h->reals;
-  if (h->spikes) {
-    reals = (const double *)h->trains[c].p + h->done;
-  } else {
-    void *to = f->real ? (void *)h->reals : (void *)out;
-    if (read_rows(f->dataset, f->type, h->done, count, H5P_DEFAULT, to) < 0)
+  uint64_t first = h->columns.first;
+  if (c == 0 || f->dataset != h->fields[c - 1].dataset)
+    if (read_rows(f->dataset, f->type, first, count, H5P_DEFAULT, h->rows) < 0)
       return fail(file->path, surge_column_names[c]);
-    if (!f->real) return SURGE_OK;
-  }
-  double scale = c == 0 && f->real ? 1e6 : 1;
-  size_t good = round_reals(reals, count, scale, out);
-  if (good == count) return SURGE_OK;
-  return SURGE_FAIL(SURGE_ERROR_DATA,
-                    "%s: %s: element %" PRIu64
-                    ": wanted a number below 2^62, "
-                    "found none",
-                    file->path, surge_column_names[c], h->done + good);
+  double scale = c == 0 ? 1e6 : 1; /* of floats: s to us */
+  size_t good = surge_number_load(&f->number, h->rows + f->offset, f->stride,
+                                  count, scale, h->columns.of[c]);
+  return good == count ? SURGE_OK : no_integer(file->path, c, first + good);
 }
 
-static surge_status read_piece(surge_events_file *file, size_t count) {
+/* A piece of a spike train, which is there, as doubles. */
+static surge_status take_train(surge_events_file *file, int c, size_t count) {
+  static const surge_number number = {.kind = 'f', .bytes = sizeof(double)};
   hdf5 *h = file->state;
-  int columns = h->spikes ? 2 : SURGE_COLUMNS;
-  for (int c = 0; c < columns; c++) SURGE_TRY(read_column(file, c, count));
-  for (size_t i = 0; i < count && h->spikes; i++) {
+  double scale = c == 0 && h->fields[0].number.kind == 'f' ? 1e6 : 1;
+  const double *from = (const double *)h->trains[c].p + h->columns.first;
+  size_t good = surge_number_load(&number, (const uint8_t *)from, sizeof *from,
+                                  count, scale, h->columns.of[c]);
+  return good == count ? SURGE_OK
+                       : no_integer(file->path, c, h->columns.first + good);
+}
+
+static surge_status read_spikes(surge_events_file *file, size_t count) {
+  hdf5 *h = file->state;
+  for (int c = 0; c < 2; c++) SURGE_TRY(take_train(file, c, count));
+  for (size_t i = 0; i < count; i++) {
     h->columns.of[2][i] = 0;
     h->columns.of[3][i] = 1;
   }
+  return SURGE_OK;
+}
+
+static surge_status read_table(surge_events_file *file, size_t count) {
+  hdf5 *h = file->state;
+  for (int c = 0; c < SURGE_COLUMNS; c++)
+    SURGE_TRY(read_column(file, c, count));
   for (size_t i = 0; i < count && h->offset != 0; i++)
     h->columns.of[0][i] =
         (int64_t)((uint64_t)h->columns.of[0][i] + (uint64_t)h->offset);
   return SURGE_OK;
 }
 
+/* The next piece. */
+static surge_status load(surge_events_file *file) {
+  hdf5 *h = file->state;
+  size_t count = surge_columns_begin(&h->columns, h->count);
+  if (count == 0) return SURGE_OK;
+  h->columns.count = 0; /* until all of it is good */
+  SURGE_TRY(h->spikes ? read_spikes(file, count) : read_table(file, count));
+  h->columns.count = count;
+  return SURGE_OK;
+}
+
 static surge_status read_events(surge_events_file *file, surge_events *chunk) {
   hdf5 *h = file->state;
-  while (chunk->count < chunk->capacity && h->done < h->count) {
-    size_t count =
-        surge_column_piece(h->count - h->done, chunk->capacity - chunk->count);
-    SURGE_TRY(read_piece(file, count));
-    SURGE_TRY(
-        surge_columns_append(&h->columns, h->done, count, chunk, file->path));
-    h->done += count;
+  surge_columns *columns = &h->columns;
+  while (chunk->count < chunk->capacity) {
+    if (columns->given == columns->count) SURGE_TRY(load(file));
+    if (columns->count == 0) return SURGE_OK;
+    SURGE_TRY(surge_columns_give(columns, chunk, file->path));
   }
   return SURGE_OK;
 }

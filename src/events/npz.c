@@ -18,7 +18,7 @@ typedef struct member {
 typedef struct npz {
   zip_t *zip;
   member members[SURGE_COLUMNS];
-  uint64_t done, count; /* events given, and all of them */
+  uint64_t count; /* of events */
   uint8_t raw[8 * SURGE_COLUMN_PIECE];
   surge_columns columns;
 } npz;
@@ -85,13 +85,13 @@ static surge_status take_header(npz *n, int c, const char *path,
   free(text);
   SURGE_TRY(status);
   uint64_t rest = size - head_bytes - length;
-  if (size < head_bytes + length || rest % npy->bytes ||
-      rest / npy->bytes != npy->count)
+  if (size < head_bytes + length || rest % npy->number.bytes ||
+      rest / npy->number.bytes != npy->count)
     return FAIL(path, c,
                 "wanted %" PRIu64
                 " elements of %zu bytes, found a "
                 "member of %" PRIu64 " bytes",
-                npy->count, npy->bytes, size);
+                npy->count, npy->number.bytes, size);
   return SURGE_OK;
 }
 
@@ -148,26 +148,36 @@ static surge_status check_sums(npz *n, const char *path) {
   return SURGE_OK;
 }
 
+/* The next piece of every member. */
+static surge_status load(npz *n, const char *path) {
+  size_t count = surge_columns_begin(&n->columns, n->count);
+  uint64_t first = n->columns.first;
+  n->columns.count = 0; /* until all of it is good */
+  for (int c = 0; c < SURGE_COLUMNS; c++) {
+    const surge_number *number = &n->members[c].npy.number;
+    size_t bytes = number->bytes;
+    SURGE_TRY(take_bytes(n, c, path, n->raw, count * bytes));
+    size_t good =
+        surge_number_load(number, n->raw, bytes, count, 1, n->columns.of[c]);
+    if (good < count)
+      return FAIL(path, c,
+                  "element %" PRIu64
+                  ": wanted a whole number of 64 "
+                  "bits, found none",
+                  first + good);
+  }
+  if (first + count == n->count) SURGE_TRY(check_sums(n, path));
+  n->columns.count = count;
+  return SURGE_OK;
+}
+
 static surge_status next(surge_events_file *file, surge_events *chunk) {
   npz *n = file->state;
-  while (chunk->count < chunk->capacity && n->done < n->count) {
-    size_t count =
-        surge_column_piece(n->count - n->done, chunk->capacity - chunk->count);
-    for (int c = 0; c < SURGE_COLUMNS; c++) {
-      const surge_npy *npy = &n->members[c].npy;
-      SURGE_TRY(take_bytes(n, c, file->path, n->raw, count * npy->bytes));
-      size_t good = surge_npy_integers(npy, n->raw, count, n->columns.of[c]);
-      if (good < count)
-        return FAIL(file->path, c,
-                    "element %" PRIu64
-                    ": wanted a whole "
-                    "number of 64 bits, found none",
-                    n->done + good);
-    }
-    SURGE_TRY(
-        surge_columns_append(&n->columns, n->done, count, chunk, file->path));
-    n->done += count;
-    if (n->done == n->count) SURGE_TRY(check_sums(n, file->path));
+  surge_columns *columns = &n->columns;
+  while (chunk->count < chunk->capacity) {
+    if (columns->given == columns->count) SURGE_TRY(load(n, file->path));
+    if (columns->count == 0) return SURGE_OK;
+    SURGE_TRY(surge_columns_give(columns, chunk, file->path));
   }
   return SURGE_OK;
 }

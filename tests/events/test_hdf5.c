@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <hdf5.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,37 @@ Test(hdf5, spikes_of_h5py) {
   cr_expect_eq(surge_events_label(file, 2, &label), SURGE_ERROR_DATA);
   surge_events_close(file);
   surge_events_free(&events);
+}
+
+/* A loader's threads each open the file: one that closes it takes nothing away
+ * from the others. */
+static void *read_recordings(void *wrong) {
+  surge_events_file *file;
+  surge_events events = {0};
+  for (int i = 0; i < 50; i++) {
+    bool good = surge_events_open(&file, SEEDS "shd.h5") == SURGE_OK;
+    for (size_t k = 0; good && k < 2; k++)
+      good = surge_events_select(file, k) == SURGE_OK &&
+             surge_events_rest(file, &events) == SURGE_OK &&
+             events.count == 2 - k && events.x[0] == (k == 0 ? 5 : 0);
+    *(int *)wrong += !good;
+    surge_events_close(file);
+  }
+  surge_events_free(&events);
+  return NULL;
+}
+
+Test(hdf5, many_threads) {
+  enum { THREADS = 4 };
+  pthread_t threads[THREADS];
+  int wrong[THREADS] = {0};
+  for (int i = 0; i < THREADS; i++)
+    cr_assert_eq(pthread_create(&threads[i], NULL, read_recordings, &wrong[i]),
+                 0);
+  for (int i = 0; i < THREADS; i++) {
+    pthread_join(threads[i], NULL);
+    cr_expect_eq(wrong[i], 0);
+  }
 }
 
 /* --- files that the tests write ------------------------------------------- */
@@ -249,7 +281,8 @@ Test(hdf5_made, numbers_that_fit_nowhere) {
   hid_t file = new_file("inf.h5");
   put_trains(file, "spikes/times", H5T_NATIVE_FLOAT, 1, &times);
   put_trains(file, "spikes/units", H5T_NATIVE_FLOAT, 1, &fine);
-  expect_fault(file, "inf.h5", 0, "t: element 1: ", "wanted a number");
+  expect_fault(file, "inf.h5", 0,
+               "t: element 1: ", "wanted a number of 64 bits");
   file = new_file("large.h5");
   put(file, "events/t", H5T_NATIVE_INT64, 2, t);
   put(file, "events/x", H5T_NATIVE_INT64, 2, large);
@@ -268,6 +301,29 @@ Test(hdf5_made, a_length_that_lies) {
   put(file, "events/t", H5T_NATIVE_INT64, count, NULL);
   expect_fault(file, "huge.h5", 0, "events/t: ",
                "wanted 1099511627776 elements of 8 bytes, found 0 bytes");
+}
+
+/* Nor chunks of which one is stored. */
+Test(hdf5_made, chunks_that_are_not_there) {
+  const hsize_t count = 1000, chunk = 10, first = 0;
+  hid_t file = new_file("sparse.h5");
+  hid_t plan = H5Pcreate(H5P_DATASET_CREATE);
+  hid_t space = H5Screate_simple(1, &count, NULL);
+  hid_t memory = H5Screate_simple(1, &chunk, NULL);
+  static const int64_t few[10];
+  H5Pset_chunk(plan, 1, &chunk);
+  H5Gclose(H5Gcreate2(file, "events", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  hid_t set = H5Dcreate2(file, "events/t", H5T_NATIVE_INT64, space, H5P_DEFAULT,
+                         plan, H5P_DEFAULT);
+  H5Sselect_hyperslab(space, H5S_SELECT_SET, &first, NULL, &chunk, NULL);
+  cr_assert_geq(
+      H5Dwrite(set, H5T_NATIVE_INT64, memory, space, H5P_DEFAULT, few), 0);
+  H5Dclose(set);
+  H5Sclose(memory);
+  H5Sclose(space);
+  H5Pclose(plan);
+  expect_fault(file, "sparse.h5", 0,
+               "events/t: ", "wanted 1000 elements of 8 bytes, found 80 bytes");
 }
 
 Test(hdf5_made, cut_off) {

@@ -226,18 +226,27 @@ void test_expect_events(const uint8_t *bytes, size_t size, const char *name,
 
 void test_expect_fault(const uint8_t *bytes, size_t size, const char *name,
                        size_t good, const char *place, const char *text) {
-  surge_events_file *file = NULL;
-  surge_events events = {0};
-  surge_status status = surge_events_open_memory(&file, bytes, size, name);
-  if (status == SURGE_OK) status = surge_events_rest(file, &events);
-  const char *found = surge_last_error();
-  cr_expect_eq(status, SURGE_ERROR_DATA, "%s: %s", name, text);
-  cr_expect(strstr(found, name) && strstr(found, place) && strstr(found, text),
-            "wanted %s: %s: %s, found %s", name, place, text, found);
-  cr_expect_eq(events.count, good, "%s: wanted %zu events, found %zu", name,
-               good, events.count);
-  surge_events_free(&events);
-  surge_events_close(file);
+  for (size_t capacity = 1; capacity <= 4096; capacity *= 4096) {
+    surge_events_file *file = NULL;
+    surge_events chunk = {0};
+    size_t seen = 0;
+    cr_assert_eq(surge_events_reserve(&chunk, capacity), SURGE_OK);
+    surge_status status = surge_events_open_memory(&file, bytes, size, name);
+    while (status == SURGE_OK) {
+      status = surge_events_next(file, &chunk);
+      seen += chunk.count;
+      if (chunk.count == 0) break;
+    }
+    const char *found = surge_last_error();
+    cr_expect_eq(status, SURGE_ERROR_DATA, "%s: %s", name, text);
+    cr_expect(
+        strstr(found, name) && strstr(found, place) && strstr(found, text),
+        "wanted %s: %s: %s, found %s", name, place, text, found);
+    cr_expect_eq(seen, good, "%s, chunks of %zu: wanted %zu events, found %zu",
+                 name, capacity, good, seen);
+    surge_events_free(&chunk);
+    surge_events_close(file);
+  }
 }
 
 void test_expect_sums(const char *name, const test_sums *wanted) {

@@ -59,7 +59,7 @@ void test_expect_events(const uint8_t *bytes, size_t size, const char *name,
                         const test_event *wanted, size_t count);
 
 /* Fails the test unless opening or reading the bytes is an error that has both
- * texts, behind `good` events. */
+ * texts, behind `good` events, in chunks of 1 and of many. */
 void test_expect_fault(const uint8_t *bytes, size_t size, const char *name,
                        size_t good, const char *place, const char *text);
 
