@@ -9,7 +9,9 @@
 /* Those that begin with words of their own first, those that can only be told by
  * their records last. */
 static const surge_events_format *const formats[] = {
-    &surge_events_nmnist,
+    &surge_events_aedat2, &surge_events_aedat3, &surge_events_es,
+    &surge_events_evt2,   &surge_events_evt3,   &surge_events_dat,
+    &surge_events_text,   &surge_events_nmnist,
 };
 
 enum { FORMATS = sizeof formats / sizeof formats[0] };
