@@ -3,6 +3,7 @@
  * To add a format: one reader (format.h) and its line in `formats`. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "src/events/format.h"
 
@@ -20,11 +21,23 @@ enum { FORMATS = sizeof formats / sizeof formats[0] };
 
 enum { EVENT_BYTES = 8 + 2 + 2 + 1 };
 
+#define HUGE_PAGE ((size_t)1 << 21)
+
+/* Touching large arrays for the first time costs more than reading a file does,
+ * unless the system gives them in huge pages. */
+static void *allocate(size_t bytes) {
+  if (bytes < 2 * HUGE_PAGE) return malloc(bytes);
+  bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+  void *memory = aligned_alloc(HUGE_PAGE, bytes);
+  if (memory) madvise(memory, bytes, MADV_HUGEPAGE); /* a hint: may fail */
+  return memory;
+}
+
 surge_status surge_events_reserve(surge_events *events, size_t capacity) {
   if (capacity <= events->capacity) return SURGE_OK;
   surge_events larger = {.count = events->count, .capacity = capacity};
-  if (capacity <= SIZE_MAX / EVENT_BYTES)
-    larger.t = malloc(capacity * EVENT_BYTES);
+  if (capacity <= (SIZE_MAX - HUGE_PAGE) / EVENT_BYTES)
+    larger.t = allocate(capacity * EVENT_BYTES);
   if (!larger.t)
     return SURGE_FAIL(SURGE_ERROR_DEVICE,
                       "wanted memory for %zu events, found less", capacity);
@@ -143,15 +156,25 @@ surge_status surge_events_next(surge_events_file *file, surge_events *chunk) {
 
 #define FIRST_CAPACITY ((size_t)1 << 14)
 
+/* Room for the whole file, if it goes on as it began, and a sixteenth more: most
+ * recordings grow once. Where a reader does not take bytes from the front, twice
+ * the room. */
+static size_t larger_capacity(const surge_events_file *file, size_t capacity) {
+  double taken = (double)file->bytes.offset, total = (double)file->bytes.total;
+  double expected = taken > 0 ? 1.0625 * (double)capacity * total / taken : 0;
+  size_t twice = 2 * capacity;
+  if (capacity < FIRST_CAPACITY) return FIRST_CAPACITY;
+  if (!(expected > 1.25 * (double)capacity && expected < 1e12)) return twice;
+  return (size_t)expected;
+}
+
 /* The reader appends, so the events so far stay where they are. */
 static surge_status read_all(surge_events_file *file, surge_events *events) {
   size_t before;
   do {
-    if (events->count == events->capacity) {
-      size_t twice = 2 * events->capacity;
-      SURGE_TRY(surge_events_reserve(
-          events, twice > FIRST_CAPACITY ? twice : FIRST_CAPACITY));
-    }
+    if (events->count == events->capacity)
+      SURGE_TRY(surge_events_reserve(events,
+                                     larger_capacity(file, events->capacity)));
     before = events->count;
     SURGE_TRY(file->format->next(file, events));
   } while (events->count > before);

@@ -35,7 +35,7 @@ typedef struct evt3_state {
   int64_t high, low; /* us; high is -1 before the first TIME_HIGH     */
   uint32_t y, base;  /* of the next vector                           */
   uint32_t mask, x;  /* events of a vector that found no room, from x */
-  uint8_t p;
+  uint8_t p;         /* of vectors                                   */
 } evt3_state;
 
 static bool recognise(const surge_bytes *bytes) {
@@ -54,17 +54,14 @@ static surge_status open(surge_events_file *file) {
   return SURGE_OK;
 }
 
-static inline void emit(surge_events *out, const evt3_state *s, uint32_t x) {
-  out->t[out->count] = s->high | s->low;
-  out->x[out->count] = (uint16_t)x;
-  out->y[out->count] = (uint16_t)s->y;
-  out->p[out->count++] = s->p;
-}
-
 /* Events of the mask, as many as there is room for. */
 static inline void emit_mask(surge_events *out, evt3_state *s) {
-  for (; s->mask && out->count < out->capacity; s->mask &= s->mask - 1)
-    emit(out, s, s->x + (uint32_t)__builtin_ctz(s->mask));
+  for (; s->mask && out->count < out->capacity; s->mask &= s->mask - 1) {
+    out->t[out->count] = s->high | s->low;
+    out->x[out->count] = (uint16_t)(s->x + (uint32_t)__builtin_ctz(s->mask));
+    out->y[out->count] = (uint16_t)s->y;
+    out->p[out->count++] = s->p;
+  }
 }
 
 static inline void take_vector(evt3_state *s, uint32_t mask, uint32_t width) {
@@ -80,20 +77,31 @@ static inline void take_time_high(evt3_state *s, uint32_t counter) {
   s->high = high;
 }
 
-static inline void take_word(surge_events *out, evt3_state *s, uint32_t word) {
-  switch (word >> 12) {
-    case ADDR_Y: s->y = word & 0x7ff; break;
-    case ADDR_X:
-      s->p = (uint8_t)(word >> 11 & 1);
-      if (s->high >= 0) emit(out, s, word & 0x7ff);
-      break;
+/* ADDR_Y, ADDR_X and TIME_LOW, of which files are made where there are few
+ * vectors, come in no order that a processor could guess: no branches. There is
+ * room for an event. */
+#define FREQUENT (1u << ADDR_Y | 1u << ADDR_X | 1u << TIME_LOW)
+
+static inline void take_frequent(surge_events *out, evt3_state *s,
+                                 uint32_t type, uint32_t word) {
+  uint32_t place = word & 0x7ff;
+  s->y = type == ADDR_Y ? place : s->y;
+  s->low = type == TIME_LOW ? word & 0xfff : s->low;
+  out->t[out->count] = s->high | s->low;
+  out->x[out->count] = (uint16_t)place;
+  out->y[out->count] = (uint16_t)s->y;
+  out->p[out->count] = (uint8_t)(word >> 11 & 1);
+  out->count += (type == ADDR_X) & (s->high >= 0);
+}
+
+static inline void take_other(evt3_state *s, uint32_t type, uint32_t word) {
+  switch (type) {
     case VECT_BASE_X:
       s->p = (uint8_t)(word >> 11 & 1);
       s->base = word & 0x7ff;
       break;
     case VECT_12: take_vector(s, word & 0xfff, 12); break;
     case VECT_8: take_vector(s, word & 0xff, 8); break;
-    case TIME_LOW: s->low = word & 0xfff; break;
     case TIME_HIGH: take_time_high(s, word & 0xfff); break;
     default: break;
   }
@@ -107,8 +115,13 @@ static size_t decode(evt3_state *kept, const uint8_t *at, size_t count,
   size_t i = 0;
   emit_mask(&out, &s);
   for (; i < count && out.count < out.capacity; i++) {
-    take_word(&out, &s, surge_u16_little(at + i * WORD));
-    emit_mask(&out, &s);
+    uint32_t word = surge_u16_little(at + i * WORD), type = word >> 12;
+    if (FREQUENT >> type & 1) {
+      take_frequent(&out, &s, type, word);
+    } else {
+      take_other(&s, type, word);
+      emit_mask(&out, &s);
+    }
   }
   *kept = s;
   chunk->count = out.count;
