@@ -254,6 +254,7 @@ def main():
             for row in time_format(encoding, path, options.bench, options.rounds):
                 for out in sheets:
                     out.writerow(row)
+            kept.flush()
             sys.stdout.flush()
             Path(path).unlink()
 
