@@ -357,10 +357,10 @@ Test(dat, version_2) {
   put(12);
   put(8);
   put_dat(0xffffffff, 303 | 239 << 14 | 1 << 28);
-  put_dat(3, 0x3fff | 1 << 14);
+  put_dat(3, 0x3fff | 0x3fff << 14);
   put_dat(1, 5 | 6 << 14 | 1 << 28);
   EXPECT("dat", 304, 240, {0xffffffff, 303, 239, 1},
-         {0x100000003, 0x3fff, 1, 0}, {0x100000001, 5, 6, 1});
+         {0x100000003, 0x3fff, 0x3fff, 0}, {0x100000001, 5, 6, 1});
 }
 
 Test(dat, version_1) {
@@ -369,8 +369,8 @@ Test(dat, version_1) {
   put(0);
   put(8);
   put_dat(1, 303 | 239 << 9 | 1 << 17);
-  put_dat(2, 1 | 2 << 9);
-  EXPECT("dat", 0, 0, {1, 303, 239, 1}, {2, 1, 2, 0});
+  put_dat(2, 1 | 255 << 9);
+  EXPECT("dat", 0, 0, {1, 303, 239, 1}, {2, 1, 255, 0});
 }
 
 Test(dat, refused) {
