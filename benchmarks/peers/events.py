@@ -33,8 +33,8 @@ CHUNK = 8192
 
 # --- the files -----------------------------------------------------------------
 
-def split_lines(content, mark):
-    """Header lines and what follows, with the two bytes of a .dat on the header."""
+def header_size(content, mark):
+    """Bytes of the header, whose lines begin with `mark`."""
     at = 0
     while content[at:at + 1] == mark:
         at = content.index(b"\n", at) + 1
@@ -150,9 +150,9 @@ EXPELLIARMUS = [("expelliarmus", "whole", expelliarmus_whole),
 FORMATS = {
     "nmnist": (of_sample("sample_nmnist.bin", lambda content: 0),
                [("tonic", "whole", tonic_nmnist)]),
-    "dat": (of_sample("sample_ncars.dat", lambda content: split_lines(content, b"%") + 2),
+    "dat": (of_sample("sample_ncars.dat", lambda content: header_size(content, b"%") + 2),
             EXPELLIARMUS),
-    "evt2": (of_sample("gen3_640x480_evt2.raw", lambda content: split_lines(content, b"%")),
+    "evt2": (of_sample("gen3_640x480_evt2.raw", lambda content: header_size(content, b"%")),
              EXPELLIARMUS),
     "evt3": (write_evt3, EXPELLIARMUS),
     "es": (of_sample("dvs320x240.es", lambda content: 20),
