@@ -49,9 +49,16 @@ struct surge_events_file {
 /* A record of `wanted` bytes of which the file has fewer left. */
 surge_status surge_events_cut_off(const surge_bytes *bytes, size_t wanted);
 
+extern const surge_events_format surge_events_aedat2; /* aedat2.c */
+extern const surge_events_format surge_events_aedat3; /* aedat3.c */
 extern const surge_events_format surge_events_aedat4; /* aedat4.c */
+extern const surge_events_format surge_events_dat;    /* dat.c    */
+extern const surge_events_format surge_events_es;     /* es.c     */
+extern const surge_events_format surge_events_evt2;   /* evt2.c   */
+extern const surge_events_format surge_events_evt3;   /* evt3.c   */
 extern const surge_events_format surge_events_hdf5;   /* hdf5.c   */
 extern const surge_events_format surge_events_nmnist; /* nmnist.c */
 extern const surge_events_format surge_events_npz;    /* npz.c    */
+extern const surge_events_format surge_events_text;   /* text.c   */
 
 #endif
