@@ -372,7 +372,7 @@ Test(cli, check_of_what_is_no_recording) {
   char folder[64], text[8192];
   run_make_folder(folder);
   write_file(folder, "empty.bin", "", 0);
-  write_file(folder, "other.txt", "1 2 3 of no format", 18);
+  write_file(folder, "other.txt", "of no format known", 18);
   write_file(folder, "good.bin", "\x12\x10\x80\x03\x7d", 5);
   cr_expect_eq(surge(folder, "data check . nowhere", text, sizeof text), 3, "%s",
                text);
