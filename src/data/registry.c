@@ -83,6 +83,15 @@ const surge_dataset_info *surge_dataset_find(const char *name) {
   return found ? &found->info : NULL;
 }
 
+int32_t surge_sample_steps(const surge_dataset_info *info) {
+  return info->steps ? info->steps : 1;
+}
+
+size_t surge_sample_bytes(const surge_dataset_info *info) {
+  return (size_t)surge_sample_steps(info) * (size_t)info->h * (size_t)info->w *
+         (size_t)info->c;
+}
+
 /* --- from a recipe to an entry and a folder ------------------------------- */
 
 static surge_status fail_unknown(const char *name) {
@@ -121,11 +130,13 @@ static surge_status check_crop(const surge_dataset_info *info,
 }
 
 surge_status surge_dataset_describe(surge_dataset_info *info,
-                                    const struct surge_data_recipe *recipe) {
+                                    const struct surge_data_recipe *recipe,
+                                    int32_t T) {
   const registered_set *entry = find_set(recipe->set);
   const char *folder;
   if (!entry) return fail_unknown(recipe->set);
   *info = entry->info;
+  if (info->steps) info->steps = T;
   if (entry->reader->describe) {
     SURGE_TRY(resolve(recipe, &entry, &folder));
     SURGE_TRY(entry->reader->describe(entry->reader, info, recipe, folder));
@@ -152,14 +163,14 @@ surge_status surge_check_label(const surge_dataset_info *info, const char *path,
 
 surge_status surge_dataset_allocate(surge_dataset *set, int32_t count) {
   const surge_dataset_info *info = set->info;
-  size_t pixels = (size_t)info->h * (size_t)info->w * (size_t)info->c;
+  size_t bytes = surge_sample_bytes(info);
   set->count = count;
-  set->images = malloc((size_t)count * pixels + 1);
+  set->images = malloc((size_t)count * bytes + 1);
   set->labels = calloc((size_t)count + 1, sizeof *set->labels);
   if (set->images && set->labels) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_DEVICE,
-                    "%s: wanted memory for %d images of %zu bytes, found less",
-                    info->name, (int)count, pixels);
+                    "%s: wanted memory for %d samples of %zu bytes, found less",
+                    info->name, (int)count, bytes);
 }
 
 surge_status surge_dataset_read(surge_dataset *set,
@@ -215,8 +226,7 @@ void surge_dataset_close(surge_dataset *set) {
 surge_status surge_dataset_image(const surge_dataset *set, uint32_t sample,
                                  const surge_data_pass *pass, uint8_t *image) {
   if (set->files) return surge_image_files_read(set, sample, pass, image);
-  const surge_dataset_info *info = set->info;
-  size_t bytes = (size_t)info->h * (size_t)info->w * (size_t)info->c;
+  size_t bytes = surge_sample_bytes(set->info);
   memcpy(image, set->images + sample * bytes, bytes);
   return SURGE_OK;
 }

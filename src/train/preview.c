@@ -143,7 +143,7 @@ static surge_status open_sheet(preview *p) {
 static surge_status make_sheet(preview *p, const char *out, surge_tell *tell,
                                void *user) {
   surge_session *s = &p->session;
-  SURGE_TRY(surge_dataset_describe(&s->info, &s->recipe->data));
+  SURGE_TRY(surge_dataset_describe(&s->info, &s->recipe->data, s->recipe->T));
   SURGE_TRY(surge_session_device(s, false));
   SURGE_TRY(surge_session_open_train(s));
   SURGE_TRY(open_sheet(p));

@@ -282,7 +282,7 @@ Test(cli, a_preview_shows_what_the_recipe_turns_on) {
   surge_dataset_info info;
   surge_dataset set;
   run_needs_data();
-  cr_assert_eq(surge_dataset_describe(&info, &data), SURGE_OK);
+  cr_assert_eq(surge_dataset_describe(&info, &data, 4), SURGE_OK);
   cr_assert_eq(surge_dataset_open(&set, &info, &data, SURGE_TRAIN), SURGE_OK);
   run_make_folder(folder);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
