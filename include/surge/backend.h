@@ -93,7 +93,8 @@ typedef enum surge_random_use {
   SURGE_RANDOM_POISSON,
   SURGE_RANDOM_DROPOUT,   /* + index of the dropout layer                    */
   SURGE_RANDOM_POLICY = 1 << 16, /* data.policy: host                        */
-  SURGE_RANDOM_MIX               /* mixup, cutmix: host, a batch a sample    */
+  SURGE_RANDOM_MIX,              /* mixup, cutmix: host, a batch a sample    */
+  SURGE_RANDOM_EVENTS            /* data.roll, data.drop_event: host         */
 } surge_random_use;
 
 /* Sums since they were last zeroed; on the device. */

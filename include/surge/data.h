@@ -34,17 +34,18 @@ typedef struct surge_dataset_info {
   const char *const *names; /* [classes]; or NULL: numbers, or its folders    */
   int32_t steps;            /* frames a sample, the network's T; 0: an image  */
   surge_framing framing;    /* of recordings; T, sides and c as above         */
+  uint8_t most;             /* events that a byte of a frame counts up to     */
 } surge_dataset_info;
 
 typedef struct surge_dataset {
   const surge_dataset_info *info;
   int32_t count;
   uint8_t *images;          /* [count] samples; owned; or NULL, and           */
-  struct surge_image_files *files; /* each is decoded on demand; owned        */
+  struct surge_files *files;       /* each is decoded on demand; owned        */
   int32_t *labels;          /* [count]; owned                                 */
   surge_policy policy;      /* what images go through that are trained on     */
-  int32_t roll;             /* and recordings: pixels                         */
-  bool drop_event;
+  int32_t roll;             /* and recordings: pixels of a random shift,      */
+  bool drop_event;          /* EventDrop                                      */
   /* Where a backend's ops read both (its `mirror`), or NULL; not owned. */
   const uint8_t *mirror_images;
   const int32_t *mirror_labels;

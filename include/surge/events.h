@@ -98,8 +98,9 @@ typedef struct surge_framing {
 surge_status surge_events_frame(int32_t *frames, const surge_events *events,
                                 const surge_framing *framing, const char *name);
 
-/* Counts as bytes; above 255: 255. */
-void surge_frames_bytes(uint8_t *bytes, const int32_t *frames, size_t count);
+/* Counts as bytes; above `most`: `most`, 1 for whether there are any. */
+void surge_frames_bytes(uint8_t *bytes, const int32_t *frames, size_t count,
+                        uint8_t most);
 
 #ifdef __cplusplus
 }

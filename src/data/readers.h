@@ -38,14 +38,7 @@ extern const surge_reader surge_idx_reader;      /* idx.c: the MNIST family  */
 extern const surge_reader surge_cifar10_reader;  /* cifar.c: .bin records    */
 extern const surge_reader surge_cifar100_reader; /* cifar.c                  */
 extern const surge_reader surge_folder_reader;   /* image_folder.c           */
-
-/* Image files that are decoded on demand (image_folder.c). */
-surge_status surge_image_files_read(const surge_dataset *set, uint32_t sample,
-                                    const surge_data_pass *pass,
-                                    uint8_t *image);
-const char *surge_image_files_class(const struct surge_image_files *files,
-                                    int32_t label);
-void surge_image_files_free(struct surge_image_files *files);
+extern const surge_reader surge_event_reader;    /* event_folder.c           */
 
 /* Reads a split of the set that `info` describes; *set is empty on failure. */
 surge_status surge_dataset_read(surge_dataset *set,

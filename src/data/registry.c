@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/data/files.h"
 #include "src/data/readers.h"
 
 /* --- the table ------------------------------------------------------------ */
@@ -24,7 +25,8 @@ static const char *const cifar10_names[] = {"airplane", "automobile", "bird",
 
 /* Means and standard deviations are those of the training images / 255: the
  * published ones, of which the tests recompute all but CIFAR-100's and
- * ImageNet's (torchvision's, for image_folder). */
+ * ImageNet's (torchvision's, for image_folder). Counts of events stay as they
+ * are. */
 static const registered_set registry[] = {
     {{.name = "fashion_mnist",
       .h = 28, .w = 28, .c = 1, .classes = 10,
@@ -68,6 +70,43 @@ static const registered_set registry[] = {
       .install_hint = "name in data.path the folder that holds train/<class>/ "
                       "and val/<class>/ with JPEG or PNG files"},
      &surge_folder_reader},
+    {{.name = "nmnist",
+      .w = 34, .h = 34, .c = 2, .classes = 10, .steps = 1,
+      .train_count = 60000, .test_count = 10000,
+      .mean = {0}, .std = {1, 1},
+      .default_path = "",
+      .install_hint = "unpack N-MNIST's Train.zip and Test.zip and name the "
+                      "folder of Train/ and Test/ in data.path"},
+     &surge_event_reader},
+    {{.name = "cifar10dvs",
+      .w = 128, .h = 128, .c = 2, .classes = 10, .steps = 1,
+      .mean = {0}, .std = {1, 1},
+      .default_path = "",
+      .install_hint = "unpack CIFAR10-DVS's ten archives and name the folder of "
+                      "airplane/ to truck/ in data.path"},
+     &surge_event_reader},
+    {{.name = "ncaltech101",
+      .w = 240, .h = 180, .c = 2, .classes = 101, .steps = 1,
+      .mean = {0}, .std = {1, 1},
+      .default_path = "",
+      .install_hint = "unpack N-Caltech101's Caltech101.zip and name its folder "
+                      "Caltech101, of 101 classes, in data.path"},
+     &surge_event_reader},
+    {{.name = "ncars",
+      .w = 120, .h = 100, .c = 2, .classes = 2, .steps = 1,
+      .train_count = 15422, .test_count = 8607,
+      .mean = {0}, .std = {1, 1},
+      .default_path = "",
+      .install_hint = "unpack N-CARS and name the folder of n-cars_train/ and "
+                      "n-cars_test/ in data.path"},
+     &surge_event_reader},
+    {{.name = "event_folder",
+      .c = 2, .steps = 1,
+      .mean = {0}, .std = {1, 1},
+      .default_path = "",
+      .install_hint = "name in data.path the folder that holds train/<class>/ "
+                      "and test/<class>/, or <class>/, with recordings"},
+     &surge_event_reader},
 };
 
 enum { REGISTERED = sizeof registry / sizeof registry[0] };
@@ -211,13 +250,17 @@ surge_status surge_dataset_open(surge_dataset *set,
   } else {
     status = surge_dataset_read(set, info, reader, folder, split);
   }
-  if (split == SURGE_TRAIN) set->policy = recipe->policy;
+  if (split == SURGE_TRAIN) {
+    set->policy = recipe->policy;
+    set->roll = recipe->roll;
+    set->drop_event = recipe->drop_event;
+  }
   if (status != SURGE_OK) surge_dataset_close(set);
   return status;
 }
 
 void surge_dataset_close(surge_dataset *set) {
-  surge_image_files_free(set->files);
+  surge_files_free(set->files);
   free(set->images);
   free(set->labels);
   *set = (surge_dataset){0};
@@ -225,13 +268,13 @@ void surge_dataset_close(surge_dataset *set) {
 
 surge_status surge_dataset_image(const surge_dataset *set, uint32_t sample,
                                  const surge_data_pass *pass, uint8_t *image) {
-  if (set->files) return surge_image_files_read(set, sample, pass, image);
+  if (set->files) return surge_files_read(set, sample, pass, image);
   size_t bytes = surge_sample_bytes(set->info);
   memcpy(image, set->images + sample * bytes, bytes);
   return SURGE_OK;
 }
 
 const char *surge_dataset_class(const surge_dataset *set, int32_t label) {
-  if (set->files) return surge_image_files_class(set->files, label);
-  return set->info->names ? set->info->names[label] : NULL;
+  if (set->info->names) return set->info->names[label];
+  return set->files ? surge_files_class(set->files, label) : NULL;
 }

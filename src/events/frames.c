@@ -146,7 +146,8 @@ surge_status surge_events_frame(int32_t *frames, const surge_events *events,
                     f->T);
 }
 
-void surge_frames_bytes(uint8_t *bytes, const int32_t *frames, size_t count) {
+void surge_frames_bytes(uint8_t *bytes, const int32_t *frames, size_t count,
+                        uint8_t most) {
   for (size_t i = 0; i < count; i++)
-    bytes[i] = frames[i] > 255 ? 255 : (uint8_t)frames[i];
+    bytes[i] = frames[i] > most ? most : (uint8_t)frames[i];
 }

@@ -86,10 +86,12 @@ Test(frames, sums_are_scaled_and_placed) {
 
 Test(frames, bytes_saturate) {
   const int32_t counts[] = {0, 1, 255, 256, 70000};
-  const uint8_t want[] = {0, 1, 255, 255, 255};
+  const uint8_t want[] = {0, 1, 255, 255, 255}, any[] = {0, 1, 1, 1, 1};
   uint8_t bytes[5];
-  surge_frames_bytes(bytes, counts, 5);
+  surge_frames_bytes(bytes, counts, 5, 255);
   cr_expect(!memcmp(bytes, want, sizeof want));
+  surge_frames_bytes(bytes, counts, 5, 1);
+  cr_expect(!memcmp(bytes, any, sizeof any));
 }
 
 Test(frames, events_outside_are_refused) {

@@ -273,7 +273,7 @@ Test(image_folder, says_what_is_wrong_with_folders) {
   mkdir(test_path("train"), 0777);
   mkdir(test_path("val"), 0777);
   REFUSED(SURGE_ERROR_DATA, test_path("train"),
-          "wanted a folder of images for each class, found none");
+          "wanted a folder for each class, found none");
   make_folders();
   cr_assert_eq(surge_dataset_describe(&found, &recipe, 4), SURGE_OK);
   mkdir(test_path("train/bear"), 0777);
