@@ -10,6 +10,7 @@ surge_build_packages=(
   libyaml-dev libcjson-dev             # recipes, safetensors headers
   zlib1g-dev                           # IDX files as they are published
   libjpeg-dev libpng-dev               # folders of images
+  libxxhash-dev                        # frames of recordings that are kept
   libprotobuf-c-dev protobuf-c-compiler  # TensorBoard's event files
   dataset-fashion-mnist
 )

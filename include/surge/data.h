@@ -46,6 +46,7 @@ typedef struct surge_dataset {
   surge_policy policy;      /* what images go through that are trained on     */
   int32_t roll;             /* and recordings: pixels of a random shift,      */
   bool drop_event;          /* EventDrop                                      */
+  struct surge_frame_cache *cache; /* of frames; owned; or NULL               */
   /* Where a backend's ops read both (its `mirror`), or NULL; not owned. */
   const uint8_t *mirror_images;
   const int32_t *mirror_labels;

@@ -79,15 +79,15 @@ typedef enum surge_frames_by {
 } surge_frames_by;
 
 /* An event at (x, y) of the sensor counts in the frame's pixel
- * (left + x*w/width, top + y*h/height), each rounded down before left and top
- * are added and taken modulo the frame's sides: sums, not interpolation. */
+ * (left + x*w/width, top + y*h/height), quotients rounded down: sums, not
+ * interpolation. */
 typedef struct surge_framing {
   surge_frames_by by;
   int32_t T;             /* at least 1                                        */
   int64_t duration_us;   /* of a frame by duration: at least 1                */
   int32_t width, height; /* of the sensor: 1 to 65536                         */
-  int32_t w, h;          /* of the scaled sensor, at most the frame           */
-  int32_t left, top;     /* where that lies in it; may be negative            */
+  int32_t w, h;          /* of the scaled sensor                              */
+  int32_t left, top;     /* where that lies in the frame, as a whole          */
   int32_t frame_w, frame_h;
   int32_t c; /* 2: OFF, ON; 1: both in one                        */
 } surge_framing;

@@ -145,6 +145,7 @@ typedef struct surge_recipe {
     int32_t resize;         /* shorter side before the centre is taken; 0: auto */
     int32_t workers;        /* threads that prepare images; 0: as `threads`    */
     surge_on_error on_error; /* of an image or recording that cannot be read   */
+    char cache[SURGE_PATH]; /* folder of frames; "": none                      */
     float split;            /* share of each class that is trained on          */
     int32_t sensor[2], sensor_count; /* recordings: width and height           */
     surge_frames_by split_by; /* how they are cut into T frames               */

@@ -103,6 +103,7 @@ static surge_status check_same(const surge_recipe *given,
     copy.threads = copy.data.workers = 0;
     copy.device = SURGE_DEVICE_AUTO;
     copy.memory = SURGE_MEMORY_NORMAL;
+    copy.data.cache[0] = 0;
     copy.data.on_error = SURGE_ON_ERROR_STOP;
     copy.train.epochs = 1;
     FILE *file = open_memstream(&text[i], &size);

@@ -209,7 +209,8 @@ const surge_key surge_keys[] = {
     {"data.set", NAME(recipe.data.set), .standard = "fashion_mnist",
      .text = "Data set: fashion_mnist, mnist, cifar10, cifar100; image_folder: "
              "PATH/train/CLASS/ and PATH/val/CLASS/ with JPEG or PNG files; of "
-             "recordings nmnist, cifar10dvs, ncaltech101, ncars, or "
+             "recordings nmnist, cifar10dvs, dvs128_gesture, ncaltech101, "
+             "ncars, or "
              "event_folder: PATH/train/CLASS/ and PATH/test/CLASS/, or "
              "PATH/CLASS/ with data.split."},
     {"data.path", TEXT(recipe.data.path), .standard = "",
@@ -269,6 +270,9 @@ const surge_key surge_keys[] = {
      .text = "A file of image_folder or of recordings that cannot be read, or "
              "has events outside the sensor, stops the run, or is counted and named once: in training the next image of the epoch "
              "stands in for it, in evaluation it is left out."},
+    {"data.cache", TEXT(recipe.data.cache), .standard = "",
+     .text = "Recordings: a folder in which frames are kept; a recording's are "
+             "found by a hash of its bytes and of how it is framed. \"\": none."},
     {"data.split", FLOAT(recipe.data.split), INSIDE(0, 1), .standard = "0.9",
      .text = "Recordings in PATH/CLASS/ without a split: the share of each class, "
              "the first by name and rounded up, that is trained on; the rest is "

@@ -40,8 +40,8 @@ static surge_status list_names(name_list *names, const char *folder,
   return SURGE_OK;
 }
 
-static surge_status join(char path[SURGE_DATA_PATH], const char *folder,
-                         const char *name) {
+surge_status surge_path_join(char path[SURGE_DATA_PATH], const char *folder,
+                             const char *name) {
   int length = snprintf(path, SURGE_DATA_PATH, "%s/%s", folder, name);
   if (length < SURGE_DATA_PATH) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_DATA,
@@ -70,7 +70,7 @@ static surge_status find_split(char path[SURGE_DATA_PATH],
                                const char *folder, surge_split split) {
   for (int i = 0; kind->splits[split][i]; i++) {
     bool found;
-    SURGE_TRY(join(path, folder, kind->splits[split][i]));
+    SURGE_TRY(surge_path_join(path, folder, kind->splits[split][i]));
     if (check_folder(path, &found) == SURGE_OK && found) return SURGE_OK;
   }
   return SURGE_FAIL(SURGE_ERROR_DATA,
@@ -113,7 +113,7 @@ static surge_status keep_folders(name_list *names, const char *split) {
     char path[SURGE_DATA_PATH];
     bool is_folder = false;
     if (status == SURGE_OK)
-      status = join(path, split, names->entries[i]->d_name);
+      status = surge_path_join(path, split, names->entries[i]->d_name);
     if (status == SURGE_OK) status = check_folder(path, &is_folder);
     if (is_folder)
       names->entries[names->count++] = names->entries[i];
@@ -231,6 +231,7 @@ struct surge_files {
     int32_t label, rank; /* names[label].entries[rank] */
   } * places;            /* [count] */
   int32_t count;
+  void *own; /* of a kind that lists its files itself; owned */
   bool skip;
   pthread_mutex_t mutex; /* guards what follows */
   file_fault *faults;   /* [count] */
@@ -247,6 +248,7 @@ void surge_files_free(struct surge_files *files) {
   free(files->names);
   free(files->places);
   free(files->faults);
+  free(files->own);
   pthread_mutex_destroy(&files->mutex);
   free(files);
 }
@@ -275,7 +277,7 @@ static surge_status list_files(struct surge_files *files, float share,
   int64_t count = 0;
   for (int i = 0; i < files->classes.count; i++) {
     char path[SURGE_DATA_PATH];
-    SURGE_TRY(join(path, files->folder, files->classes.entries[i]->d_name));
+    SURGE_TRY(surge_path_join(path, files->folder, files->classes.entries[i]->d_name));
     SURGE_TRY(list_names(&files->names[i], path, files->kind->wanted));
     if (share > 0) keep_share(&files->names[i], share, split);
     if (files->names[i].count == 0)
@@ -321,6 +323,34 @@ static surge_status check_count(const struct surge_files *files,
                     info->name, files->folder, (int)wanted, (int)files->count);
 }
 
+surge_status surge_files_create(surge_dataset *set, const surge_file_kind *kind,
+                                const struct surge_data_recipe *recipe,
+                                const char *folder, void *own) {
+  set->files = calloc(1, sizeof *set->files);
+  if (!set->files) {
+    free(own);
+    return no_memory(folder);
+  }
+  set->files->kind = kind;
+  set->files->own = own;
+  set->files->skip = recipe->on_error == SURGE_ON_ERROR_SKIP;
+  snprintf(set->files->folder, sizeof set->files->folder, "%s", folder);
+  pthread_mutex_init(&set->files->mutex, NULL);
+  return SURGE_OK;
+}
+
+surge_status surge_files_allocate(surge_dataset *set, int32_t count) {
+  struct surge_files *files = set->files;
+  set->count = files->count = count;
+  set->labels = malloc((size_t)count * sizeof *set->labels);
+  files->faults = calloc((size_t)count, sizeof *files->faults);
+  return set->labels && files->faults ? SURGE_OK : no_memory(files->folder);
+}
+
+const void *surge_files_own(const struct surge_files *files) {
+  return files->own;
+}
+
 static surge_status fill_files(struct surge_files *files, surge_dataset *set,
                                const struct surge_data_recipe *recipe,
                                const char *folder, surge_split split) {
@@ -338,13 +368,9 @@ static surge_status fill_files(struct surge_files *files, surge_dataset *set,
   if (!files->names) return no_memory(files->folder);
   SURGE_TRY(list_files(files, at.shared ? recipe->split : 0, split));
   SURGE_TRY(check_count(files, set->info, at.shared, split));
-  size_t count = (size_t)files->count;
-  set->count = files->count;
-  set->labels = malloc(count * sizeof *set->labels);
-  files->places = malloc(count * sizeof *files->places);
-  files->faults = calloc(count, sizeof *files->faults);
-  if (!set->labels || !files->places || !files->faults)
-    return no_memory(files->folder);
+  SURGE_TRY(surge_files_allocate(set, files->count));
+  files->places = malloc((size_t)files->count * sizeof *files->places);
+  if (!files->places) return no_memory(files->folder);
   place_files(files, set->labels);
   return SURGE_OK;
 }
@@ -352,21 +378,19 @@ static surge_status fill_files(struct surge_files *files, surge_dataset *set,
 surge_status surge_files_list(const surge_reader *reader, surge_dataset *set,
                               const struct surge_data_recipe *recipe,
                               const char *folder, surge_split split) {
-  set->files = calloc(1, sizeof *set->files);
-  if (!set->files) return no_memory(folder);
-  set->files->kind = kind_of(reader);
-  pthread_mutex_init(&set->files->mutex, NULL);
-  set->files->skip = recipe->on_error == SURGE_ON_ERROR_SKIP;
+  SURGE_TRY(surge_files_create(set, kind_of(reader), recipe, folder, NULL));
   return fill_files(set->files, set, recipe, folder, split);
 }
 
 static surge_status path_of(const struct surge_files *files, uint32_t sample,
                             char path[SURGE_DATA_PATH]) {
+  if (files->kind->path)
+    return files->kind->path(files->own, files->folder, sample, path);
   struct file_place at = files->places[sample];
   char folder[SURGE_DATA_PATH];
   SURGE_TRY(
-      join(folder, files->folder, files->classes.entries[at.label]->d_name));
-  return join(path, folder, files->names[at.label].entries[at.rank]->d_name);
+      surge_path_join(folder, files->folder, files->classes.entries[at.label]->d_name));
+  return surge_path_join(path, folder, files->names[at.label].entries[at.rank]->d_name);
 }
 
 surge_status surge_files_first(char path[SURGE_DATA_PATH],

@@ -23,6 +23,9 @@ typedef struct surge_file_kind {
                /* each class are trained on, the others are the test set      */
   int (*wanted)(const struct dirent *); /* is it such a file, by its name?    */
   const char *wanted_text;  /* ".jpg, .jpeg or .png file"                     */
+  /* Where sample i lies; NULL: in the folder of its class. */
+  surge_status (*path)(const void *own, const char *folder, uint32_t sample,
+                       char path[SURGE_DATA_PATH]);
   surge_status (*read)(const surge_dataset *set, uint32_t sample,
                        const char *path, const surge_data_pass *pass,
                        uint8_t *out);
@@ -41,6 +44,18 @@ surge_status surge_files_probe(const surge_reader *reader,
 surge_status surge_files_list(const surge_reader *reader, surge_dataset *set,
                               const struct surge_data_recipe *recipe,
                               const char *folder, surge_split split);
+
+/* For a reader that lists its files itself: an empty list at `folder`, whose
+ * `own`, from malloc, the kind's functions see; then as many samples as it has
+ * found, whose labels are set->labels. */
+surge_status surge_files_create(surge_dataset *set, const surge_file_kind *kind,
+                                const struct surge_data_recipe *recipe,
+                                const char *folder, void *own);
+surge_status surge_files_allocate(surge_dataset *set, int32_t count);
+const void *surge_files_own(const struct surge_files *files);
+
+surge_status surge_path_join(char path[SURGE_DATA_PATH], const char *folder,
+                             const char *name);
 
 /* The path of some file of the set. */
 surge_status surge_files_first(char path[SURGE_DATA_PATH],

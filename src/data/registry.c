@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/data/files.h"
+#include "src/data/frame_cache.h"
 #include "src/data/readers.h"
 
 /* --- the table ------------------------------------------------------------ */
@@ -22,6 +23,11 @@ static const char *const cifar10_names[] = {"airplane", "automobile", "bird",
                                             "cat",      "deer",       "dog",
                                             "frog",     "horse",      "ship",
                                             "truck"};
+static const char *const gesture_names[] = {
+    "hand clapping",      "right hand wave", "left hand wave",
+    "right arm clockwise", "right arm counter-clockwise",
+    "left arm clockwise", "left arm counter-clockwise",
+    "arm roll",           "air drums",       "air guitar", "other"};
 
 /* Means and standard deviations are those of the training images / 255: the
  * published ones, of which the tests recompute all but CIFAR-100's and
@@ -100,6 +106,15 @@ static const registered_set registry[] = {
       .install_hint = "unpack N-CARS and name the folder of n-cars_train/ and "
                       "n-cars_test/ in data.path"},
      &surge_event_reader},
+    {{.name = "dvs128_gesture",
+      .w = 128, .h = 128, .c = 2, .classes = 11, .steps = 1,
+      .train_count = 1176, .test_count = 288,
+      .mean = {0}, .std = {1, 1},
+      .default_path = "",
+      .install_hint = "unpack DvsGesture.tar.gz and name the folder of "
+                      "trials_to_train.txt and user01_led.aedat in data.path",
+      .names = gesture_names},
+     &surge_gesture_reader},
     {{.name = "event_folder",
       .c = 2, .steps = 1,
       .mean = {0}, .std = {1, 1},
@@ -261,6 +276,7 @@ surge_status surge_dataset_open(surge_dataset *set,
 
 void surge_dataset_close(surge_dataset *set) {
   surge_files_free(set->files);
+  surge_frame_cache_free(set->cache);
   free(set->images);
   free(set->labels);
   *set = (surge_dataset){0};

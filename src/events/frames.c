@@ -66,17 +66,11 @@ static void cut(segment *segments, const surge_framing *f,
 
 /* --- counting ------------------------------------------------------------- */
 
-static int32_t wrapped(int32_t place, int32_t side) {
-  int32_t rest = place % side;
-  return rest < 0 ? rest + side : rest;
-}
-
 /* Of each column or row of the sensor, where in a frame it counts. */
 static void place(uint32_t *places, int32_t sensor, int32_t scaled,
-                  int32_t first, int32_t side, uint32_t stride) {
+                  int32_t first, uint32_t stride) {
   for (int64_t i = 0; i < sensor; i++)
-    places[i] = stride * (uint32_t)wrapped(
-                             first + (int32_t)(i * scaled / sensor), side);
+    places[i] = stride * (uint32_t)(first + i * scaled / sensor);
 }
 
 static void count_segment(int32_t *frame, const surge_events *events,
@@ -92,15 +86,16 @@ static void count_segment(int32_t *frame, const surge_events *events,
 static surge_status check_framing(const surge_framing *f) {
   if (f->T >= 1 && (f->c == 1 || f->c == 2) && f->width >= 1 &&
       f->width <= SIDE && f->height >= 1 && f->height <= SIDE && f->w >= 1 &&
-      f->w <= f->frame_w && f->h >= 1 && f->h <= f->frame_h &&
+      f->h >= 1 && f->left >= 0 && f->left <= f->frame_w - f->w &&
+      f->top >= 0 && f->top <= f->frame_h - f->h &&
       (f->by != SURGE_FRAMES_BY_DURATION || f->duration_us >= 1))
     return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_INTERNAL,
                     "surge_events_frame: wanted T, duration, sides and "
                     "channels in their ranges, found T %d, %lld us, a sensor "
-                    "of %d x %d as %d x %d in %d x %d x %d",
+                    "of %d x %d as %d x %d at (%d, %d) of %d x %d x %d",
                     f->T, (long long)f->duration_us, f->width, f->height, f->w,
-                    f->h, f->frame_w, f->frame_h, f->c);
+                    f->h, f->left, f->top, f->frame_w, f->frame_h, f->c);
 }
 
 static surge_status check_places(const surge_events *events,
@@ -130,8 +125,8 @@ surge_status surge_events_frame(int32_t *frames, const surge_events *events,
       malloc(((size_t)f->width + (size_t)f->height) * sizeof *columns);
   if (segments && columns) {
     uint32_t *rows = columns + f->width, c = (uint32_t)f->c;
-    place(columns, f->width, f->w, f->left, f->frame_w, c);
-    place(rows, f->height, f->h, f->top, f->frame_h, c * (uint32_t)f->frame_w);
+    place(columns, f->width, f->w, f->left, c);
+    place(rows, f->height, f->h, f->top, c * (uint32_t)f->frame_w);
     cut(segments, f, events);
     memset(frames, 0, T * elements * sizeof *frames);
     for (size_t j = 0; j < T; j++)

@@ -66,13 +66,13 @@ Test(frames, by_duration_the_rest_is_left_out) {
   EXPECT(DURATION, 2, AT(5, 4, 15), 1, 1); /* before the first: nowhere */
 }
 
-/* 8 x 9 counts as 4 x 3 at (3, -1) of 5 x 4, which goes round. */
+/* 8 x 9 counts as 4 x 3 at (1, 1) of 5 x 4. */
 Test(frames, sums_are_scaled_and_placed) {
   enum { H = 4, W = 5 };
   const int64_t t[8] = {0};
   const surge_framing framing = {.by = SURGE_FRAMES_BY_NUMBER, .T = 1,
                                  .width = 8, .height = 9, .w = 4, .h = 3,
-                                 .left = 3, .top = -1, .frame_w = W,
+                                 .left = 1, .top = 1, .frame_w = W,
                                  .frame_h = H, .c = 2};
   int32_t frames[H][W][2], want[H][W][2] = {0};
   memset(frames, -1, sizeof frames);
@@ -80,7 +80,7 @@ Test(frames, sums_are_scaled_and_placed) {
                                   "e"),
                SURGE_OK);
   for (int i = 0; i < 8; i++)
-    want[((i + 1) * 3 / 9 + 3) % H][(i * 4 / 8 + 3) % W][i % 2]++;
+    want[(i + 1) * 3 / 9 + 1][i * 4 / 8 + 1][i % 2]++;
   cr_expect(!memcmp(frames, want, sizeof want));
 }
 
@@ -114,13 +114,15 @@ Test(frames, events_outside_are_refused) {
 Test(frames, framings_out_of_range_are_refused) {
   int32_t frames[MOST];
   const surge_framing good = on_one_pixel(SURGE_FRAMES_BY_DURATION, 1);
-  surge_framing bad[] = {good, good, good, good, good, good};
+  surge_framing bad[] = {good, good, good, good, good, good, good, good};
   bad[0].T = 0;
   bad[1].c = 3;
   bad[2].width = 65537;
   bad[3].w = 2;
   bad[4].h = 0;
   bad[5].duration_us = 0;
+  bad[6].left = 1;
+  bad[7].top = -1;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     cr_expect_eq(surge_events_frame(frames, events_at(NULL, 0), &bad[i], "e"),
                  SURGE_ERROR_INTERNAL, "%zu", i);

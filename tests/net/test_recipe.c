@@ -921,7 +921,7 @@ static const char *const everything =
     "  test_limit: 1, validation: 2, normalize: false, crop_pad: 4,\n"
     "  flip: true, cutout: 8, random_erasing: 0.25, policy: trivialaugment,\n"
     "  mixup: 0.2, cutmix: 1, size: 64, resize: 80, workers: 3,\n"
-    "  on_error: skip, split: 0.75, sensor: [240, 180], split_by: duration,\n"
+    "  on_error: skip, cache: /c, split: 0.75, sensor: [240, 180], split_by: duration,\n"
     "  duration_us: 2147483647, counts: binary, roll: 5, drop_event: true}\n"
     "model: {arch: resnet20, channels: [1, 65536, 3], pool: [true, false, "
     "true],\n"
