@@ -209,7 +209,7 @@ const surge_key surge_keys[] = {
     {"data.set", NAME(recipe.data.set), .standard = "fashion_mnist",
      .text = "Data set: fashion_mnist, mnist, cifar10, cifar100; image_folder: "
              "PATH/train/CLASS/ and PATH/val/CLASS/ with JPEG or PNG files; of "
-             "recordings nmnist, cifar10dvs, dvs128_gesture, ncaltech101, "
+             "recordings nmnist, cifar10_dvs, dvs_gesture, ncaltech101, "
              "ncars, or "
              "event_folder: PATH/train/CLASS/ and PATH/test/CLASS/, or "
              "PATH/CLASS/ with data.split."},

@@ -187,9 +187,10 @@ surge_status surge_files_probe(const surge_reader *reader,
 
 /* One split is enough: an evaluation does without the training samples, and who
  * opens a split that is missing is told so. */
-static surge_status count_classes(const surge_reader *reader,
-                                  const surge_dataset_info *info,
-                                  const char *folder, int32_t *count) {
+surge_status surge_files_describe(const surge_reader *reader,
+                                  surge_dataset_info *info,
+                                  const char *folder) {
+  int32_t *count = &info->classes;
   split_folders at;
   find_splits(&at, kind_of(reader), info, folder);
   bool test = at.found[SURGE_TEST] == SURGE_OK;
@@ -199,19 +200,6 @@ static surge_status count_classes(const surge_reader *reader,
   if (test) return count_in_one(at.path[SURGE_TEST], count);
   return find_split(at.path[SURGE_TRAIN], kind_of(reader), info, folder,
                     SURGE_TRAIN);
-}
-
-surge_status surge_files_describe(const surge_reader *reader,
-                                  surge_dataset_info *info,
-                                  const char *folder) {
-  int32_t count;
-  SURGE_TRY(count_classes(reader, info, folder, &count));
-  if (info->classes > 0 && info->classes != count)
-    return SURGE_FAIL(SURGE_ERROR_DATA,
-                      "%s: %s: wanted folders of %d classes, found %d",
-                      info->name, folder, (int)info->classes, (int)count);
-  info->classes = count;
-  return SURGE_OK;
 }
 
 /* --- a split's files ------------------------------------------------------ */

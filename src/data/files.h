@@ -34,8 +34,7 @@ typedef struct surge_file_kind {
 int surge_is_visible(const struct dirent *entry);
 
 /* Readers' `describe`, `probe` and `list` of a kind: layout is the kind. The
- * first sets info's classes alone, which must be as many as it has of them, if
- * it has any. */
+ * first sets info's classes alone. */
 surge_status surge_files_describe(const surge_reader *reader,
                                   surge_dataset_info *info, const char *folder);
 surge_status surge_files_probe(const surge_reader *reader,

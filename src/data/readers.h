@@ -8,7 +8,8 @@ typedef struct surge_reader surge_reader;
 struct surge_reader {
   const void *layout; /* the reader's own, where one serves several formats */
 
-  /* Adds to the registry's entry what recipe and folder say; or NULL. */
+  /* Adds to the registry's entry what recipe and folder say; or NULL. Of a set
+   * whose classes are known the folder is not looked at, and is "". */
   surge_status (*describe)(const surge_reader *reader, surge_dataset_info *info,
                            const struct surge_data_recipe *recipe,
                            const char *folder);

@@ -84,7 +84,7 @@ static const registered_set registry[] = {
       .install_hint = "unpack N-MNIST's Train.zip and Test.zip and name the "
                       "folder of Train/ and Test/ in data.path"},
      &surge_event_reader},
-    {{.name = "cifar10dvs",
+    {{.name = "cifar10_dvs",
       .w = 128, .h = 128, .c = 2, .classes = 10, .steps = 1,
       .mean = {0}, .std = {1, 1},
       .default_path = "",
@@ -106,7 +106,7 @@ static const registered_set registry[] = {
       .install_hint = "unpack N-CARS and name the folder of n-cars_train/ and "
                       "n-cars_test/ in data.path"},
      &surge_event_reader},
-    {{.name = "dvs128_gesture",
+    {{.name = "dvs_gesture",
       .w = 128, .h = 128, .c = 2, .classes = 11, .steps = 1,
       .train_count = 1176, .test_count = 288,
       .mean = {0}, .std = {1, 1},
@@ -192,7 +192,8 @@ surge_status surge_dataset_describe(surge_dataset_info *info,
   *info = entry->info;
   if (info->steps) info->steps = T;
   if (entry->reader->describe) {
-    SURGE_TRY(resolve(recipe, &entry, &folder));
+    folder = "";
+    if (info->classes == 0) SURGE_TRY(resolve(recipe, &entry, &folder));
     SURGE_TRY(entry->reader->describe(entry->reader, info, recipe, folder));
   }
   return check_crop(info, recipe);

@@ -457,7 +457,7 @@ Test(cli, recordings_from_training_to_prediction) {
   run_make_folder(folder);
   make_recordings(folder);
   run_in(folder, EVENTS "none --dry-run",
-         "conv1      conv 3x3 stride 1 pad 1 groups 1       7x9x2          7x9x8           3");
+         "7x9x2          7x9x8              3");
   run_in(folder, EVENTS "one --set data.workers=1",
          "16 training, 0 validation, 6 test recordings");
   run_in(folder, EVENTS "three --set data.workers=3 --set data.cache=again",

@@ -176,7 +176,7 @@ static void make_gesture_set(void) {
 }
 
 Test(dvs_gesture, windows_of_recordings_are_samples) {
-  struct surge_data_recipe recipe = recipe_of("dvs128_gesture");
+  struct surge_data_recipe recipe = recipe_of("dvs_gesture");
   static uint8_t frames[T * 128 * 128 * 2];
   surge_dataset set;
   make_gesture_set();
@@ -224,7 +224,7 @@ Test(dvs_gesture, says_what_is_wrong) {
       {"set/one1_labels.csv", "class,a,b\n1,5,5\n", "a later end, found 1,5,5"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    struct surge_data_recipe recipe = recipe_of("dvs128_gesture");
+    struct surge_data_recipe recipe = recipe_of("dvs_gesture");
     surge_dataset set;
     make_gesture_set();
     test_write_file(test_path(cases[i].file), cases[i].text,
