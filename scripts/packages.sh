@@ -12,6 +12,8 @@ surge_build_packages=(
   libjpeg-dev libpng-dev               # folders of images
   libxxhash-dev                        # frames of recordings that are kept
   libprotobuf-c-dev protobuf-c-compiler  # TensorBoard's event files
+  liblz4-dev libzstd-dev               # AEDAT 4
+  libzip-dev libhdf5-dev               # .npz, HDF5
   dataset-fashion-mnist
 )
 surge_test_packages=(libcriterion-dev)

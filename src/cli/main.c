@@ -50,10 +50,18 @@ static const command commands[] = {
      "    a recipe: the network of benchmarks/SPEED.md."},
     {"data", cli_data,
      "data preview RECIPE --out sheet.png [--count n] [--set a.b=v]... [--seed n]\n"
-     "        [--threads n]",
-     "A contact sheet of what the network is shown: a row for each of n training\n"
+     "        [--threads n]\n"
+     "surge data check PATH... [--out picture.png]\n"
+     "surge data convert IN OUT.npz [--recording n]",
+     "preview: a contact sheet of what the network is shown: a row for each of n training\n"
      "    images (8), first the image itself, then after all augmentation in the\n"
-     "    first 7 epochs. Prints class and number of each row."},
+     "    first 7 epochs. Prints class and number of each row.\n"
+     "    check: what is in recordings of events, or in folders of them: format, events,\n"
+     "    times, sensor, share ON, events outside the sensor, times that step back, and\n"
+     "    the rate over time; --out draws rate and events a pixel of the first 16 files.\n"
+     "    Files that cannot be read are named, and the exit code is 3.\n"
+     "    convert: a recording as SpikingJelly's .npz (t, x, y, p); of a file of many\n"
+     "    (SHD, SSC) the one that --recording says, from 0 on."},
     {"help", cli_help, "help [COMMAND|recipe]",
      "This page, one command's, or every key of a recipe."},
 };

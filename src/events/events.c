@@ -9,6 +9,9 @@
 /* Those that begin with words of their own first, those that can only be told by
  * their records last. */
 static const surge_events_format *const formats[] = {
+    &surge_events_aedat4,
+    &surge_events_hdf5,
+    &surge_events_npz,
     &surge_events_nmnist,
 };
 
@@ -78,7 +81,8 @@ static surge_status recognise(surge_events_file *file) {
 
 static surge_status begin(surge_events_file *file) {
   SURGE_TRY(recognise(file));
-  file->info.format = file->format->name;
+  file->info = (surge_events_info){
+      .format = file->format->name, .streams = 1, .recordings = 1};
   return file->format->open ? file->format->open(file) : SURGE_OK;
 }
 
@@ -118,12 +122,17 @@ surge_status surge_events_open_memory(surge_events_file **file,
   return open_bytes(file, bytes, size, name);
 }
 
-void surge_events_close(surge_events_file *file) {
-  if (!file) return;
+static void close_state(surge_events_file *file) {
   if (file->format && file->format->close)
     file->format->close(file);
   else
     free(file->state);
+  file->state = NULL;
+}
+
+void surge_events_close(surge_events_file *file) {
+  if (!file) return;
+  close_state(file);
   surge_bytes_close(&file->bytes);
   free(file);
 }
@@ -137,13 +146,45 @@ surge_status surge_events_next(surge_events_file *file, surge_events *chunk) {
   return file->format->next(file, chunk);
 }
 
+/* --- a recording of many -------------------------------------------------- */
+
+static surge_status expect_recording(const surge_events_file *file,
+                                     size_t index) {
+  if (index < file->info.recordings) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: wanted recording %zu, found %zu recordings",
+                    file->path, index, file->info.recordings);
+}
+
+/* A file of one recording is opened anew. */
+static surge_status rewind_file(surge_events_file *file) {
+  close_state(file);
+  surge_bytes_rewind(&file->bytes);
+  return file->format->open ? file->format->open(file) : SURGE_OK;
+}
+
+surge_status surge_events_select(surge_events_file *file, size_t index) {
+  SURGE_TRY(expect_recording(file, index));
+  if (file->format->select) return file->format->select(file, index);
+  return rewind_file(file);
+}
+
+surge_status surge_events_label(surge_events_file *file, size_t index,
+                                int32_t *label) {
+  *label = -1;
+  SURGE_TRY(expect_recording(file, index));
+  if (!file->format->label) return SURGE_OK;
+  return file->format->label(file, index, label);
+}
+
 /* --- a whole recording ---------------------------------------------------- */
 
 #define FIRST_CAPACITY ((size_t)1 << 14)
 
 /* The reader appends, so the events so far stay where they are. */
-static surge_status read_all(surge_events_file *file, surge_events *events) {
+surge_status surge_events_rest(surge_events_file *file, surge_events *events) {
   size_t before;
+  events->count = 0;
   do {
     if (events->count == events->capacity) {
       size_t twice = 2 * events->capacity;
@@ -162,7 +203,7 @@ surge_status surge_events_read(surge_events *events, surge_events_info *info,
   events->count = 0;
   SURGE_TRY(surge_events_open(&file, path));
   if (info) *info = file->info;
-  surge_status status = read_all(file, events);
+  surge_status status = surge_events_rest(file, events);
   surge_events_close(file);
   return status;
 }
