@@ -210,7 +210,7 @@ const surge_key surge_keys[] = {
      .text = "Data set: fashion_mnist, mnist, cifar10, cifar100; image_folder: "
              "PATH/train/CLASS/ and PATH/val/CLASS/ with JPEG or PNG files; of "
              "recordings nmnist, cifar10_dvs, dvs_gesture, ncaltech101, "
-             "ncars, or "
+             "ncars, shd, ssc, or "
              "event_folder: PATH/train/CLASS/ and PATH/test/CLASS/, or "
              "PATH/CLASS/ with data.split."},
     {"data.path", TEXT(recipe.data.path), .standard = "",
@@ -272,7 +272,8 @@ const surge_key surge_keys[] = {
              "stands in for it, in evaluation it is left out."},
     {"data.cache", TEXT(recipe.data.cache), .standard = "",
      .text = "Recordings: a folder in which frames are kept; a recording's are "
-             "found by a hash of its bytes and of how it is framed. \"\": none."},
+             "found by a hash of its bytes and of how it is framed. \"\": none. Not "
+             "of shd and ssc."},
     {"data.split", FLOAT(recipe.data.split), INSIDE(0, 1), .standard = "0.9",
      .text = "Recordings in PATH/CLASS/ without a split: the share of each class, "
              "the first by name and rounded up, that is trained on; the rest is "

@@ -85,7 +85,7 @@ static surge_status take_window(void *target, const char *path, int line,
                       "end, found %s",
                       path, line, (int)t->info->classes, text);
   snprintf(one.name, sizeof one.name, "%s", t->name);
-  one.window = (surge_window){begin, end};
+  one.window = (surge_window){begin, end, 0};
   one.label = label - 1;
   return add(t->found, &one);
 }

@@ -243,7 +243,8 @@ void surge_files_free(struct surge_files *files) {
 
 const char *surge_files_class(const struct surge_files *files,
                                     int32_t label) {
-  return files->classes.entries[label]->d_name;
+  return label < files->classes.count ? files->classes.entries[label]->d_name
+                                      : NULL;
 }
 
 /* Keeps the part of a class that a split has, rounded up to whole files as

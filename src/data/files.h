@@ -66,6 +66,7 @@ surge_status surge_files_first(char path[SURGE_DATA_PATH],
  * set skips. */
 surge_status surge_files_read(const surge_dataset *set, uint32_t sample,
                               const surge_data_pass *pass, uint8_t *out);
+/* NULL: its classes are no folders. */
 const char *surge_files_class(const struct surge_files *files, int32_t label);
 void surge_files_free(struct surge_files *files);
 

@@ -41,6 +41,8 @@ extern const surge_reader surge_cifar100_reader; /* cifar.c                  */
 extern const surge_reader surge_folder_reader;   /* image_folder.c           */
 extern const surge_reader surge_event_reader;    /* event_folder.c           */
 extern const surge_reader surge_gesture_reader;  /* dvs_gesture.c            */
+extern const surge_reader surge_shd_reader;      /* spike_trains.c           */
+extern const surge_reader surge_ssc_reader;      /* spike_trains.c           */
 
 /* Reads a split of the set that `info` describes; *set is empty on failure. */
 surge_status surge_dataset_read(surge_dataset *set,

@@ -8,7 +8,7 @@
 #include "src/data/event_drop.h"
 #include "src/data/frame_cache.h"
 
-const surge_window surge_whole = {INT64_MIN, INT64_MAX};
+const surge_window surge_whole = {INT64_MIN, INT64_MAX, 0};
 
 /* --- what a network is shown ---------------------------------------------- */
 
@@ -70,14 +70,27 @@ static surge_status frame_events(const surge_dataset_info *info,
   return status;
 }
 
+static surge_status read_window(surge_events *events, const char *path,
+                                const surge_window *window) {
+  surge_events_file *file;
+  SURGE_TRY(surge_events_open(&file, path));
+  surge_status status = SURGE_OK;
+  if (window->recording > 0)
+    status = surge_events_select(file, window->recording);
+  if (status == SURGE_OK) status = surge_events_rest(file, events);
+  surge_events_close(file);
+  if (status == SURGE_OK && window != &surge_whole)
+    keep_window(events, window);
+  return status;
+}
+
 /* `pass` NULL: nothing is dropped. */
 static surge_status frame_file(const surge_dataset_info *info, uint32_t sample,
                                const char *path, const surge_window *window,
                                const surge_data_pass *pass, uint8_t *out) {
   surge_events events = {0};
-  surge_status status = surge_events_read(&events, NULL, path);
+  surge_status status = read_window(&events, path, window);
   if (status == SURGE_OK) {
-    if (window != &surge_whole) keep_window(&events, window);
     if (pass)
       surge_event_drop(&events, info->framing.width, info->framing.height, pass,
                        sample);

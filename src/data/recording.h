@@ -9,9 +9,11 @@
 void surge_recording_describe(surge_dataset_info *info,
                               const struct surge_data_recipe *recipe);
 
-/* The part of a file that is a sample: begin <= t < end. */
+/* The part of a file that is a sample: of one of its recordings the events of
+ * begin <= t < end. */
 typedef struct surge_window {
   int64_t begin, end; /* us */
+  size_t recording;
 } surge_window;
 
 extern const surge_window surge_whole;
