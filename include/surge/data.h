@@ -3,9 +3,9 @@
  * A data set is what its files hold, as bytes, in memory or, where it is a
  * folder of images or of recordings, decoded and cut to the network's input when
  * one is asked for. A sample is an image, [H, W, C], or of recordings the counts
- * of events in T frames, [T, H, W, C]. The loader's workers put training images through the recipe's policy.
- * Shifting, flipping, mixing and normalising are an op of the backend
- * (surge_augment), so that they run where the network runs. */
+ * of events in T frames, [T, H, W, C]. The loader's workers put training images
+ * through the recipe's policy. Shifting, flipping, mixing and normalising are an
+ * op of the backend (surge_augment), so that they run where the network runs. */
 #ifndef SURGE_DATA_H
 #define SURGE_DATA_H
 

@@ -97,8 +97,8 @@ static surge_status take_trial(void *target, const char *path, int line,
   size_t length = strlen(text), end = strlen(".aedat");
   if (length >= NAME || length <= end || strcmp(text + length - end, ".aedat"))
     return SURGE_FAIL(SURGE_ERROR_DATA,
-                      "%s:%d: wanted the name of an .aedat file, found %s", path,
-                      line, text);
+                      "%s:%d: wanted the name of an .aedat file, found %s",
+                      path, line, text);
   snprintf(labels, sizeof labels, "%.*s_labels.csv", (int)(length - end), text);
   SURGE_TRY(surge_path_join(csv, t->folder, labels));
   t->name = text;
@@ -163,8 +163,7 @@ static surge_status gesture_list(const surge_reader *reader, surge_dataset *set,
   }
   SURGE_TRY(surge_files_create(set, &windows, recipe, folder, found.at));
   SURGE_TRY(surge_files_allocate(set, found.count));
-  for (int32_t i = 0; i < found.count; i++)
-    set->labels[i] = found.at[i].label;
+  for (int32_t i = 0; i < found.count; i++) set->labels[i] = found.at[i].label;
   return surge_frame_cache_open(set, recipe);
 }
 

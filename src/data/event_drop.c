@@ -6,9 +6,9 @@
 /* What is dropped, drawn for a sample. */
 typedef struct event_drop {
   enum { DROP_NONE, DROP_TIME, DROP_AREA, DROP_RANDOM, DROP_KINDS } kind;
-  int64_t begin, end;              /* time: begin <= t < end                 */
+  int64_t begin, end;               /* time: begin <= t < end                 */
   int32_t left, right, top, bottom; /* area: left <= x < right, ...          */
-  uint32_t below;                  /* random: of 2^32                        */
+  uint32_t below;                   /* random: of 2^32                        */
   const surge_data_pass *pass;
   uint32_t sample;
 } event_drop;
@@ -24,9 +24,8 @@ static void around(int32_t at, int32_t side, uint32_t k, int32_t *begin,
 static event_drop draw_drop(const surge_events *events, int32_t width,
                             int32_t height, const surge_data_pass *pass,
                             uint32_t sample) {
-  surge_philox4 draw = surge_philox(pass->seed, pass->epoch,
-                                    SURGE_RANDOM_EVENTS, sample,
-                                    SURGE_BLOCK_DROP);
+  surge_philox4 draw = surge_philox(
+      pass->seed, pass->epoch, SURGE_RANDOM_EVENTS, sample, SURGE_BLOCK_DROP);
   event_drop d = {.pass = pass, .sample = sample};
   d.kind = (int)(draw.x[0] % DROP_KINDS);
   uint32_t tenths = 1 + (uint32_t)surge_place(draw.x[1], 9);
@@ -49,9 +48,9 @@ static bool drops(const event_drop *d, const surge_events *events, size_t i) {
       return events->x[i] >= d->left && events->x[i] < d->right &&
              events->y[i] >= d->top && events->y[i] < d->bottom;
     case DROP_RANDOM: {
-      surge_philox4 draw = surge_philox(
-          d->pass->seed, d->pass->epoch, SURGE_RANDOM_EVENTS, d->sample,
-          SURGE_BLOCK_EVENTS + (uint32_t)(i / 4));
+      surge_philox4 draw =
+          surge_philox(d->pass->seed, d->pass->epoch, SURGE_RANDOM_EVENTS,
+                       d->sample, SURGE_BLOCK_EVENTS + (uint32_t)(i / 4));
       return draw.x[i % 4] < d->below;
     }
     default: return false;

@@ -33,8 +33,7 @@ static surge_status event_describe(const surge_reader *reader,
                                    surge_dataset_info *info,
                                    const struct surge_data_recipe *recipe,
                                    const char *folder) {
-  if (info->classes == 0)
-    SURGE_TRY(surge_files_describe(reader, info, folder));
+  if (info->classes == 0) SURGE_TRY(surge_files_describe(reader, info, folder));
   if (info->w == 0) SURGE_TRY(find_sensor(reader, info, recipe, folder));
   surge_recording_describe(info, recipe);
   return SURGE_OK;

@@ -22,7 +22,7 @@ typedef struct surge_file_kind {
   bool shares; /* where there is no split's folder, the first data.split of   */
                /* each class are trained on, the others are the test set      */
   int (*wanted)(const struct dirent *); /* is it such a file, by its name?    */
-  const char *wanted_text;  /* ".jpg, .jpeg or .png file"                     */
+  const char *wanted_text; /* ".jpg, .jpeg or .png file"                     */
   /* Where sample i lies; NULL: in the folder of its class. */
   surge_status (*path)(const void *own, const char *folder, uint32_t sample,
                        char path[SURGE_DATA_PATH]);

@@ -32,7 +32,8 @@ surge_status surge_frame_cache_open(surge_dataset *set,
     return SURGE_FAIL(SURGE_ERROR_DATA, "data.cache: %s: %s", recipe->cache,
                       strerror(errno));
   set->cache = calloc(1, sizeof *set->cache);
-  if (!set->cache) return SURGE_FAIL(SURGE_ERROR_DEVICE, "data.cache: no memory");
+  if (!set->cache)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "data.cache: no memory");
   pthread_mutex_init(&set->cache->mutex, NULL);
   snprintf(set->cache->folder, sizeof set->cache->folder, "%s", recipe->cache);
   set->cache->keys = calloc((size_t)set->count, sizeof *set->cache->keys);
@@ -68,11 +69,11 @@ static surge_status hash_file(XXH3_state_t *state, const char *path) {
 static void hash_framing(XXH3_state_t *state, const surge_dataset_info *info,
                          const surge_window *window) {
   const surge_framing *f = &info->framing;
-  const int64_t values[] = {f->by,        f->T,      f->duration_us, f->width,
-                            f->height,    f->w,      f->h,           f->left,
-                            f->top,       f->frame_w, f->frame_h,    f->c,
-                            info->most,   window->begin, window->end,
-                            (int64_t)window->recording};
+  const int64_t values[] = {
+      f->by,      f->T,          f->duration_us, f->width,
+      f->height,  f->w,          f->h,           f->left,
+      f->top,     f->frame_w,    f->frame_h,     f->c,
+      info->most, window->begin, window->end,    (int64_t)window->recording};
   XXH3_128bits_update(state, values, sizeof values);
 }
 
@@ -112,8 +113,8 @@ static void entry_path(const surge_dataset *set, const surge_frame_key *key,
            set->cache->folder, key->high, key->low);
 }
 
-bool surge_frame_cache_read(const surge_dataset *set, const surge_frame_key *key,
-                            uint8_t *frames) {
+bool surge_frame_cache_read(const surge_dataset *set,
+                            const surge_frame_key *key, uint8_t *frames) {
   char path[PATH];
   size_t bytes = surge_sample_bytes(set->info);
   uint64_t hash;

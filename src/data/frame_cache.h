@@ -30,8 +30,8 @@ surge_status surge_frame_cache_key(const surge_dataset *set, uint32_t sample,
                                    surge_frame_key *key);
 
 /* False where the cache has no good entry. */
-bool surge_frame_cache_read(const surge_dataset *set, const surge_frame_key *key,
-                            uint8_t *frames);
+bool surge_frame_cache_read(const surge_dataset *set,
+                            const surge_frame_key *key, uint8_t *frames);
 
 /* SURGE_ERROR_DEVICE, which stops a run that skips bad recordings too: the entry
  * cannot be written. */

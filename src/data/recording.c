@@ -79,8 +79,7 @@ static surge_status read_window(surge_events *events, const char *path,
     status = surge_events_select(file, window->recording);
   if (status == SURGE_OK) status = surge_events_rest(file, events);
   surge_events_close(file);
-  if (status == SURGE_OK && window != &surge_whole)
-    keep_window(events, window);
+  if (status == SURGE_OK && window != &surge_whole) keep_window(events, window);
   return status;
 }
 
@@ -152,8 +151,8 @@ surge_status surge_recording_read(const surge_dataset *set, uint32_t sample,
   if (set->cache && !drops)
     SURGE_TRY(frame_cached(set, sample, path, window, out));
   else
-    SURGE_TRY(frame_file(set->info, sample, path, window, drops ? pass : NULL,
-                         out));
+    SURGE_TRY(
+        frame_file(set->info, sample, path, window, drops ? pass : NULL, out));
   return pass->train && set->roll ? roll(set, sample, pass, out) : SURGE_OK;
 }
 

@@ -85,9 +85,9 @@ static surge_status trains_list(const surge_reader *reader, surge_dataset *set,
   SURGE_TRY(find_file(path, reader, info, folder, split));
   SURGE_TRY(surge_files_create(set, &trains, recipe, path, NULL));
   SURGE_TRY(surge_events_open(&file, path));
-  surge_status status = read_labels(
-      set, file, path,
-      split == SURGE_TRAIN ? info->train_count : info->test_count);
+  surge_status status =
+      read_labels(set, file, path,
+                  split == SURGE_TRAIN ? info->train_count : info->test_count);
   surge_events_close(file);
   return status;
 }

@@ -73,9 +73,9 @@ static void place(uint32_t *places, int32_t sensor, int32_t scaled,
     places[i] = stride * (uint32_t)(first + i * scaled / sensor);
 }
 
-static void count_segment(int32_t *frame, const surge_events *events,
-                          segment s, const uint32_t *columns,
-                          const uint32_t *rows, bool polar) {
+static void count_segment(int32_t *frame, const surge_events *events, segment s,
+                          const uint32_t *columns, const uint32_t *rows,
+                          bool polar) {
   for (size_t i = s.begin; i < s.end; i++)
     frame[rows[events->y[i]] + columns[events->x[i]] +
           (polar && events->p[i] != 0)]++;
