@@ -547,11 +547,17 @@ static void make_recordings(const char *folder) {
 }
 
 Test(cli, recordings_from_training_to_prediction) {
-  char folder[64];
+  char folder[64], text[8192];
   run_make_folder(folder);
   make_recordings(folder);
   run_in(folder, EVENTS "none --dry-run",
          "7x9x2          7x9x8              3");
+  cr_expect_eq(surge(folder,
+                     "train events.yaml --dry-run --set model.coding=poisson "
+                     "--set data.normalize=false",
+                     text, sizeof text),
+               2);
+  cr_expect_not_null(strstr(text, "model.coding: wanted direct"), "%s", text);
   run_in(folder, EVENTS "one --set data.workers=1",
          "16 training, 0 validation, 6 test recordings");
   run_in(folder, EVENTS "three --set data.workers=3 --set data.cache=again",
