@@ -338,13 +338,17 @@ def compare_soft(table, file):
 # --- training steps ----------------------------------------------------------
 
 def batches(file):
-    """Every step's images, normalised as the recipe says, and labels."""
+    """Every step's images or, [T, N, H, W, C], frames of events, normalised as
+    the recipe says, and labels."""
     images, labels = file.tensor("steps.images"), file.tensor("steps.labels")
     mean, std = (torch.tensor(file.training[word], dtype=torch.float64)
                  for word in ("mean", "std"))
     sizes = [int(n) for n in file.arrays["steps.batch"]]
     for some, answers in zip(images.split(sizes), labels.split(sizes)):
-        yield (some / 255 - mean) / std, answers
+        if some.dim() == 5:
+            yield (some.transpose(0, 1) - mean) / std, answers
+        else:
+            yield (some / 255 - mean) / std, answers
 
 
 def spiking(file):

@@ -94,7 +94,8 @@ typedef enum surge_random_use {
   SURGE_RANDOM_POISSON,
   SURGE_RANDOM_DROPOUT,   /* + index of the dropout layer                    */
   SURGE_RANDOM_POLICY = 1 << 16, /* data.policy: host                        */
-  SURGE_RANDOM_MIX               /* mixup, cutmix: host, a batch a sample    */
+  SURGE_RANDOM_MIX,              /* mixup, cutmix: host, a batch a sample    */
+  SURGE_RANDOM_EVENTS            /* data.roll, data.drop_event: host         */
 } surge_random_use;
 
 /* Sums since they were last zeroed; on the device. */
@@ -440,7 +441,7 @@ typedef struct surge_integrator {
  * ======================================================================== */
 
 /* A batch of images as the loader has it -> the network's input:
- *     x = (u8/255 - mean[c]) / std[c], zero where a crop leaves the image
+ *     x = (u8/unit - mean[c]) / std[c], zero where a crop leaves the image
  *         (padding is applied before normalisation, as torchvision does)
  * crop: shift by up to crop_pad pixels each way; flip: mirrored with p = .5;
  * then two that set whole pixels of x to 0, the normalised mean:
@@ -448,18 +449,21 @@ typedef struct surge_integrator {
  *         Taylor 2017), cut off at the border;
  * random_erasing: with this probability a rectangle of 0.02 to 0.33 of the
  *         area and height/width 0.3 to 3.3 (torchvision's RandomErasing).
- * All drawn with Philox by (seed, epoch, sample). Only when `training`.
+ * All drawn with Philox by (seed, epoch, sample), the same at all steps. Only
+ * when `training`.
  * mix: the image so made and the one made of the batch's image before it are
  *         mixed as step->mix says; each product and the sum round. */
 typedef struct surge_augment {
-  void *x;              /* [N] of map, overwritten                           */
-  const uint8_t *images;   /* [N, H, W, C] channels-last, or with `gather`   */
+  void *x;              /* [T, N] of map, overwritten                        */
+  const uint8_t *images;   /* [N, T, H, W, C] channels-last, or with `gather` */
                            /* the whole set, whose image sample[n] is the    */
                            /* batch's n                                      */
   const uint32_t *sample;  /* [N] index of each in its data set              */
   const surge_step *step;
   surge_map map;
+  int32_t T; /* 1: one image for all steps                        */
   int32_t N;
+  float unit; /* of a byte: 255 of an image, 1 where it counts     */
   const float *mean, *std; /* host [C]                                       */
   int32_t crop_pad, cutout; /* pixels; cutout 0: none                        */
   float random_erasing;    /* 0 <= p <= 1                                    */

@@ -71,6 +71,50 @@ surge_status surge_events_rest(surge_events_file *file, surge_events *events);
 surge_status surge_events_read(surge_events *events, surge_events_info *info,
                                const char *path);
 
+/* --- frames --------------------------------------------------------------- */
+
+/* How events are cut into T frames, N events from t[0] to t[N-1]; the first two
+ * are SpikingJelly's (cal_fixed_frames_number_segment_index).
+ *   number    frame j has the events j*(N/T) to (j+1)*(N/T) - 1, the last all
+ *             that are left; N/T is rounded down
+ *   time      frame j has those of t[0] + j*dt <= t < t[0] + (j+1)*dt, the last
+ *             all that are left; dt = (t[N-1] - t[0])/T, rounded down, at least
+ *             0. An interval without events, on which SpikingJelly stops, is a
+ *             frame of zeros
+ *   duration  the same with dt = duration_us; what comes after frame T-1 is
+ *             left out, and frames behind the last event are zeros
+ * Of events out of order an interval has, as SpikingJelly's, all from its first
+ * in the file to its last. */
+typedef enum surge_frames_by {
+  SURGE_FRAMES_BY_NUMBER,
+  SURGE_FRAMES_BY_TIME,
+  SURGE_FRAMES_BY_DURATION
+} surge_frames_by;
+
+/* An event at (x, y) of the sensor counts in the frame's pixel
+ * (left + x*w/width, top + y*h/height), quotients rounded down: sums, not
+ * interpolation. */
+typedef struct surge_framing {
+  surge_frames_by by;
+  int32_t T;             /* at least 1                                        */
+  int64_t duration_us;   /* of a frame by duration: at least 1                */
+  int32_t width, height; /* of the sensor: 1 to 65536                         */
+  int32_t w, h;          /* of the scaled sensor                              */
+  int32_t left, top;     /* where that lies in the frame, as a whole          */
+  int32_t frame_w, frame_h;
+  int32_t c; /* 2: OFF, ON; 1: both in one                        */
+} surge_framing;
+
+/* Counts events: frames[T, frame_h, frame_w, c], overwritten. SURGE_ERROR_DATA:
+ * an event outside the sensor; names `name`, the first and how many there are.
+ * SURGE_ERROR_DEVICE: no memory; SURGE_ERROR_INTERNAL: a framing out of range. */
+surge_status surge_events_frame(int32_t *frames, const surge_events *events,
+                                const surge_framing *framing, const char *name);
+
+/* Counts as bytes; above `most`: `most`, 1 for whether there are any. */
+void surge_frames_bytes(uint8_t *bytes, const int32_t *frames, size_t count,
+                        uint8_t most);
+
 /* Reads every file of `paths` (NULL behind the last), folders with all that is in them (but names that
  * begin with a dot), in chunks. `tell` gets two lines on each file: what is in
  * it, and its rate over time; then totals. Where `picture` is not NULL it is a

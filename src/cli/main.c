@@ -32,7 +32,8 @@ static const command commands[] = {
     {"predict", cli_predict,
      "predict RUN|CHECKPOINT FILE... [--out FILE.csv] [-T n] [--set a.b=v]...\n"
      "        [--device auto|cpu|cuda] [--threads n]",
-     "Classifies the images of IDX (.gz or raw) or CIFAR-10 .bin files; writes\n"
+     "Classifies the images of IDX (.gz or raw) or CIFAR-10 .bin files, image files\n"
+     "    or recordings, as the network's data set has them; writes\n"
      "    file,index,class and the score of every class as CSV."},
     {"info", cli_info, "info RUN|CHECKPOINT|FILE.safetensors",
      "Lists what is in a checkpoint: metadata, tensors, shapes, bytes."},

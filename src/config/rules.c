@@ -170,10 +170,13 @@ surge_status surge_settle_neuron(const surge_scope *scope) {
 
 static surge_status check_data(const surge_scope *scope) {
   const struct surge_data_recipe *data = &scope->draft->recipe.data;
+  int32_t size = data->size ? data->size : SURGE_IMAGE_SIZE;
   char wanted[64], found[32];
-  snprintf(wanted, sizeof wanted, "0 or at least data.size, %d", data->size);
+  SURGE_TRY(surge_rule(scope, data->sensor_count == 1, "data.sensor",
+                       "data.sensor", "[width, height] or []", "one number"));
+  snprintf(wanted, sizeof wanted, "0 or at least data.size, %d", size);
   snprintf(found, sizeof found, "%d", data->resize);
-  return surge_rule(scope, data->resize > 0 && data->resize < data->size,
+  return surge_rule(scope, data->resize > 0 && data->resize < size,
                     "data.resize", "data.size", wanted, found);
 }
 

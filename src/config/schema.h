@@ -80,7 +80,7 @@ typedef struct surge_draft {
 
 /* The recipe's keys in the order in which they are written; a section's row
  * stands before the rows of its keys. */
-#define SURGE_KEY_COUNT 103
+#define SURGE_KEY_COUNT 111
 extern const surge_key surge_keys[];
 
 /* The fields of layers; offsets are into surge_layer_spec. A neuron layer has

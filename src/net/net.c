@@ -141,8 +141,9 @@ static void declare_step(surge_net *net) {
   int64_t N = net->options.N;
   surge_tensor images = {.role = SURGE_ROLE_STAGING,
                          .dtype = SURGE_U8,
-                         .rank = 4,
-                         .shape = {N, d->h, d->w, d->c}};
+                         .rank = 5,
+                         .shape = {N, net->model.input_steps ? net->options.T : 1,
+                                   d->h, d->w, d->c}};
   surge_tensor labels = {
       .role = SURGE_ROLE_STAGING, .dtype = SURGE_I32, .rank = 1, .shape = {N}};
   surge_tensor sample = labels,

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "tests/support/folder.h"
 #include "tests/support/images.h"
 #include "tests/support/run.h"
 
@@ -285,7 +286,7 @@ Test(cli, a_preview_shows_what_the_recipe_turns_on) {
   surge_dataset_info info;
   surge_dataset set;
   run_needs_data();
-  cr_assert_eq(surge_dataset_describe(&info, &data), SURGE_OK);
+  cr_assert_eq(surge_dataset_describe(&info, &data, 4), SURGE_OK);
   cr_assert_eq(surge_dataset_open(&set, &info, &data, SURGE_TRAIN), SURGE_OK);
   run_make_folder(folder);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -508,6 +509,73 @@ Test(cli, a_folder_of_images_from_training_to_prediction) {
                  "--set data.mixup=0.2 --set data.workers=1", "epoch 2/2");
   run_same_checkpoints(folder, "policy", "again");
   run_in(folder, "bench train images.yaml --steps 5 --warmup 0", "library_ms");
+  run_remove_folder(folder);
+}
+
+/* --- recordings ----------------------------------------------------------- */
+
+#define EVENTS "train events.yaml --force --out "
+static const char *const events_recipe =
+    "T: 3\n"
+    "data: {set: event_folder, path: events, sensor: [9, 7], roll: 1,\n"
+    "  crop_pad: 1, cache: kept}\n"
+    "model: {arch: convnet, channels: [8], pool: [true]}\n"
+    "train: {epochs: 2, batch: 4}\n";
+
+/* Recording i of class k in .bin's records: 60 events, left or right. */
+static void write_recording(const char *folder, int k, int i) {
+  char path[128];
+  uint8_t bytes[60][5];
+  for (int e = 0; e < 60; e++) {
+    const uint8_t event[5] = {(uint8_t)(4 * k + (e + i) % 4), (uint8_t)(e % 7),
+                              (uint8_t)(e % 2 << 7), (uint8_t)(e * 3), 0};
+    memcpy(bytes[e], event, 5);
+  }
+  snprintf(path, sizeof path, "%s/events/%s/%s/%02d.bin", folder,
+           i < 8 ? "train" : "test", k ? "right" : "left", i);
+  test_write_file(path, bytes, sizeof bytes);
+}
+
+static void make_recordings(const char *folder) {
+  char command[256], path[128];
+  snprintf(command, sizeof command,
+           "cd %s && mkdir -p events/train/left events/train/right "
+           "events/test/left events/test/right",
+           folder);
+  cr_assert_eq(system(command), 0);
+  for (int k = 0; k < 2; k++)
+    for (int i = 0; i < 11; i++) write_recording(folder, k, i);
+  snprintf(path, sizeof path, "%s/events.yaml", folder);
+  test_write_file(path, events_recipe, strlen(events_recipe));
+}
+
+Test(cli, recordings_from_training_to_prediction) {
+  char folder[64], text[8192];
+  run_make_folder(folder);
+  make_recordings(folder);
+  run_in(folder, EVENTS "none --dry-run",
+         "7x9x2          7x9x8              3");
+  cr_expect_eq(surge(folder,
+                     "train events.yaml --dry-run --set model.coding=poisson "
+                     "--set data.normalize=false",
+                     text, sizeof text),
+               2);
+  cr_expect_not_null(strstr(text, "model.coding: wanted direct"), "%s", text);
+  run_in(folder, EVENTS "one --set data.workers=1",
+         "16 training, 0 validation, 6 test recordings");
+  run_in(folder, EVENTS "three --set data.workers=3 --set data.cache=again",
+         "training set: 16 samples of 2 classes, 8 to 8 each");
+  run_same_checkpoints(folder, "one", "three");
+  run_same_metrics(folder, "one", "three");
+  run_in(folder, "train --resume one --set train.epochs=3", "epoch 3/3");
+  run_in(folder, "eval one -T 1,3,5", "T 5: test accuracy");
+  run_in(folder, "predict one events/test/left/08.bin",
+         "events/test/left/08.bin,0,");
+  run_in(folder, "grad events.yaml --out steps.safetensors --steps 2 --set data.crop_pad=0", "");
+  run_in(folder, "info steps.safetensors", "8x3x7x9x2");
+  run_in(folder, "data preview events.yaml --out sheet.png --count 2",
+         "strip 8: epoch 7");
+  run_in(folder, "bench train events.yaml --steps 5 --warmup 0", "library_ms");
   run_remove_folder(folder);
 }
 

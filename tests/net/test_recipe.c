@@ -178,6 +178,16 @@ static const struct refused {
      "7.5"},
     {"data: {random_erasing: 1.01}",
      "r.yaml:1:24: data.random_erasing: wanted a number in [0, 1], found 1.01"},
+    {"data: {split: 1}",
+     "r.yaml:1:15: data.split: wanted a number in (0, 1), found 1"},
+    {"data: {sensor: [34]}",
+     "r.yaml:1:8: data.sensor: wanted [width, height] or [], found one number"},
+    {"data: {sensor: [0, 34]}",
+     "r.yaml:1:17: data.sensor: wanted a list of integers in [1, 65536], 2 at "
+     "most, found 0"},
+    {"data: {split_by: events}",
+     "r.yaml:1:18: data.split_by: wanted one of number, time, duration, found "
+     "events"},
     {"data: {random_erasing: -0.1}",
      "r.yaml:1:24: data.random_erasing: wanted a number in [0, 1], found -0.1"},
     {"data: {policy: randaugment}",
@@ -971,7 +981,8 @@ static const char *const everything =
     "  test_limit: 1, validation: 2, normalize: false, crop_pad: 4,\n"
     "  flip: true, cutout: 8, random_erasing: 0.25, policy: trivialaugment,\n"
     "  mixup: 0.2, cutmix: 1, size: 64, resize: 80, workers: 3,\n"
-    "  on_error: skip}\n"
+    "  on_error: skip, cache: /c, split: 0.75, sensor: [240, 180], split_by: duration,\n"
+    "  duration_us: 2147483647, counts: binary, roll: 5, drop_event: true}\n"
     "model: {arch: resnet20, channels: [1, 65536, 3], pool: [true, false, "
     "true],\n"
     "  hidden: [], pooling: max, kernel: 5, norm: tebn, norm_alpha: "
