@@ -14,8 +14,9 @@ typedef struct cli_options {
   int positionals;
   const char *overrides[CLI_MAX + 1]; /* NULL-terminated */
   const char *out, *resume, *from, *steps_list, *checkpoint;
-  bool dry_run, force, soft, no_graph;
-  int steps, warmup, count;
+  const char *gpus, *partition, *account, *gres, *time, *setup;
+  bool dry_run, force, soft, no_graph, keep_going, slurm, print_commands;
+  int steps, warmup, count, jobs, index;
   char storage[CLI_MAX][64]; /* texts of the overrides made from options */
 } cli_options;
 
@@ -31,6 +32,7 @@ surge_status cli_predict(int argc, char **argv);
 surge_status cli_grad(int argc, char **argv);
 surge_status cli_bench(int argc, char **argv);
 surge_status cli_data(int argc, char **argv);
+surge_status cli_sweep(int argc, char **argv);
 surge_status cli_help(int argc, char **argv);
 
 #endif

@@ -27,6 +27,17 @@ static const option_entry entries[] = {
     {"steps", 1, NULL, 0},
     {"warmup", 1, NULL, 0},
     {"count", 1, NULL, 0},
+    {"jobs", 1, NULL, 0},
+    {"index", 1, NULL, 0},
+    {"gpus", 1, NULL, 0},
+    {"partition", 1, NULL, 0},
+    {"account", 1, NULL, 0},
+    {"gres", 1, NULL, 0},
+    {"time", 1, NULL, 0},
+    {"setup", 1, NULL, 0},
+    {"keep-going", 0, NULL, 0},
+    {"slurm", 0, NULL, 0},
+    {"print-commands", 0, NULL, 0},
     {"device", 1, "device", 0},
     {"seed", 1, "seed", 0},
     {"epochs", 1, "train.epochs", 0},
@@ -85,11 +96,22 @@ static surge_status take(cli_options *o, const option_entry *entry,
   if (!strcmp(name, "steps")) return parse_count(name, value, &o->steps);
   if (!strcmp(name, "warmup")) return parse_count(name, value, &o->warmup);
   if (!strcmp(name, "count")) return parse_count(name, value, &o->count);
+  if (!strcmp(name, "jobs")) return parse_count(name, value, &o->jobs);
+  if (!strcmp(name, "index")) return parse_count(name, value, &o->index);
   if (!strcmp(name, "out")) o->out = value;
   if (!strcmp(name, "resume")) o->resume = value;
   if (!strcmp(name, "from")) o->from = value;
   if (!strcmp(name, "checkpoint")) o->checkpoint = value;
   if (!strcmp(name, "times")) o->steps_list = value;
+  if (!strcmp(name, "gpus")) o->gpus = value;
+  if (!strcmp(name, "partition")) o->partition = value;
+  if (!strcmp(name, "account")) o->account = value;
+  if (!strcmp(name, "gres")) o->gres = value;
+  if (!strcmp(name, "time")) o->time = value;
+  if (!strcmp(name, "setup")) o->setup = value;
+  if (!strcmp(name, "keep-going")) o->keep_going = true;
+  if (!strcmp(name, "slurm")) o->slurm = true;
+  if (!strcmp(name, "print-commands")) o->print_commands = true;
   if (!strcmp(name, "dry-run")) o->dry_run = true;
   if (!strcmp(name, "force")) o->force = true;
   if (!strcmp(name, "soft")) o->soft = true;
@@ -110,7 +132,8 @@ static const option_entry *find(const char *allowed, int index, int letter) {
 surge_status cli_parse(cli_options *o, int argc, char **argv,
                        const char *allowed, int min, int max) {
   struct option longs[ENTRIES + 1] = {0};
-  *o = (cli_options){.steps = CLI_UNSET, .warmup = 3, .count = CLI_UNSET};
+  *o = (cli_options){.steps = CLI_UNSET, .warmup = 3, .count = CLI_UNSET,
+                     .jobs = CLI_UNSET, .index = CLI_UNSET};
   for (size_t i = 0; i < ENTRIES; i++)
     longs[i] =
         (struct option){entries[i].name, entries[i].has_argument, NULL, 0};

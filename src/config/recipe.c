@@ -3,7 +3,6 @@
  * The order: defaults; the file that the recipe starts from, if any; the recipe;
  * the overrides; what keys demand of one another; the layers, whose defaults
  * are all of the above. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,25 +99,6 @@ static surge_status apply_override(const surge_part *top, surge_source *source,
  *  Files, and those that they start from
  * ======================================================================== */
 
-static surge_status read_text(const char *path, char **text, size_t *size) {
-  *text = NULL;
-  FILE *file = fopen(path, "rb");
-  if (!file)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted a recipe, found: %s",
-                      path, strerror(errno));
-  surge_status status = SURGE_OK;
-  *text = malloc(SURGE_MAX_RECIPE + 1); /* one more: too long is seen */
-  if (!*text)
-    status = SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory to read it", path);
-  else
-    *size = fread(*text, 1, SURGE_MAX_RECIPE + 1, file);
-  if (*text && ferror(file))
-    status = SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted a recipe, found: %s",
-                        path, strerror(errno));
-  fclose(file);
-  return status;
-}
-
 /* All that is read from: the recipe and its bases, then the overrides. */
 typedef struct reading {
   surge_part top;
@@ -154,13 +134,10 @@ static surge_status read_base(reading *r, const surge_source *source,
     return surge_refuse(&place, "base", "a recipe that ends in one without base",
                         "a circle, or too long a chain");
   char *path = r->names[r->bases++], *text;
-  const char *slash = *base == '/' ? NULL : strrchr(source->name, '/');
-  int folder = slash ? (int)(slash + 1 - source->name) : 0;
   size_t size = 0;
-  if (snprintf(path, SURGE_PATH, "%.*s%s", folder, source->name, base) >=
-      SURGE_PATH)
+  if (!surge_source_beside(source, base, path))
     return surge_refuse(&place, "base", "a shorter path", base);
-  surge_status status = read_text(path, &text, &size);
+  surge_status status = surge_read_text(path, "a recipe", &text, &size);
   if (status == SURGE_ERROR_RECIPE)
     status = surge_refuse(&place, "base", "a recipe that can be read", path);
   if (status == SURGE_OK) status = read_source(r, path, text, size);
@@ -193,13 +170,15 @@ static surge_status read_source(reading *r, const char *name, const char *text,
  *  Reading
  * ======================================================================== */
 
+/* `places` may be NULL, as may be its entries. */
 static surge_status read_all(reading *r, const char *name, const char *text,
-                             size_t size, const char *const *overrides) {
+                             size_t size, const char *const *overrides,
+                             const char *const *places) {
   const surge_scope scope = {NULL, r->top.base, r->top.given};
   SURGE_TRY(read_source(r, name, text, size));
   for (size_t i = 0; overrides && overrides[i]; i++) {
     surge_source *source = &r->sources[r->count++];
-    source->name = "--set";
+    source->name = places && places[i] ? places[i] : "--set";
     source->is_override = true;
     SURGE_TRY(apply_override(&r->top, source, overrides[i]));
   }
@@ -208,9 +187,10 @@ static surge_status read_all(reading *r, const char *name, const char *text,
   return surge_read_layers(&scope);
 }
 
-surge_status surge_recipe_parse(surge_recipe *recipe, const char *name,
-                                const char *text, size_t size,
-                                const char *const *overrides) {
+static surge_status parse(surge_recipe *recipe, const char *name,
+                          const char *text, size_t size,
+                          const char *const *overrides,
+                          const char *const *places) {
   surge_draft draft;
   surge_place given[SURGE_KEY_COUNT] = {{0}};
   reading r = {.top = {surge_keys, SURGE_KEY_COUNT, "", &draft, given}};
@@ -223,7 +203,7 @@ surge_status surge_recipe_parse(surge_recipe *recipe, const char *name,
                       name, count);
   surge_numbers numbers = surge_numbers_begin();
   draft_defaults(&draft);
-  surge_status status = read_all(&r, name, text, size, overrides);
+  surge_status status = read_all(&r, name, text, size, overrides, places);
   for (size_t i = 0; i < r.count; i++) surge_source_close(&r.sources[i]);
   free(r.sources);
   surge_numbers_end(&numbers);
@@ -234,16 +214,28 @@ surge_status surge_recipe_parse(surge_recipe *recipe, const char *name,
   return status;
 }
 
-surge_status surge_recipe_read(surge_recipe *recipe, const char *path,
-                               const char *const *overrides) {
+surge_status surge_recipe_parse(surge_recipe *recipe, const char *name,
+                                const char *text, size_t size,
+                                const char *const *overrides) {
+  return parse(recipe, name, text, size, overrides, NULL);
+}
+
+surge_status surge_recipe_read_from(surge_recipe *recipe, const char *path,
+                                    const char *const *overrides,
+                                    const char *const *places) {
   char *text;
   size_t size = 0;
   surge_recipe_defaults(recipe);
-  surge_status status = read_text(path, &text, &size);
+  surge_status status = surge_read_text(path, "a recipe", &text, &size);
   if (status == SURGE_OK)
-    status = surge_recipe_parse(recipe, path, text, size, overrides);
+    status = parse(recipe, path, text, size, overrides, places);
   free(text);
   return status;
+}
+
+surge_status surge_recipe_read(surge_recipe *recipe, const char *path,
+                               const char *const *overrides) {
+  return surge_recipe_read_from(recipe, path, overrides, NULL);
 }
 
 const char *surge_recipe_word(const char *key, int32_t value) {

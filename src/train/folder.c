@@ -45,8 +45,7 @@ static surge_status flush_file(const surge_folder *folder, FILE *file,
   return file_error(folder, name, "write");
 }
 
-/* mkdir -p */
-static surge_status make_folder(const char *path) {
+surge_status surge_folder_make(const char *path) {
   char part[SURGE_PATH];
   snprintf(part, sizeof part, "%s", path);
   if (!*path)
@@ -66,7 +65,7 @@ static surge_status make_folder(const char *path) {
   }
 }
 
-static bool is_empty(const char *path) {
+bool surge_folder_is_empty(const char *path) {
   DIR *dir = opendir(path);
   if (!dir) return true;
   int entries = 0;
@@ -112,14 +111,14 @@ surge_status surge_folder_create(surge_folder *folder, const char *path,
                                  const surge_recipe *recipe, bool force) {
   *folder = (surge_folder){0};
   snprintf(folder->path, sizeof folder->path, "%s", path);
-  if (!force && !is_empty(path))
+  if (!force && !surge_folder_is_empty(path))
     return SURGE_FAIL(
         SURGE_ERROR_RECIPE,
         "%s: wanted a new folder, found files "
         "in it (--resume goes on with that run, --force overwrites "
         "it)",
         path);
-  SURGE_TRY(make_folder(path));
+  SURGE_TRY(surge_folder_make(path));
   remove_old(folder);
   SURGE_TRY(write_recipe(folder, recipe));
   SURGE_TRY(
