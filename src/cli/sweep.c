@@ -85,23 +85,28 @@ static void print_points(const surge_plan *plan,
   }
 }
 
-/* Jobs at once need at most the memory of the largest runs. */
+/* What is left of it. Jobs at once need at most the memory of the largest. */
 static void print_totals(const surge_plan *plan, const char *folder,
                          const surge_estimate *estimate, int jobs) {
   double seconds = 0, largest = 0;
   char time[32], bytes[32];
-  bool all = estimate != NULL;
+  size_t done = 0;
+  bool known = estimate != NULL;
   for (size_t p = 0; p < plan->count; p++) {
     const surge_point *point = &plan->points[p];
-    double run = estimate ? estimate->seconds[point->network] : 0;
-    seconds += run;
-    all = all && run > 0;
+    surge_run run;
+    surge_run_look(folder, point->name, &run);
+    done += run.state == SURGE_RUN_DONE;
+    if (run.state == SURGE_RUN_DONE) continue;
+    double whole = estimate ? estimate->seconds[point->network] : 0;
+    seconds += whole * (1 - (double)run.epoch / point->epochs);
+    known = known && whole > 0;
     if ((double)point->bytes > largest) largest = (double)point->bytes;
   }
   surge_print_time(seconds / jobs, time);
   print_bytes(largest * jobs, bytes);
-  printf("%zu runs in %s, %d at once: %s in arenas at most, %s of time", plan->count,
-         folder, jobs, bytes, all ? time : "an unknown amount");
+  printf("%zu runs in %s, %zu done; %d at once: %s in arenas at most, %s left",
+         plan->count, folder, done, jobs, bytes, known ? time : "unknown time");
   if (estimate)
     printf(" (of %zu networks %zu from runs that have ended, %zu from timed steps)",
            estimate->networks, estimate->measured, estimate->timed);
@@ -187,7 +192,7 @@ static surge_status run_plan(surge_plan *plan, request *r) {
     snprintf(r->folder, sizeof r->folder, "%s", o->out);
   else /* the name's characters have been checked as a recipe's */
     snprintf(r->folder, sizeof r->folder, "runs/%s", surge_node_text(plan->name));
-  SURGE_TRY(surge_sweep_begin(plan, r->folder));
+  if (!o->dry_run) SURGE_TRY(surge_sweep_begin(plan, r->folder));
   if (o->print_commands) {
     print_commands(plan, r->program, r->folder);
     return SURGE_OK;

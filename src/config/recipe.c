@@ -44,9 +44,7 @@ void surge_recipe_free(surge_recipe *recipe) {
  *  Overrides
  * ======================================================================== */
 
-static surge_status unknown_override(const surge_source *source,
-                                     const char *name) {
-  const surge_place place = {.source = source};
+static surge_status unknown_key(const surge_place *place, const char *name) {
   char hint[SURGE_MAX_WHERE], found[SURGE_MAX_FOUND + SURGE_MAX_WHERE];
   surge_nearest nearest = surge_nearest_to(name);
   for (size_t i = 0; i < SURGE_KEY_COUNT; i++)
@@ -57,7 +55,17 @@ static surge_status unknown_override(const surge_source *source,
     surge_nearest_try(&nearest, surge_keys[i].path);
   surge_nearest_hint(&nearest, hint);
   snprintf(found, sizeof found, "%s%s", name, hint);
-  return surge_refuse(&place, name, "a known key", found);
+  return surge_refuse(place, name, "a known key", found);
+}
+
+surge_status surge_find_key(const surge_place *place, const char *path,
+                            size_t *index) {
+  *index = 0;
+  while (*index < SURGE_KEY_COUNT && strcmp(surge_keys[*index].path, path) != 0)
+    ++*index;
+  if (*index == SURGE_KEY_COUNT) return unknown_key(place, path);
+  if (strcmp(path, "base") != 0) return SURGE_OK;
+  return surge_refuse(place, path, "it in a recipe's file", "it here");
 }
 
 /* Reads "a.b=value"; an override may replace what the file or an earlier one
@@ -74,11 +82,8 @@ static surge_status apply_override(const surge_part *top, surge_source *source,
   }
   memcpy(name, text, length);
   name[length] = 0;
-  size_t i = 0;
-  while (i < SURGE_KEY_COUNT && strcmp(surge_keys[i].path, name) != 0) i++;
-  if (i == SURGE_KEY_COUNT) return unknown_override(source, name);
-  if (strcmp(name, "base") == 0)
-    return surge_refuse(&nowhere, name, "it in a recipe's file", "it here");
+  size_t i;
+  SURGE_TRY(surge_find_key(&nowhere, name, &i));
 
   surge_part part = *top;
   surge_mapping mapping = {source, "", &part, 1};

@@ -22,7 +22,7 @@ static void become(const surge_child *child, pid_t parent) {
   bool good = getppid() == parent && nothing >= 0 && dup2(nothing, 0) == 0 &&
               dup2(child->output, 1) == 1 && dup2(child->output, 2) == 2 &&
               sched_setaffinity(0, sizeof *child->cpus, child->cpus) == 0;
-  if (good && child->lock >= 0) good = fcntl(child->lock, F_SETFD, 0) == 0;
+  if (good && child->kept >= 0) good = fcntl(child->kept, F_SETFD, 0) == 0;
   if (good && child->gpu) good = !setenv("CUDA_VISIBLE_DEVICES", child->gpu, 1);
   if (good) execv(child->arguments[0], child->arguments);
   dprintf(2, "surge: %s: wanted to start it, found: %s\n", child->arguments[0],

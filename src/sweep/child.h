@@ -12,7 +12,7 @@ typedef struct surge_child {
   const cpu_set_t *cpus;  /* that it may use                         */
   const char *gpu;        /* CUDA_VISIBLE_DEVICES, or NULL: as it is */
   int output;             /* file that gets what it prints           */
-  int lock;               /* kept open for it, or -1                 */
+  int kept;               /* a file kept open for it, or -1          */
 } surge_child;
 
 /* How a process ended, and what it took. */

@@ -1,4 +1,5 @@
 /* estimate.c - how long the runs of a sweep take (see run.h). */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -57,32 +58,42 @@ static int wait_for(pid_t pid, const volatile sig_atomic_t *stop, double until) 
 
 /* Samples a second of a few steps, by a process where a run would be; 0: not
  * to be had. */
-static surge_status time_steps(const surge_sweep_options *o, const char *name,
-                               int32_t wanted_threads, double until,
-                               double *rate) {
-  char recipe[SURGE_SWEEP_PATH], threads[16];
+static surge_status time_steps(const surge_sweep_options *o,
+                               const surge_point *point, FILE *recipe,
+                               FILE *output, double until, double *rate) {
+  char path[64], threads[16];
   cpu_set_t cpus;
   pid_t pid;
   int share = surge_place_cpus(&o->places, 0, &cpus);
-  FILE *output = tmpfile();
-  *rate = 0;
-  if (!output)
-    return SURGE_FAIL(SURGE_ERROR_DATA, "wanted a temporary file, found none");
-  surge_sweep_path(recipe, o->folder, "recipes", name, ".yaml");
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fileno(recipe));
   snprintf(threads, sizeof threads, "%d",
-           wanted_threads ? wanted_threads : share);
-  char *const arguments[] = {(char *)o->program, "bench", "train", recipe,
+           point->threads ? point->threads : share);
+  char *const arguments[] = {(char *)o->program, "bench", "train", path,
                              "--steps", "3", "--warmup", "1", "--threads",
                              threads, NULL};
   surge_child child = {.arguments = arguments, .cpus = &cpus,
                        .gpu = o->places.gpu_count ? o->places.gpus[0] : NULL,
-                       .output = fileno(output), .lock = -1};
-  surge_status status = surge_child_start(&child, &pid);
-  if (status == SURGE_OK && wait_for(pid, o->stop, until) == 0)
-    *rate = read_rate(fileno(output));
-  fclose(output);
+                       .output = fileno(output), .kept = fileno(recipe)};
+  SURGE_TRY(surge_child_start(&child, &pid));
+  *rate = wait_for(pid, o->stop, until) == 0 ? read_rate(fileno(output)) : 0;
   if (*o->stop)
     return SURGE_FAIL(SURGE_INTERRUPTED, "interrupted; no run was begun");
+  return SURGE_OK;
+}
+
+/* The recipe need not be in the sweep's folder: a dry run makes none. */
+static surge_status time_point(const surge_sweep_options *o,
+                               const surge_point *point, double until,
+                               double *rate) {
+  FILE *recipe = tmpfile(), *output = tmpfile();
+  bool good = recipe && output && fputs(point->recipe, recipe) >= 0 &&
+              fflush(recipe) == 0;
+  surge_status status =
+      good ? time_steps(o, point, recipe, output, until, rate)
+           : SURGE_FAIL(SURGE_ERROR_DATA,
+                        "wanted two temporary files, found: %s", strerror(errno));
+  if (recipe) fclose(recipe);
+  if (output) fclose(output);
   return status;
 }
 
@@ -99,7 +110,7 @@ surge_status surge_sweep_estimate(const surge_plan *plan,
     *seconds = of_ended_runs(plan, o->folder, p);
     estimate->measured += *seconds > 0;
     if (*seconds > 0 || point->samples == 0 || surge_seconds() > until) continue;
-    SURGE_TRY(time_steps(o, point->name, point->threads, until, &rate));
+    SURGE_TRY(time_point(o, point, until, &rate));
     if (rate > 0) *seconds = point->samples / rate;
     estimate->timed += rate > 0;
   }

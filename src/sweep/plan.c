@@ -119,8 +119,11 @@ static surge_status check_choices(const surge_plan *plan,
 static surge_status add_axis(surge_plan *plan, axes *a,
                              const yaml_node_t *name, const yaml_node_t *node) {
   const char *key = surge_node_text(name);
+  surge_place place = surge_place_of(&plan->source, name);
+  size_t row;
   if (!key || strlen(key) >= SURGE_WORD)
     return refuse_node(plan, name, "key", "a key of a recipe");
+  SURGE_TRY(surge_find_key(&place, key, &row));
   size_t k = find_key(plan, key);
   for (size_t i = 0; i < a->count; i++)
     if (a->key[i] == k)
@@ -201,15 +204,9 @@ static surge_status exclude_entry(surge_plan *plan, const yaml_node_t *entry,
   axes a = {.count = 0};
   size_t known = plan->key_count, matched = 0;
   SURGE_TRY(add_axes(plan, &a, entry, "exclude"));
-  if (plan->key_count > known) {
-    surge_nearest nearest = surge_nearest_to(plan->keys[known]);
-    char hint[SURGE_MAX_WHERE], found[SURGE_WORD + SURGE_MAX_WHERE];
-    for (size_t k = 0; k < known; k++)
-      surge_nearest_try(&nearest, plan->keys[k]);
-    surge_nearest_hint(&nearest, hint);
-    snprintf(found, sizeof found, "%s%s", plan->keys[known], hint);
-    return refuse_at(plan, entry, "exclude", "keys of grid or list", found);
-  }
+  if (plan->key_count > known)
+    return refuse_at(plan, entry, "exclude", "keys of grid or list",
+                     plan->keys[known]);
   for (size_t p = 0; p < plan->count; p++) {
     bool match = matches(plan, &plan->points[p], &a);
     left_out[p] = left_out[p] || match;

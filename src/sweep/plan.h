@@ -46,8 +46,8 @@ typedef struct surge_plan {
 } surge_plan;
 
 /* Reads a sweep's file: the union of (entry of `list` x `grid`), in the file's
- * order, the last key fastest, without what `exclude` matches. Keys and values
- * are not looked at: surge_plan_recipes does. SURGE_ERROR_RECIPE: what stands
+ * order, the last key fastest, without what `exclude` matches. Values are not
+ * looked at: surge_plan_recipes does. SURGE_ERROR_RECIPE: what stands
  * where. The plan must not be moved, and be freed in either case. */
 surge_status surge_plan_read(surge_plan *plan, const char *path);
 void surge_plan_free(surge_plan *plan);

@@ -1,6 +1,7 @@
 /* recipes.c - points -> effective recipes and planned networks (see plan.h). */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "src/config/read.h"
 #include "src/sweep/plan.h"
@@ -208,6 +209,10 @@ static surge_status refuse_twins(const surge_plan *plan) {
 surge_status surge_plan_recipes(surge_plan *plan, bool keep_going,
                                 surge_tell *tell, void *user) {
   size_t count = plan->count;
+  surge_place base = surge_place_of(&plan->source, plan->base);
+  if (access(plan->base_path, R_OK) != 0)
+    return surge_refuse(&base, "base", "a recipe that can be read",
+                        plan->base_path);
   reading r = {.plan = plan,
                .kind = calloc(count, sizeof *r.kind),
                .bad = calloc(count, sizeof *r.bad),

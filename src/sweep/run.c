@@ -97,7 +97,7 @@ static surge_status start_process(sweep *s, int slot, size_t point, int lock,
   char *const resume[] = {(char *)o->program, "train", "--resume", part,
                           "--threads", threads, NULL};
   surge_child child = {.arguments = access(checkpoint, F_OK) ? anew : resume,
-                       .cpus = &cpus, .output = output, .lock = lock};
+                       .cpus = &cpus, .output = output, .kept = lock};
   if (o->places.gpu_count)
     child.gpu = o->places.gpus[slot % o->places.gpu_count];
   job *j = &s->jobs[slot];
