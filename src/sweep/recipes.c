@@ -191,17 +191,28 @@ static surge_status judge(reading *r, bool keep_going, surge_tell *tell,
   return surge_plan_name(r->plan);
 }
 
+/* Where a point stands: at the first of its values. */
+static surge_status refuse_twin(const surge_plan *plan, const surge_point *twin,
+                                const surge_point *before, bool same) {
+  char found[2 * SURGE_SWEEP_NAME];
+  size_t k = 0;
+  while (k + 1 < plan->key_count && !twin->value[k]) k++;
+  const yaml_node_t *node = twin->value[k] ? twin->value[k] : plan->base;
+  surge_place place = surge_place_of(&plan->source, node);
+  snprintf(found, sizeof found, "%s of point %zu (%s) again in point %zu",
+           same ? "the recipe" : "the folder's name",
+           (size_t)(before - plan->points), before->name,
+           (size_t)(twin - plan->points));
+  return surge_refuse(&place, twin->name, "each point once", found);
+}
+
 static surge_status refuse_twins(const surge_plan *plan) {
   for (size_t p = 0; p < plan->count; p++)
     for (size_t q = 0; q < p; q++) {
-      const surge_point *a = &plan->points[q], *b = &plan->points[p];
-      bool same = !strcmp(a->recipe, b->recipe);
-      if (!same && strcmp(a->name, b->name) != 0) continue;
-      return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                        "%s: %s: wanted each point once, found %s of point %zu "
-                        "again in point %zu (from 0)",
-                        plan->file, b->name,
-                        same ? "the recipe" : "the folder's name", q, p);
+      const surge_point *before = &plan->points[q], *point = &plan->points[p];
+      bool same = !strcmp(before->recipe, point->recipe);
+      if (same || !strcmp(before->name, point->name))
+        return refuse_twin(plan, point, before, same);
     }
   return SURGE_OK;
 }

@@ -2,41 +2,15 @@
  * and do its commands do on a small run what their help says? */
 #include <criterion/criterion.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "tests/support/images.h"
+#include "tests/support/program.h"
 #include "tests/support/run.h"
 
 #define RECIPE SURGE_SOURCE_DIR "/benchmarks/recipes/fashion_mnist_quick.yaml"
 #define SMALL                                                                  \
   " --set data.limit=64 --set data.test_limit=40 --set train.batch=32"         \
   " --set train.epochs=1 --set model.channels=[4,4,4] "
-
-/* Runs "surge <arguments>" in `folder`; its exit code, and what it printed. */
-static int surge(const char *folder, const char *arguments, char *text,
-                 size_t size) {
-  char command[4096];
-  snprintf(command, sizeof command, "cd %s && %s %s 2>&1", folder, SURGE_BINARY,
-           arguments);
-  FILE *pipe = popen(command, "r");
-  cr_assert_not_null(pipe);
-  size_t length = fread(text, 1, size - 1, pipe);
-  text[length] = 0;
-  int status = pclose(pipe);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static void write_file(const char *folder, const char *name, const char *text,
-                       size_t size) {
-  char path[128];
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  FILE *file = fopen(path, "wb");
-  cr_assert_not_null(file);
-  cr_assert_eq(fwrite(text, 1, size, file), size);
-  fclose(file);
-}
 
 static int lines(const char *text) {
   int count = 0;
@@ -106,13 +80,6 @@ Test(cli, bad_input_gives_one_line_and_its_exit_code) {
     cr_expect_leq(lines(text), 1, "%s: %s", cases[i].name, text);
   }
   run_remove_folder(folder);
-}
-
-static bool exists(const char *folder, const char *name) {
-  char path[256];
-  struct stat info;
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  return stat(path, &info) == 0;
 }
 
 static int run_in(const char *folder, const char *arguments, const char *needle) {
