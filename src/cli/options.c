@@ -155,6 +155,11 @@ surge_status cli_parse(cli_options *o, int argc, char **argv,
                         argv[optind - 1]);
     const option_entry *entry =
         letter == '?' ? NULL : find(allowed, index, letter);
+    if (!entry && letter == 0) /* another command's */
+      return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                        "--%s: not an option of this `surge %s` "
+                        "(see surge help %s)",
+                        entries[index].name, argv[0], argv[0]);
     if (!entry)
       return SURGE_FAIL(SURGE_ERROR_RECIPE,
                         "%s: not an option of `surge %s` "

@@ -398,8 +398,11 @@ surge_status surge_plan_write(const surge_plan *plan, FILE *file) {
     fputs("  - {", file);
     for (size_t k = 0; k < plan->key_count; k++) {
       if (!plan->points[p].value[k]) continue;
+      /* A value that is a list is a list of one value. */
+      bool list = plan->points[p].value[k]->type == YAML_SEQUENCE_NODE;
       surge_plan_value(plan, plan->points[p].value[k], value);
-      fprintf(file, "%s%s: %s", comma, plan->keys[k], value);
+      fprintf(file, "%s%s: %s%s%s", comma, plan->keys[k], list ? "[" : "",
+              value, list ? "]" : "");
       comma = ", ";
     }
     fputs("}\n", file);

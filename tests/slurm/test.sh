@@ -25,6 +25,7 @@ finish() {
   if [ "$code" != 0 ]; then
     tail -n 20 "$folder"/*.log "$folder"/array/slurm-*.txt 2> /dev/null || true
   fi
+  scancel --user="$(id -un)" 2> /dev/null && sleep 2
   ((${#started[@]} == 0)) || kill "${started[@]}" 2> /dev/null || true
   wait
   rm -rf "$folder"
@@ -111,7 +112,11 @@ grid:
   T: [1, 2]
   surrogate.width_rule: [fixed, learned]
 SWEEP
-echo 'export SURGE_SETUP_SEEN=yes; echo "setup: $SURGE_SETUP_SEEN"' > "$folder/setup"
+cat > "$folder/setup" << 'SETUP'
+#SBATCH --comment=of_the_setup
+export SURGE_SETUP_SEEN=yes
+echo "setup: $SURGE_SETUP_SEEN"
+SETUP
 
 status() { "$surge" sweep status "$folder/array"; }
 is() { status | grep -qE "^ *$1  $2"; } # index, state
@@ -123,6 +128,7 @@ start_slurm
 "$surge" sweep sweep.yaml --out array --slurm --partition test --time 10 \
   --setup setup --jobs 2
 job=$(cat array/slurm.txt)
+scontrol show job "$job" | grep -q Comment=of_the_setup || fail "its #SBATCH line"
 grep -q '^#SBATCH --array=0-3%2$' array/slurm.sh || fail "not an array of four"
 
 until_true 60 has_epoch 0

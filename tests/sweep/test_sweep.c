@@ -44,6 +44,12 @@ static const char *path_of(const char *name) {
   return path;
 }
 
+static surge_status swallow(void *user, const char *line) {
+  (void)user;
+  (void)line;
+  return SURGE_OK;
+}
+
 /* --- plans ---------------------------------------------------------------- */
 
 /* The names of a plan's points, with a space behind each. */
@@ -63,8 +69,8 @@ Test(sweep, points_are_what_the_file_says) {
       {"grid: {T: [1, 2], seed: 5}\n", "T=1 T=2 "}, /* seed does not vary */
       {"grid: {T: 1}\n", "base "},
       {"list: [{T: 1}, {seed: 2, T: [4, 8]}]\ngrid: {optim.lr: [.1, .2]}\n",
-       "T=1_lr=.1 T=1_lr=.2 T=4_seed=2_lr=.1 T=4_seed=2_lr=.2 T=8_seed=2_lr=.1 "
-       "T=8_seed=2_lr=.2 "},
+       "T=1_lr=.1 T=1_lr=.2 T=4_lr=.1_seed=2 T=4_lr=.2_seed=2 T=8_lr=.1_seed=2 "
+       "T=8_lr=.2_seed=2 "},
       {"grid: {pda.kind: [moment], optim.kind: [sgd, adam]}\n", /* one varies */
        "kind=sgd kind=adam "},
       {"grid: {pda.kind: [moment, quantization], optim.kind: [sgd, adam]}\n",
@@ -206,10 +212,32 @@ Test(sweep, points_that_cannot_be_run_are_left_out_if_asked) {
   write_text("base.yaml", TINY);
   write_text("s.yaml", HEAD "grid: {T: [1, 0, 2], seed: [1, 2]}\n");
   cr_expect_eq(run("sweep s.yaml --out o --dry-run --keep-going"), 0, "%s", text);
-  cr_expect_not_null(strstr(text, "left out: s.yaml:3:14: T: wanted"), "%s", text);
+  cr_expect_not_null(strstr(text, "left out: s.yaml:3:15: T: wanted"), "%s", text);
   cr_expect_not_null(strstr(text, "(T=0_seed=1 and 1 more)"), "%s", text);
   cr_expect_not_null(strstr(text, "4 runs in o, 0 done"), "%s", text);
   cr_expect(!exists(folder, "o"), "a dry run leaves a folder");
+}
+
+Test(sweep, the_sweeps_of_benchmarks_can_be_planned, .timeout = 120) {
+  static const struct { const char *name; size_t points, networks; } sweeps[] = {
+      {"tradeoff_fashion", 24, 8},
+      {"width_start", 60, 20},
+      {"pda", 42, 14},
+      {"width_lr", 6, 6}};
+  for (size_t i = 0; i < sizeof sweeps / sizeof *sweeps; i++) {
+    surge_plan plan;
+    char path[512];
+    size_t networks = 0;
+    snprintf(path, sizeof path, SURGE_SOURCE_DIR "/benchmarks/sweeps/%s.yaml",
+             sweeps[i].name);
+    cr_assert_eq(surge_plan_read(&plan, path), SURGE_OK, "%s", surge_last_error());
+    cr_assert_eq(surge_plan_recipes(&plan, false, swallow, NULL), SURGE_OK, "%s",
+                 surge_last_error());
+    for (size_t p = 0; p < plan.count; p++) networks += plan.points[p].network == p;
+    cr_expect_eq(plan.count, sweeps[i].points, "%s: %zu", path, plan.count);
+    cr_expect_eq(networks, sweeps[i].networks, "%s: %zu", path, networks);
+    surge_plan_free(&plan);
+  }
 }
 
 /* --- places --------------------------------------------------------------- */
@@ -231,12 +259,6 @@ Test(sweep, jobs_share_the_cores) {
     }
     cr_expect(CPU_EQUAL(&seen, &all), "%d jobs leave cores idle", jobs);
   }
-}
-
-static surge_status swallow(void *user, const char *line) {
-  (void)user;
-  (void)line;
-  return SURGE_OK;
 }
 
 /* A program in place of ours says where it was put, and what it was asked. */
@@ -398,7 +420,7 @@ Test(sweep, retry_repeats_what_failed, .timeout = 120) {
   write_text("s.yaml", HEAD "list: [{data.path: nowhere}, {seed: 2}]\n");
   cr_expect_eq(run("sweep s.yaml --out o"), 3, "%s", text);
   cr_expect_not_null(strstr(text, "path=nowhere: failed: exit code 3: surge: "
-                                  "nowhere"), "%s", text);
+                                  "fashion_mnist: nowhere"), "%s", text);
   cr_expect_not_null(strstr(text, "seed=2: done"), "%s", text);
   cr_expect(exists(folder, "o/path=nowhere.part/failed.txt"));
   cr_expect_eq(run("sweep status o"), 0);
