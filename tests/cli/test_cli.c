@@ -148,6 +148,24 @@ Test(cli, an_interrupted_run_is_saved) {
   run_remove_folder(folder);
 }
 
+/* As a batch system does, which tells every process of a job, and a sweep tells
+ * its runs: the second SIGTERM comes before the batch ends. */
+Test(cli, a_run_that_is_told_twice_is_saved) {
+  char folder[64], command[512];
+  run_needs_data();
+  run_make_folder(folder);
+  snprintf(command, sizeof command,
+           "cd %s && { %s train " RECIPE " --threads 1 --out run > out.txt 2>&1 & }; "
+           "until grep -q training out.txt; do sleep .1; done; sleep 1; "
+           "kill -TERM $!; sleep .01; kill -TERM $!; wait $!",
+           folder, SURGE_BINARY);
+  int status = system(command);
+  cr_expect(WIFEXITED(status));
+  cr_expect_eq(WEXITSTATUS(status), 130, "exit code %d", WEXITSTATUS(status));
+  cr_expect(exists(folder, "run/checkpoint_last.safetensors"));
+  run_remove_folder(folder);
+}
+
 /* A disk that fills up: the limit on a file's size stands in for it. */
 Test(cli, a_full_disk_is_told_and_the_old_checkpoint_stays) {
   char folder[64], command[1024];
