@@ -443,7 +443,9 @@ Test(sweep, two_at_once_share_the_runs, .timeout = 300) {
  * lacked is there. */
 Test(sweep, retry_repeats_what_failed, .timeout = 120) {
   struct surge_data_recipe data = {.set = "fashion_mnist"};
+  char command[128];
   needs_data();
+  snprintf(command, sizeof command, "rm -r %s/o/seed=2", folder);
   run_find_data(&data);
   write_text("base.yaml", TINY);
   write_text("s.yaml", HEAD "list: [{data.path: nowhere}, {seed: 2}]\n");
@@ -455,8 +457,9 @@ Test(sweep, retry_repeats_what_failed, .timeout = 120) {
   cr_expect_eq(run("sweep status o"), 0);
   cr_expect_not_null(strstr(text, "failed          0/2"), "%s", text);
   cr_expect_not_null(strstr(text, "exit code 3"), "%s", text);
+  cr_assert_eq(system(command), 0);
   cr_expect_eq(run("sweep retry o"), 3, "%s", text);
-  cr_expect_eq(count(": started"), 1, "%s", text);
+  cr_expect_eq(count(": started"), 1, "not what is pending: %s", text);
   const char *source = *data.path ? data.path
                                   : surge_dataset_find(data.set)->default_path;
   cr_assert_eq(symlink(source, path_of("nowhere")), 0);
@@ -480,9 +483,11 @@ Test(sweep, a_full_disk_is_told_and_nothing_is_lost, .timeout = 120) {
   cr_expect_eq(count("File too large"), 2, "%s", text);
   cr_expect_eq(run("sweep s.yaml --out o"), 0, "%s", text);
   expect_same_table("o", "whole");
-  cr_expect_eq(surge(folder, "help > /dev/null; trap '' XFSZ; (ulimit -f 0; "
+  cr_expect_eq(surge(folder, "help > /dev/null; trap '' XFSZ; (ulimit -f 1; "
                              SURGE_BINARY " sweep s.yaml --out p --print-commands)",
                      text, sizeof text), 3, "%s", text);
+  cr_expect_not_null(strstr(text, "p/recipes/T=1.yaml: wanted to write it, found: "
+                                  "File too large"), "%s", text);
   cr_expect(!exists(folder, "p/sweep.yaml"));
   cr_expect_eq(run("sweep s.yaml --out p"), 0, "%s", text);
   expect_same_table("p", "whole");
