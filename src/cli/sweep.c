@@ -54,7 +54,8 @@ static void print_view(void *user, const surge_sweep_view *view) {
   surge_sweep_print(view, VIEW_ROWS, file);
   fclose(file);
   int width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col
-                  ? window.ws_col : 80;
+                  ? window.ws_col
+                  : 80;
   clear_view();
   for (char *left = text, *line; (line = strsep(&left, "\n")) && left;) {
     printf("%.*s\n", width, line);
@@ -108,8 +109,9 @@ static void print_totals(const surge_plan *plan, const char *folder,
   printf("%zu runs in %s, %zu done; %d at once: %s in arenas at most, %s left",
          plan->count, folder, done, jobs, bytes, known ? time : "unknown time");
   if (estimate)
-    printf(" (of %zu networks %zu from runs that have ended, %zu from timed steps)",
-           estimate->networks, estimate->measured, estimate->timed);
+    printf(
+        " (of %zu networks %zu from runs that have ended, %zu from timed steps)",
+        estimate->networks, estimate->measured, estimate->timed);
   printf("\n");
 }
 
@@ -168,14 +170,24 @@ static surge_status open_request(request *r, const cli_options *o) {
   return read_places(&r->run.places, r->gpus, o->jobs);
 }
 
+/* All that is wanted; the table is whole once every run is done. */
+static surge_status run_runs(const surge_plan *plan, const request *r) {
+  SURGE_TRY(surge_sweep_run(plan, &r->run));
+  if (r->run.only < 0) printf("results: %s/sweep.csv\n", r->folder);
+  return SURGE_OK;
+}
+
 /* --- surge sweep SWEEP.yaml ----------------------------------------------- */
 
 static surge_status submit(const surge_plan *plan, const request *r) {
   const cli_options *o = r->cli;
   char job[32];
   const surge_slurm_options options = {
-      .partition = o->partition, .account = o->account, .gres = o->gres,
-      .time = o->time, .setup = o->setup,
+      .partition = o->partition,
+      .account = o->account,
+      .gres = o->gres,
+      .time = o->time,
+      .setup = o->setup,
       .at_once = o->jobs == CLI_UNSET ? 0 : o->jobs};
   SURGE_TRY(surge_slurm_write(plan, r->folder, r->program, &options));
   SURGE_TRY(surge_slurm_submit(r->folder, job));
@@ -191,7 +203,8 @@ static surge_status run_plan(surge_plan *plan, request *r) {
   if (o->out)
     snprintf(r->folder, sizeof r->folder, "%s", o->out);
   else /* the name's characters have been checked as a recipe's */
-    snprintf(r->folder, sizeof r->folder, "runs/%s", surge_node_text(plan->name));
+    snprintf(r->folder, sizeof r->folder, "runs/%s",
+             surge_node_text(plan->name));
   if (!o->dry_run) SURGE_TRY(surge_sweep_begin(plan, r->folder));
   if (o->print_commands) {
     print_commands(plan, r->program, r->folder);
@@ -208,7 +221,7 @@ static surge_status run_plan(surge_plan *plan, request *r) {
   }
   r->run.estimate = estimate;
   if (status == SURGE_OK && !o->dry_run)
-    status = o->slurm ? submit(plan, r) : surge_sweep_run(plan, &r->run);
+    status = o->slurm ? submit(plan, r) : run_runs(plan, r);
   free(estimate);
   return status;
 }
@@ -219,7 +232,8 @@ static surge_status print_status(const surge_plan *plan, const char *folder) {
   surge_sweep_view view;
   surge_run *runs = calloc(plan->count, sizeof *runs);
   if (!runs)
-    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for %zu runs", plan->count);
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for %zu runs",
+                      plan->count);
   surge_sweep_look(plan, folder, NULL, 1, runs, &view);
   surge_sweep_print(&view, plan->count, stdout);
   free(runs);
@@ -233,7 +247,7 @@ static surge_status run_index(const surge_plan *plan, request *r) {
                       plan->count - 1,
                       r->cli->index < 0 ? "none" : "a larger one");
   r->run.only = r->cli->index;
-  return surge_sweep_run(plan, &r->run);
+  return run_runs(plan, r);
 }
 
 static surge_status in_folder(request *r, const char *what) {
@@ -244,7 +258,7 @@ static surge_status in_folder(request *r, const char *what) {
   if (status == SURGE_OK)
     status = !strcmp(what, "status") ? print_status(&plan, r->folder)
              : !strcmp(what, "run")  ? run_index(&plan, r)
-                                     : surge_sweep_run(&plan, &r->run);
+                                     : run_runs(&plan, r);
   surge_plan_free(&plan);
   return status;
 }
@@ -258,13 +272,15 @@ static surge_status sweep_file(request *r) {
 }
 
 surge_status cli_sweep(int argc, char **argv) {
-  static const struct { const char *word, *options; } verbs[] = {
-      {"status", ""}, {"retry", "jobs gpus"}, {"run", "index gpus"}};
+  static const struct {
+    const char *word, *options;
+  } verbs[] = {{"status", ""}, {"retry", "jobs gpus"}, {"run", "index gpus"}};
   cli_options o;
   request r;
   const char *verb = NULL;
-  const char *allowed = "out jobs gpus dry-run keep-going slurm partition account "
-                        "gres time setup print-commands";
+  const char *allowed =
+      "out jobs gpus dry-run keep-going slurm partition account "
+      "gres time setup print-commands";
   for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof *verbs; i++)
     if (!strcmp(argv[1], verbs[i].word)) {
       verb = verbs[i].word;

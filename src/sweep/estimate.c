@@ -43,7 +43,8 @@ static double read_rate(int output) {
 }
 
 /* Waits for the process; a signal for this one ends it. */
-static int wait_for(pid_t pid, const volatile sig_atomic_t *stop, double until) {
+static int wait_for(pid_t pid, const volatile sig_atomic_t *stop,
+                    double until) {
   surge_child_end end;
   bool killed = false;
   while (!surge_child_ended(pid, &end)) {
@@ -68,12 +69,14 @@ static surge_status time_steps(const surge_sweep_options *o,
   snprintf(path, sizeof path, "/proc/self/fd/%d", fileno(recipe));
   snprintf(threads, sizeof threads, "%d",
            point->threads ? point->threads : share);
-  char *const arguments[] = {(char *)o->program, "bench", "train", path,
-                             "--steps", "3", "--warmup", "1", "--threads",
-                             threads, NULL};
-  surge_child child = {.arguments = arguments, .cpus = &cpus,
+  char *const arguments[] = {(char *)o->program, "bench", "train",    path,
+                             "--steps",          "3",     "--warmup", "1",
+                             "--threads",        threads, NULL};
+  surge_child child = {.arguments = arguments,
+                       .cpus = &cpus,
                        .gpu = o->places.gpu_count ? o->places.gpus[0] : NULL,
-                       .output = fileno(output), .kept = fileno(recipe)};
+                       .output = fileno(output),
+                       .kept = fileno(recipe)};
   SURGE_TRY(surge_child_start(&child, &pid));
   *rate = wait_for(pid, o->stop, until) == 0 ? read_rate(fileno(output)) : 0;
   if (*o->stop)
@@ -91,7 +94,8 @@ static surge_status time_point(const surge_sweep_options *o,
   surge_status status =
       good ? time_steps(o, point, recipe, output, until, rate)
            : SURGE_FAIL(SURGE_ERROR_DATA,
-                        "wanted two temporary files, found: %s", strerror(errno));
+                        "wanted two temporary files, found: %s",
+                        strerror(errno));
   if (recipe) fclose(recipe);
   if (output) fclose(output);
   return status;
@@ -109,7 +113,8 @@ surge_status surge_sweep_estimate(const surge_plan *plan,
     estimate->networks++;
     *seconds = of_ended_runs(plan, o->folder, p);
     estimate->measured += *seconds > 0;
-    if (*seconds > 0 || point->samples == 0 || surge_seconds() > until) continue;
+    if (*seconds > 0 || point->samples == 0 || surge_seconds() > until)
+      continue;
     SURGE_TRY(time_point(o, point, until, &rate));
     if (rate > 0) *seconds = point->samples / rate;
     estimate->timed += rate > 0;

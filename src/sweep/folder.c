@@ -42,8 +42,7 @@ surge_status surge_sweep_replace(const char *path, surge_write_file *write,
   bool written = fflush(file) == 0 && !ferror(file) && fsync(fileno(file)) == 0;
   int cause = errno;
   written = fclose(file) == 0 && written;
-  if (status == SURGE_OK && written && rename(part, path) == 0)
-    return SURGE_OK;
+  if (status == SURGE_OK && written && rename(part, path) == 0) return SURGE_OK;
   if (status == SURGE_OK) {
     if (!written) errno = cause;
     status = file_error(path, "write");
@@ -58,7 +57,8 @@ static surge_status say_holder(int lock, const char *path) {
   char text[128] = "", host[64] = "";
   gethostname(host, sizeof host - 1);
   int length = snprintf(text, sizeof text, "%s %d\n", host, (int)getpid());
-  if (ftruncate(lock, 0) == 0 && pwrite(lock, text, (size_t)length, 0) == length)
+  if (ftruncate(lock, 0) == 0 &&
+      pwrite(lock, text, (size_t)length, 0) == length)
     return SURGE_OK;
   return file_error(path, "write");
 }
@@ -138,11 +138,11 @@ static surge_status refuse_recipe(const char *folder, const char *name,
     }
   a += strspn(a, " ");
   b += strspn(b, " ");
-  return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                    "%s: wanted the sweep that was begun there, with \"%.*s\" in "
-                    "%s, found \"%.*s\"",
-                    folder, (int)strcspn(b, "\n"), b, name,
-                    (int)strcspn(a, "\n"), a);
+  return SURGE_FAIL(
+      SURGE_ERROR_RECIPE,
+      "%s: wanted the sweep that was begun there, with \"%.*s\" in "
+      "%s, found \"%.*s\"",
+      folder, (int)strcspn(b, "\n"), b, name, (int)strcspn(a, "\n"), a);
 }
 
 static bool has_point(const surge_plan *plan, const char *name) {
@@ -219,8 +219,10 @@ surge_status surge_sweep_begin(const surge_plan *plan, const char *folder) {
     if (lock < 0) usleep(100000); /* another one begins here as well */
   }
   if (lock < 0)
-    return SURGE_FAIL(SURGE_ERROR_DATA, "%s/locks/.plan: wanted it free, found "
-                      "it locked for 10 seconds", folder);
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s/locks/.plan: wanted it free, found "
+                      "it locked for 10 seconds",
+                      folder);
   surge_status status = begin_locked(plan, folder);
   close(lock);
   return status;

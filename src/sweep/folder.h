@@ -33,9 +33,10 @@ extern const char *const surge_run_words[SURGE_RUN_STATES];
 /* What a run's files say. Accuracies are shares; negative: none. */
 typedef struct surge_run {
   surge_run_state state;
-  int32_t epoch;                /* that are done                             */
+  int32_t epoch; /* that are done                             */
   double train, validation, test; /* accuracy of the last one                */
-  double best; /* on the validation images, where there are any, or the test's */
+  double
+      best; /* on the validation images, where there are any, or the test's */
   int32_t best_epoch;
   double samples_per_s; /* of the last epoch                                 */
   double seconds;       /* of all its processes that have ended              */

@@ -116,8 +116,8 @@ static surge_status check_choices(const surge_plan *plan,
   return SURGE_OK;
 }
 
-static surge_status add_axis(surge_plan *plan, axes *a,
-                             const yaml_node_t *name, const yaml_node_t *node) {
+static surge_status add_axis(surge_plan *plan, axes *a, const yaml_node_t *name,
+                             const yaml_node_t *node) {
   const char *key = surge_node_text(name);
   surge_place place = surge_place_of(&plan->source, name);
   size_t row;
@@ -339,9 +339,9 @@ static surge_status read_base(surge_plan *plan) {
 static surge_status read_root(surge_plan *plan) {
   const yaml_node_t *part[PARTS] = {NULL};
   const surge_place start = {.source = &plan->source, .line = 1, .column = 1};
-  const yaml_node_t *root =
-      yaml_document_get_root_node(&plan->source.document);
-  if (!root) return surge_refuse(&start, "sweep", "a mapping of keys", "nothing");
+  const yaml_node_t *root = yaml_document_get_root_node(&plan->source.document);
+  if (!root)
+    return surge_refuse(&start, "sweep", "a mapping of keys", "nothing");
   if (root->type != YAML_MAPPING_NODE)
     return refuse_node(plan, root, "sweep", "a mapping of keys");
   for (const yaml_node_pair_t *pair = root->data.mapping.pairs.start;
@@ -389,9 +389,11 @@ surge_status surge_plan_write(const surge_plan *plan, FILE *file) {
   char value[SURGE_SWEEP_VALUE], base[SURGE_PATH];
   if (!realpath(plan->base_path, base)) strcpy(base, plan->base_path);
   surge_plan_value(plan, plan->name, value);
-  fprintf(file, "# The sweep as it was planned, a run a line.\nname: %s\nbase: '",
+  fprintf(file,
+          "# The sweep as it was planned, a run a line.\nname: %s\nbase: '",
           value);
-  for (const char *c = base; *c; c++) fprintf(file, *c == '\'' ? "''" : "%c", *c);
+  for (const char *c = base; *c; c++)
+    fprintf(file, *c == '\'' ? "''" : "%c", *c);
   fputs("'\nlist:\n", file);
   for (size_t p = 0; p < plan->count; p++) {
     const char *comma = "";
@@ -408,6 +410,7 @@ surge_status surge_plan_write(const surge_plan *plan, FILE *file) {
     fputs("}\n", file);
   }
   if (fflush(file) == 0 && !ferror(file)) return SURGE_OK;
-  return SURGE_FAIL(SURGE_ERROR_DATA, "sweep.yaml: wanted to write it, found: %s",
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "sweep.yaml: wanted to write it, found: %s",
                     strerror(errno));
 }

@@ -115,7 +115,8 @@ static void complain(reading *r, size_t point, surge_status status) {
   size_t i = 0;
   if (r->count == 0) r->status = status;
   while (i < r->count && strcmp(r->complaints[i].text, text) != 0) i++;
-  if (i == r->count) r->complaints[r->count++] = (complaint){strdup(text), point, 0};
+  if (i == r->count)
+    r->complaints[r->count++] = (complaint){strdup(text), point, 0};
   r->complaints[i].points++;
   r->bad[point] = true;
 }
@@ -182,11 +183,12 @@ static surge_status judge(reading *r, bool keep_going, surge_tell *tell,
   if (bad == 0) return SURGE_OK;
   SURGE_TRY(tell_complaints(r, tell, user, keep_going && bad < all));
   if (!keep_going || bad == all)
-    return SURGE_FAIL(r->status,
-                      "%s: wanted points that can be run, found %zu of %zu that "
-                      "cannot%s",
-                      r->plan->file, bad, all,
-                      bad < all ? " (--keep-going leaves them out)" : "");
+    return SURGE_FAIL(
+        r->status,
+        "%s: wanted points that can be run, found %zu of %zu that "
+        "cannot%s",
+        r->plan->file, bad, all,
+        bad < all ? " (--keep-going leaves them out)" : "");
   leave_out(r);
   return surge_plan_name(r->plan);
 }

@@ -41,9 +41,9 @@ typedef struct sweep {
   const surge_plan *plan;
   const surge_sweep_options *options;
   job *jobs;
-  size_t next;     /* point that is looked at next  */
+  size_t next; /* point that is looked at next  */
   size_t failures, interrupted;
-  surge_status failure;             /* of the first that failed */
+  surge_status failure; /* of the first that failed */
   char first_failed[SURGE_SWEEP_NAME];
   surge_run *runs; /* as seen last                  */
   surge_sweep_view view;
@@ -92,12 +92,14 @@ static surge_status start_process(sweep *s, int slot, size_t point, int lock,
   part_path(s, point, "checkpoint_last.safetensors", checkpoint);
   if (s->plan->points[point].threads) share = s->plan->points[point].threads;
   snprintf(threads, sizeof threads, "%d", share);
-  char *const anew[] = {(char *)o->program, "train", recipe, "--out", part,
-                        "--force", "--threads", threads, NULL};
+  char *const anew[] = {(char *)o->program, "train",     recipe,  "--out", part,
+                        "--force",          "--threads", threads, NULL};
   char *const resume[] = {(char *)o->program, "train", "--resume", part,
-                          "--threads", threads, NULL};
+                          "--threads",        threads, NULL};
   surge_child child = {.arguments = access(checkpoint, F_OK) ? anew : resume,
-                       .cpus = &cpus, .output = output, .kept = lock};
+                       .cpus = &cpus,
+                       .output = output,
+                       .kept = lock};
   if (o->places.gpu_count)
     child.gpu = o->places.gpus[slot % o->places.gpu_count];
   job *j = &s->jobs[slot];
@@ -213,8 +215,8 @@ static surge_status fail(sweep *s, size_t point, int code) {
   else
     snprintf(why, sizeof why, "exit code %d", code);
   if (s->failures++ == 0) {
-    s->failure = code > 128 || code == 127 ? SURGE_ERROR_DEVICE
-                                           : (surge_status)code;
+    s->failure =
+        code > 128 || code == 127 ? SURGE_ERROR_DEVICE : (surge_status)code;
     snprintf(s->first_failed, sizeof s->first_failed, "%s", name_of(s, point));
   }
   SURGE_TRY(tell(s, "%s: failed: %s: %s", name_of(s, point), why, last));
@@ -237,10 +239,9 @@ static surge_status complete(sweep *s, size_t point) {
   if (rename(part, done) != 0) return part_error(part, "rename");
   surge_run_look(s->options->folder, name_of(s, point), &run);
   surge_print_time(run.seconds, time);
-  return tell(s, "%s: done: accuracy %.2f %% after %d epochs, %s",
-              name_of(s, point),
-              100 * (run.validation >= 0 ? run.validation : run.test),
-              run.epoch, time);
+  return tell(
+      s, "%s: done: accuracy %.2f %% after %d epochs, %s", name_of(s, point),
+      100 * (run.validation >= 0 ? run.validation : run.test), run.epoch, time);
 }
 
 static surge_status end_job(sweep *s, job *j, const surge_child_end *end) {
@@ -248,8 +249,8 @@ static surge_status end_job(sweep *s, job *j, const surge_child_end *end) {
   if (end->code == 0) {
     if (status == SURGE_OK) status = complete(s, j->point);
   } else if (end->code == SURGE_INTERRUPTED ||
-             (s->told && (end->code == 128 + SIGTERM ||
-                          end->code == 128 + SIGKILL))) {
+             (s->told &&
+              (end->code == 128 + SIGTERM || end->code == 128 + SIGKILL))) {
     s->interrupted++;
     status = tell(s, "%s: interrupted", name_of(s, j->point));
   } else
@@ -357,21 +358,23 @@ static surge_status conclude(sweep *s) {
   surge_sweep_look(s->plan, o->folder, NULL, 1, s->runs, &s->view);
   if (o->only < 0) SURGE_TRY(surge_sweep_write_table(&s->view, o->folder));
   if (*o->stop)
-    return SURGE_FAIL(SURGE_INTERRUPTED,
-                      "interrupted: %zu of %zu runs done, the others saved in %s",
-                      s->view.states[SURGE_RUN_DONE], s->plan->count,
-                      o->folder);
+    return SURGE_FAIL(
+        SURGE_INTERRUPTED,
+        "interrupted: %zu of %zu runs done, the others saved in %s",
+        s->view.states[SURGE_RUN_DONE], s->plan->count, o->folder);
   if (s->failures)
     return SURGE_FAIL(s->failure,
                       "%zu runs failed, the first one %s: see failed.txt in "
                       "%s/*.part (surge sweep retry %s)",
                       s->failures, s->first_failed, o->folder, o->folder);
   if (s->interrupted)
-    return SURGE_FAIL(SURGE_INTERRUPTED,
-                      "%zu runs were interrupted, not by this sweep; saved in %s",
-                      s->interrupted, o->folder);
+    return SURGE_FAIL(
+        SURGE_INTERRUPTED,
+        "%zu runs were interrupted, not by this sweep; saved in %s",
+        s->interrupted, o->folder);
   if (o->only < 0 || s->runs[o->only].state == SURGE_RUN_DONE) return SURGE_OK;
-  return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted to run it, found it run by %s",
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: wanted to run it, found it run by %s",
                     name_of(s, (size_t)o->only), s->runs[o->only].note);
 }
 
@@ -380,10 +383,10 @@ surge_status surge_sweep_run(const surge_plan *plan,
   sweep s = {.plan = plan, .options = options};
   s.jobs = calloc((size_t)options->places.jobs, sizeof *s.jobs);
   s.runs = calloc(plan->count, sizeof *s.runs);
-  surge_status status =
-      s.jobs && s.runs
-          ? SURGE_OK
-          : SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for %zu runs", plan->count);
+  surge_status status = s.jobs && s.runs
+                            ? SURGE_OK
+                            : SURGE_FAIL(SURGE_ERROR_DEVICE,
+                                         "no memory for %zu runs", plan->count);
   if (status == SURGE_OK) status = run_all(&s);
   if (status == SURGE_OK) status = conclude(&s);
   free(s.jobs);

@@ -29,9 +29,9 @@ typedef struct surge_estimate {
 /* Where the whole sweep stands. */
 typedef struct surge_sweep_view {
   const surge_plan *plan;
-  const surge_run *runs; /* [plan->count] */
+  const surge_run *runs;           /* [plan->count] */
   size_t states[SURGE_RUN_STATES]; /* how many runs are in each */
-  double seconds_left; /* of all; negative: not known */
+  double seconds_left;             /* of all; negative: not known */
 } surge_sweep_view;
 
 typedef struct surge_sweep_observer {

@@ -69,9 +69,10 @@ static void print_word(const script *s, const char *word, FILE *file) {
   } else if (!strcmp(word, "SETUP")) {
     fputs(s->setup, file);
   } else {
-    print_quoted(!strcmp(word, "SURGE")     ? s->program
+    print_quoted(!strcmp(word, "SURGE")    ? s->program
                  : !strcmp(word, "FOLDER") ? s->folder
-                                           : s->directory, file);
+                                           : s->directory,
+                 file);
   }
 }
 
@@ -107,15 +108,15 @@ surge_status surge_slurm_write(const surge_plan *plan, const char *folder,
     return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted its whole path, found: %s",
                       folder, strerror(errno));
   if (options->setup)
-    SURGE_TRY(surge_read_text(options->setup, "lines for the job", &s.setup,
-                              &size));
+    SURGE_TRY(
+        surge_read_text(options->setup, "lines for the job", &s.setup, &size));
   else
     s.setup = calloc(1, 1);
   if (s.setup) s.setup[size < SURGE_MAX_RECIPE ? size : SURGE_MAX_RECIPE] = 0;
   surge_sweep_path(path, folder, "", "slurm.sh", "");
-  surge_status status = s.setup ? surge_sweep_replace(path, print_script, &s)
-                                : SURGE_FAIL(SURGE_ERROR_DEVICE,
-                                             "no memory for %s", path);
+  surge_status status =
+      s.setup ? surge_sweep_replace(path, print_script, &s)
+              : SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for %s", path);
   free(s.setup);
   return status;
 }
@@ -172,13 +173,16 @@ surge_status surge_slurm_tell(const char *folder, surge_tell *tell,
   bool found = fscanf(file, "%lld", &job) == 1;
   fclose(file);
   if (!found) return SURGE_OK;
-  snprintf(command, sizeof command,
-           "squeue --noheader --array --jobs=%lld --format='slurm: %%i index %%K"
-           " %%T %%r %%N' 2> /dev/null", job);
+  snprintf(
+      command, sizeof command,
+      "squeue --noheader --array --jobs=%lld --format='slurm: %%i index %%K"
+      " %%T %%r %%N' 2> /dev/null",
+      job);
   SURGE_TRY(tell_lines(command, tell, user));
   snprintf(command, sizeof command,
            "sacct --noheader --allocations --parsable2 --delimiter=' ' "
            "--jobs=%lld --format=JobID,State,ExitCode,Elapsed 2> /dev/null | "
-           "sed 's/^/sacct: /'", job);
+           "sed 's/^/sacct: /'",
+           job);
   return tell_lines(command, tell, user);
 }

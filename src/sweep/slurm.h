@@ -8,7 +8,7 @@
 typedef struct surge_slurm_options {
   const char *partition, *account, *gres, *time;
   const char *setup; /* a file whose lines the job runs first */
-  int at_once;       /* tasks that run at once; 0: as many as there is room for */
+  int at_once; /* tasks that run at once; 0: as many as there is room for */
 } surge_slurm_options;
 
 /* Writes FOLDER/slurm.sh, of scripts/slurm/array.sh: a task a run that is not

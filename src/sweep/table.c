@@ -24,11 +24,12 @@ static void print_run(const surge_plan *plan, size_t p, const surge_run *run,
     snprintf(rate, sizeof rate, "%.0f", run->samples_per_s);
     if (run->state == SURGE_RUN_RUNNING && point->samples > 0)
       surge_print_time(point->samples * (point->epochs - run->epoch) /
-                           (point->epochs * run->samples_per_s), left);
+                           (point->epochs * run->samples_per_s),
+                       left);
   }
   fprintf(file, "%5zu  %-11s %7s %9s %10s %8s  %s%s%s\n", p,
-          surge_run_words[run->state], epochs, accuracy, rate, left, point->name,
-          run->note[0] ? "  " : "", run->note);
+          surge_run_words[run->state], epochs, accuracy, rate, left,
+          point->name, run->note[0] ? "  " : "", run->note);
 }
 
 void surge_sweep_print(const surge_sweep_view *view, size_t rows, FILE *file) {
@@ -97,8 +98,10 @@ static surge_status write_table(const void *what, FILE *file) {
   fputs("run", file);
   for (size_t k = 0; k < plan->key_count; k++)
     if (plan->varies[k]) fprintf(file, ",%s", plan->keys[k]);
-  fputs(",state,epochs,train_acc,val_acc,test_acc,best_acc,best_epoch,seconds,"
-        "peak_mb\n", file);
+  fputs(
+      ",state,epochs,train_acc,val_acc,test_acc,best_acc,best_epoch,seconds,"
+      "peak_mb\n",
+      file);
   for (size_t p = 0; p < plan->count; p++)
     print_row(plan, p, &view->runs[p], file);
   return SURGE_OK; /* an error shows as the file is flushed */

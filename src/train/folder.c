@@ -130,7 +130,8 @@ surge_status surge_folder_create(surge_folder *folder, const char *path,
   return surge_tensorboard_open(&folder->board, path);
 }
 
-/* Keeps the header and the rows whose first column is at most `epochs`. */
+/* Keeps the header and the rows whose first column is at most `epochs`; what a
+ * full disk left of a row has no end, and its first column may be cut. */
 static surge_status keep_rows(const surge_folder *folder, const char *name,
                               int32_t epochs) {
   char path[SURGE_PATH], copy[SURGE_PATH], *line = NULL;
@@ -145,7 +146,8 @@ static surge_status keep_rows(const surge_folder *folder, const char *name,
     return file_error(folder, name, "copy");
   }
   for (bool header = true; getline(&line, &capacity, in) > 0; header = false)
-    if (header || atoi(line) <= epochs) fputs(line, out);
+    if (header || (strchr(line, '\n') && atoi(line) <= epochs))
+      fputs(line, out);
   free(line);
   fclose(in);
   bool written = fflush(out) == 0 && !ferror(out);

@@ -184,6 +184,21 @@ Test(cli, a_full_disk_is_told_and_the_old_checkpoint_stays) {
   run_remove_folder(folder);
 }
 
+/* "1" may be what is left of epoch 12. */
+Test(cli, a_row_that_was_cut_off_is_dropped) {
+  char folder[64], text[8192];
+  run_needs_data();
+  run_make_folder(folder);
+  run_in(folder, "train " RECIPE SMALL "--out run", "results: run");
+  surge(folder, "help > /dev/null; printf 1 >> run/metrics.csv #", text,
+        sizeof text);
+  run_in(folder, "train --resume run --set train.epochs=2", "epoch 2/2");
+  surge(folder, "help > /dev/null; cut -d, -f1 run/metrics.csv #", text,
+        sizeof text);
+  cr_expect_str_eq(text, "epoch\n1\n2\n", "%s", text);
+  run_remove_folder(folder);
+}
+
 /* --- a contact sheet ------------------------------------------------------ */
 
 /* Columns, and the sides of a set's tiles, enlarged by `zoom`, with gaps of 2. */
