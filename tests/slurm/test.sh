@@ -151,7 +151,7 @@ hurry() { # a requeued job waits two minutes, to let what failed it go away
 until_true 120 hurry
 status
 for index in 0 1 3; do
-  is "$index" done || fail "run $index is not done"
+  is "$index" "done" || fail "run $index is not done"
 done
 is 2 failed || fail "the run that was killed is not told"
 grep -q "setup: yes" "array/slurm-${job}_3.txt" || fail "the setup was not run"
@@ -163,7 +163,7 @@ grep -q ",130$" "array/T=1_width_rule=learned/processes.csv" ||
 # Submitted again, the array is what is missing.
 "$surge" sweep sweep.yaml --out array --slurm --partition test
 grep -q '^#SBATCH --array=2$' array/slurm.sh || fail "not an array of one"
-until_true 120 is 2 done
+until_true 120 is 2 "done"
 "$surge" sweep sweep.yaml --out array > /dev/null # writes sweep.csv
 columns() { cut -d, -f1-10 "$1/sweep.csv"; }
 diff <(columns whole) <(columns array) || fail "the tables differ"
