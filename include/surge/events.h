@@ -32,6 +32,8 @@ void surge_events_free(surge_events *events);
 typedef struct surge_events_info {
   const char *format;    /* its name in the list of formats, "nmnist"    */
   int32_t width, height; /* of the sensor; 0: the file does not say it   */
+  int32_t streams;       /* of events, of which the first is read; AEDAT 4's */
+  size_t recordings;     /* in the file: 1, but in those of SHD and SSC  */
 } surge_events_info;
 
 typedef struct surge_events_file surge_events_file;
@@ -54,9 +56,36 @@ const surge_events_info *surge_events_file_info(const surge_events_file *file);
  * cut off or wrong; chunk->count events before it are good. */
 surge_status surge_events_next(surge_events_file *file, surge_events *chunk);
 
-/* A whole recording, in place of what is in `events`; `info` may be NULL. */
+/* Goes to the first event of recording `index`; a file opens at recording 0.
+ * SURGE_ERROR_DATA: there is none, or it cannot be read. */
+surge_status surge_events_select(surge_events_file *file, size_t index);
+
+/* The class that the file states for recording `index`, -1 where it states none. */
+surge_status surge_events_label(surge_events_file *file, size_t index,
+                                int32_t *label);
+
+/* The rest of the recording, in place of what is in `events`. */
+surge_status surge_events_rest(surge_events_file *file, surge_events *events);
+
+/* A whole recording, the file's first, in place of what is in `events`; `info` may be NULL. */
 surge_status surge_events_read(surge_events *events, surge_events_info *info,
                                const char *path);
+
+/* Reads every file of `paths` (NULL behind the last), folders with all that is in them (but names that
+ * begin with a dot), in chunks. `tell` gets two lines on each file: what is in
+ * it, and its rate over time; then totals. Where `picture` is not NULL it is a
+ * PNG of the first SURGE_CHECK_ROWS files: rate, and events a pixel.
+ * SURGE_ERROR_DATA: files that cannot be read; each had its line, and the others
+ * were checked. */
+#define SURGE_CHECK_ROWS 16
+surge_status surge_events_check(const char *const *paths, const char *picture,
+                                surge_tell *tell, void *user);
+
+/* Writes a recording as SpikingJelly keeps them: a compressed .npz of t (int64,
+ * us), x, y (uint16) and p (uint8). SURGE_ERROR_DATA: it cannot be written, and
+ * what was at `path` is as it was. */
+surge_status surge_events_write_npz(const surge_events *events,
+                                    const char *path);
 
 #ifdef __cplusplus
 }

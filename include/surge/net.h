@@ -90,6 +90,12 @@ surge_status surge_net_fault(surge_net *net, const char **layer,
 /* Mean over T (and votes) of the loaded batch's logits, [n, classes]. */
 surge_status surge_net_scores(surge_net *net, float *scores);
 
+/* Steps of a pass. */
+int32_t surge_net_steps(const surge_net *net);
+
+/* The loaded batch's logits, mean over votes, [T, n, classes]. */
+surge_status surge_net_logits(surge_net *net, float *logits);
+
 /* Norm of the gradient of the last update, before clipping. */
 surge_status surge_net_gradient_norm(surge_net *net, float *norm);
 
@@ -103,6 +109,7 @@ typedef struct surge_layer_report {
   const surge_neuron_statistics *statistics; /* [T], valid until the next call */
   const uint64_t *histogram;    /* [SURGE_HISTOGRAM_BINS + 2]                 */
   float threshold, decay;
+  float synapse;                /* its decay; 0: none                         */
   int32_t widths;
   const float *width;           /* [widths] w (t = 0 for the norm rule)       */
 } surge_layer_report;

@@ -18,6 +18,7 @@ extern "C" {
 
 #define SURGE_WORD 64    /* longest word of a recipe, with its final 0        */
 #define SURGE_PATH 1024  /* longest path, with its final 0                    */
+#define SURGE_MAX_T 4096 /* time steps                                    */
 #define SURGE_MAX_WIDTHS 16 /* entries of model.channels and model.hidden     */
 
 typedef enum surge_norm_kind {

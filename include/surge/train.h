@@ -77,6 +77,28 @@ surge_status surge_backend_open(const surge_backend **backend,
 surge_status surge_evaluate(surge_net *net, surge_loader *loader,
                             const surge_step *step, surge_evaluation *result);
 
+/* A network that is asked after each step, and one that stops by itself: as soon
+ * as the largest softmax of its mean logits so far reaches a threshold (SEENN-I,
+ * Li 2023, arXiv 2304.01230), at the latest after T steps. */
+#define SURGE_EXITS 10
+typedef struct surge_early_exit {
+  double threshold;         /* of the softmax, in (0, 1)                      */
+  uint64_t correct, steps;  /* sums over the samples                          */
+} surge_early_exit;
+
+typedef struct surge_anytime {
+  int32_t T;
+  uint64_t samples;
+  uint64_t correct[SURGE_MAX_T]; /* of the mean of steps 1..t                  */
+  surge_early_exit exit[SURGE_EXITS]; /* by rising threshold                  */
+} surge_anytime;
+
+/* surge_evaluate, and what there is to know of each step. */
+surge_status surge_evaluate_anytime(surge_net *net, surge_loader *loader,
+                                    const surge_step *step,
+                                    surge_evaluation *result,
+                                    surge_anytime *anytime);
+
 /* Reads a checkpoint's recipe ("--set" overrides applied on top). `path` may be
  * a run folder or a safetensors file; the file that was found is written to
  * file[size]. */
@@ -90,9 +112,6 @@ surge_status surge_checkpoint_recipe(surge_recipe *recipe, const char *path,
  * "after.<parameter>"; their input must not be random. */
 surge_status surge_gradient_dump(const surge_recipe *recipe, const char *from,
                                  bool soft, int32_t steps, const char *out);
-
-/* Takes a line of text. */
-typedef surge_status surge_tell(void *user, const char *line);
 
 /* Writes a contact sheet as PNG: a row for each of `count` training images; the
  * image itself, then what a network would be shown of it in each of the first

@@ -4,68 +4,49 @@
 #include <sys/resource.h>
 
 #include "src/cli/cli.h"
-#include "src/train/schedule.h"
-#include "src/train/session.h"
+#include "src/cli/timed.h"
 
 #define MAX_STEPS 10000
-
-static surge_status start_epoch(surge_session *s, int32_t epoch) {
-  surge_data_pass pass = {.train = true, .seed = 1, .epoch = (uint32_t)epoch};
-  return surge_loader_start(s->train_loader, &pass, 0);
-}
-
-/* A whole training step on the next batch, epochs without end. */
-static surge_status one_step(surge_session *s, int32_t index, bool statistics) {
-  surge_batch batch;
-  surge_step step = surge_step_at(s->recipe, 0, index, 1000000, false);
-  SURGE_TRY(surge_loader_next(s->train_loader, &batch));
-  if (batch.n < s->recipe->train.batch) { /* the epoch's end: a new one */
-    SURGE_TRY(start_epoch(s, index));
-    SURGE_TRY(surge_loader_next(s->train_loader, &batch));
-  }
-  SURGE_TRY(surge_net_load(s->net, &batch, &step));
-  SURGE_TRY(surge_net_train(s->net, statistics, true));
-  return s->backend->sync(s->context);
-}
 
 /* --- bench train ---------------------------------------------------------- */
 
 /* Milliseconds of a step in its convolutions and products, by the profile of as
  * many steps more: their inputs are those of a step, zeros and all. */
-static surge_status time_products(surge_session *s, const cli_options *o,
+static surge_status time_products(const timed *t, const cli_options *o,
                                   double *ms) {
   const surge_layer_time *times;
   int32_t count;
   *ms = 0;
-  SURGE_TRY(surge_net_profile(s->net, &times, &count));
+  SURGE_TRY(surge_net_profile(t->session->net, &times, &count));
   for (int i = 0; i < o->steps; i++)
-    SURGE_TRY(one_step(s, o->warmup + o->steps + i, false));
+    SURGE_TRY(timed_step(t, o->warmup + o->steps + i, false));
   for (int32_t i = 0; i < count; i++)
     if (times[i].product)
       *ms += 1e3 * (times[i].forward + times[i].backward) / o->steps;
   return SURGE_OK;
 }
 
-static surge_status bench_train(surge_session *s, const cli_options *o) {
+static surge_status bench_train(const timed *t, const cli_options *o) {
   static double step_ms[MAX_STEPS];
+  const surge_recipe *r = t->session->recipe;
   double products;
   for (int i = 0; i < o->warmup + o->steps; i++) {
     double start = surge_seconds();
-    SURGE_TRY(one_step(s, i, false));
+    SURGE_TRY(timed_step(t, i, false));
     if (i >= o->warmup)
       step_ms[i - o->warmup] = 1e3 * (surge_seconds() - start);
   }
-  SURGE_TRY(time_products(s, o, &products));
+  SURGE_TRY(time_products(t, o, &products));
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   double step = surge_median(step_ms, o->steps);
   printf(
       "name,threads,T,batch,steps,median_ms,min_ms,max_ms,samples_per_s,"
       "peak_rss_mb,library_ms\n");
-  printf("%s,%d,%d,%d,%d,%.5g,%.5g,%.5g,%.1f,%.1f,%.5g\n", s->recipe->name,
-         s->recipe->threads, s->recipe->T, s->recipe->train.batch, o->steps,
+  printf("%s,%d,%d,%d,%d,%.5g,%.5g,%.5g,%.1f,%.1f,%.5g\n", r->name,
+         r->threads, r->T, r->train.batch, o->steps,
          step, step_ms[0], step_ms[o->steps - 1],
-         1e3 * s->recipe->train.batch / step, (double)usage.ru_maxrss / 1024,
+         1e3 * r->train.batch / step, (double)usage.ru_maxrss / 1024,
          products);
   return SURGE_OK;
 }
@@ -106,25 +87,26 @@ static void print_time(const surge_layer_time *t, int steps) {
 }
 
 /* What convolutions and products may skip: counted in one step more. */
-static surge_status print_nonzeros(surge_session *s, int32_t index) {
+static surge_status print_nonzeros(const timed *t, int32_t index) {
   surge_work_report work;
-  SURGE_TRY(surge_net_reset_metrics(s->net));
-  SURGE_TRY(surge_net_reset_statistics(s->net));
-  SURGE_TRY(one_step(s, index, true));
+  surge_net *net = t->session->net;
+  SURGE_TRY(surge_net_reset_metrics(net));
+  SURGE_TRY(surge_net_reset_statistics(net));
+  SURGE_TRY(timed_step(t, index, true));
   printf("\n%-12s %21s\n", "layer", "inputs that are not 0");
   for (int32_t i = 0;; i++) {
-    SURGE_TRY(surge_net_work_report(s->net, i, &work));
+    SURGE_TRY(surge_net_work_report(net, i, &work));
     if (!work.name) return SURGE_OK;
     printf("%-12s %19.1f %%\n", work.name, 100 * work.rate);
   }
 }
 
-static surge_status bench_ops(surge_session *s, const cli_options *o) {
+static surge_status bench_ops(const timed *t, const cli_options *o) {
   const surge_layer_time *times;
   int32_t count;
-  for (int i = 0; i < o->warmup; i++) SURGE_TRY(one_step(s, i, false));
-  SURGE_TRY(surge_net_profile(s->net, &times, &count));
-  for (int i = 0; i < o->steps; i++) SURGE_TRY(one_step(s, i, false));
+  for (int i = 0; i < o->warmup; i++) SURGE_TRY(timed_step(t, i, false));
+  SURGE_TRY(surge_net_profile(t->session->net, &times, &count));
+  for (int i = 0; i < o->steps; i++) SURGE_TRY(timed_step(t, i, false));
   printf("%-12s %10s %10s %10s %10s\n", "layer", "forward ms", "backward",
          "fwd GB/s", "bwd GB/s");
   double total = 0;
@@ -135,8 +117,9 @@ static surge_status bench_ops(surge_session *s, const cli_options *o) {
   printf(
       "all layers %.5g ms a step, T %d, batch %d; a copy by one thread: %.1f "
       "GB/s\n",
-      total, s->recipe->T, s->recipe->train.batch, copy_rate());
-  return print_nonzeros(s, o->warmup + o->steps);
+      total, t->session->recipe->T, t->session->recipe->train.batch,
+      copy_rate());
+  return print_nonzeros(t, o->warmup + o->steps);
 }
 
 static surge_status bench(const surge_recipe *recipe, const cli_options *o,
@@ -145,10 +128,10 @@ static surge_status bench(const surge_recipe *recipe, const cli_options *o,
   surge_net_options options = {.training = true, .no_graph = o->no_graph};
   surge_status status = surge_session_open(&session, recipe, &options);
   if (status == SURGE_OK) status = surge_session_open_train(&session);
+  timed t = {&session, session.train_loader, true};
+  if (status == SURGE_OK) status = timed_start(&t, 0);
   if (status == SURGE_OK)
-    status = start_epoch(&session, 0);
-  if (status == SURGE_OK)
-    status = ops ? bench_ops(&session, o) : bench_train(&session, o);
+    status = ops ? bench_ops(&t, o) : bench_train(&t, o);
   surge_session_close(&session);
   return status;
 }
@@ -163,12 +146,16 @@ static const char standard_recipe[] =
 surge_status cli_bench(int argc, char **argv) {
   cli_options o;
   surge_recipe recipe;
+  bool tradeoff = argc > 1 && !strcmp(argv[1], "tradeoff"); /* -T is a list */
   SURGE_TRY(cli_parse(&o, argc, argv,
-                      "steps warmup set T threads device seed no-graph", 1, 2));
+                      tradeoff
+                          ? "steps warmup set times threads device seed no-graph"
+                          : "steps warmup set T threads device seed no-graph",
+                      1, 2));
   bool ops = !strcmp(o.positional[0], "ops");
-  if (!ops && strcmp(o.positional[0], "train") != 0)
+  if (!ops && !tradeoff && strcmp(o.positional[0], "train") != 0)
     return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                      "surge bench: wanted train or ops, found %s",
+                      "surge bench: wanted train, ops or tradeoff, found %s",
                       o.positional[0]);
   if (o.steps == CLI_UNSET) o.steps = 10;
   if (o.steps < 1 || o.steps > MAX_STEPS)
@@ -179,7 +166,8 @@ surge_status cli_bench(int argc, char **argv) {
           ? surge_recipe_read(&recipe, o.positional[1], o.overrides)
           : surge_recipe_parse(&recipe, "bench", standard_recipe,
                                strlen(standard_recipe), o.overrides);
-  if (status == SURGE_OK) status = bench(&recipe, &o, ops);
+  if (status == SURGE_OK)
+    status = tradeoff ? cli_tradeoff(&recipe, &o) : bench(&recipe, &o, ops);
   surge_recipe_free(&recipe);
   return status;
 }

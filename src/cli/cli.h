@@ -5,6 +5,7 @@
 #include <surge/surge.h>
 
 #define CLI_MAX 256    /* positional arguments, overrides */
+#define CLI_MAX_TIMES 32 /* numbers of steps behind -T */
 #define CLI_UNSET (-1) /* a count that was not given */
 
 /* What a command line says. Options that mean a recipe key (-T, --seed,
@@ -15,8 +16,9 @@ typedef struct cli_options {
   const char *overrides[CLI_MAX + 1]; /* NULL-terminated */
   const char *out, *resume, *from, *steps_list, *checkpoint;
   const char *gpus, *partition, *account, *gres, *time, *setup;
-  bool dry_run, force, soft, no_graph, keep_going, slurm, print_commands;
-  int steps, warmup, count, jobs, index;
+  bool dry_run, force, soft, no_graph, anytime, keep_going, slurm;
+  bool print_commands;
+  int steps, warmup, count, recording, jobs, index;
   char storage[CLI_MAX][64]; /* texts of the overrides made from options */
 } cli_options;
 
@@ -25,12 +27,17 @@ typedef struct cli_options {
 surge_status cli_parse(cli_options *options, int argc, char **argv,
                        const char *allowed, int min, int max);
 
+/* "1,2,4,8", the argument of a -T that is a list. */
+surge_status cli_parse_times(const char *text, int32_t times[CLI_MAX_TIMES],
+                             int *count);
+
 surge_status cli_train(int argc, char **argv);
 surge_status cli_eval(int argc, char **argv);
 surge_status cli_info(int argc, char **argv);
 surge_status cli_predict(int argc, char **argv);
 surge_status cli_grad(int argc, char **argv);
 surge_status cli_bench(int argc, char **argv);
+surge_status cli_tradeoff(const surge_recipe *recipe, const cli_options *options);
 surge_status cli_data(int argc, char **argv);
 surge_status cli_sweep(int argc, char **argv);
 surge_status cli_help(int argc, char **argv);

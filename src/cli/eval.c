@@ -1,30 +1,9 @@
 /* eval.c - `surge eval`: accuracy, rates and energy at one or several T. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "src/cli/cli.h"
 #include "src/train/session.h"
-
-#define MAX_TIMES 32
-
-/* "1,2,4,8" */
-static surge_status parse_times(const char *text, int32_t *times, int *count) {
-  *count = 0;
-  for (const char *p = text;; p++) {
-    char *end;
-    long T = strtol(p, &end, 10);
-    if (end == p || T < 1 || T > 4096 || *count == MAX_TIMES ||
-        (*end != ',' && *end != 0))
-      return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                        "-T: wanted numbers of steps from 1 "
-                        "to 4096 with commas between, found %s",
-                        text);
-    times[(*count)++] = (int32_t)T;
-    if (*end == 0) return SURGE_OK;
-    p = end;
-  }
-}
 
 /* A learned scale a step has no value for steps that were not trained. */
 static surge_status check_tebn(const surge_recipe *recipe, int32_t T) {
@@ -82,8 +61,8 @@ static surge_status print_energy(surge_net *net) {
 }
 
 static surge_status print_layers(surge_net *net) {
-  printf("  %-12s %8s %8s %8s %8s %8s %8s %8s\n", "neuron", "rate", "mean u",
-         "std u", "window", "quant", "width", "decay");
+  printf("  %-12s %8s %8s %8s %8s %8s %8s %8s %8s\n", "neuron", "rate", "mean u",
+         "std u", "window", "quant", "width", "decay", "synapse");
   for (int32_t i = 0; surge_net_spiking_layer(net, i); i++) {
     surge_layer_report r;
     SURGE_TRY(surge_net_layer_report(net, i, &r));
@@ -98,9 +77,10 @@ static surge_status print_layers(surge_net *net) {
       square += s->m2 + s->count * s->mean * s->mean;
     }
     mean /= count;
-    printf("  %-12s %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f\n", r.name,
+    printf("  %-12s %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f\n", r.name,
            spikes / count, mean, sqrt(fmax(0, square / count - mean * mean)),
-           window / count, quant / count, (double)r.width[0], (double)r.decay);
+           window / count, quant / count, (double)r.width[0], (double)r.decay,
+           (double)r.synapse);
   }
   return SURGE_OK;
 }
@@ -121,25 +101,48 @@ static surge_status print_line(void *user, const char *line) {
   return SURGE_OK;
 }
 
+static void print_anytime(const surge_anytime *a) {
+  double samples = (double)a->samples;
+  printf("  %-12s %12s\n", "after step", "accuracy %");
+  for (int32_t t = 0; t < a->T; t++)
+    printf("  %-12d %12.2f\n", t + 1, 100 * (double)a->correct[t] / samples);
+  printf("  %-12s %12s %12s\n", "early exit", "accuracy %", "mean T");
+  for (int i = 0; i < SURGE_EXITS; i++)
+    printf("  %-12g %12.2f %12.3f\n", a->exit[i].threshold,
+           100 * (double)a->exit[i].correct / samples,
+           (double)a->exit[i].steps / samples);
+}
+
 /* --- one T ---------------------------------------------------------------- */
+
+static surge_status evaluate(surge_session *session, const surge_step *step,
+                             bool anytime, surge_evaluation *e,
+                             surge_anytime *a) {
+  if (anytime)
+    return surge_evaluate_anytime(session->net, session->test_loader, step, e,
+                                  a);
+  return surge_evaluate(session->net, session->test_loader, step, e);
+}
 
 static surge_status evaluate_at(surge_session *session,
                                 const surge_recipe *recipe, const char *file,
-                                int32_t T) {
+                                int32_t T, bool anytime) {
   surge_net_options options = {.T = T};
   surge_evaluation e;
+  surge_anytime a;
   SURGE_TRY(check_tebn(recipe, T));
   SURGE_TRY(surge_session_open(session, recipe, &options));
   SURGE_TRY(surge_session_restore(session, file, false));
   SURGE_TRY(surge_session_open_test(session));
   /* scheduled widths as they were at the end of the run */
   surge_step step = {.seed = (uint64_t)recipe->seed, .schedule = 1};
-  SURGE_TRY(surge_evaluate(session->net, session->test_loader, &step, &e));
+  SURGE_TRY(evaluate(session, &step, anytime, &e, &a));
   SURGE_TRY(check_finite(session->net, file));
   printf(
       "T %d%s: test accuracy %.2f %%, loss %.4f, %llu images, %.0f images/s\n",
       T, T == recipe->T ? " (as trained)" : "", 100 * e.accuracy, e.loss,
       (unsigned long long)e.samples, (double)e.samples / e.seconds);
+  if (anytime) print_anytime(&a);
   SURGE_TRY(surge_session_tell_skipped(session, print_line, NULL));
   SURGE_TRY(print_layers(session->net));
   return print_energy(session->net);
@@ -147,12 +150,12 @@ static surge_status evaluate_at(surge_session *session,
 
 static surge_status evaluate_all(const surge_recipe *recipe, const char *file,
                                  const cli_options *o) {
-  int32_t times[MAX_TIMES] = {recipe->T};
+  int32_t times[CLI_MAX_TIMES] = {recipe->T};
   int count = 1;
-  if (o->steps_list) SURGE_TRY(parse_times(o->steps_list, times, &count));
+  if (o->steps_list) SURGE_TRY(cli_parse_times(o->steps_list, times, &count));
   for (int i = 0; i < count; i++) {
     surge_session session = {0};
-    surge_status status = evaluate_at(&session, recipe, file, times[i]);
+    surge_status status = evaluate_at(&session, recipe, file, times[i], o->anytime);
     surge_session_close(&session);
     if (status != SURGE_OK) return status;
   }
@@ -164,7 +167,7 @@ surge_status cli_eval(int argc, char **argv) {
   surge_recipe recipe;
   char path[SURGE_PATH], file[SURGE_PATH];
   SURGE_TRY(
-      cli_parse(&o, argc, argv, "times checkpoint set device threads", 1, 1));
+      cli_parse(&o, argc, argv, "times anytime checkpoint set device threads", 1, 1));
   for (int i = 0; o.overrides[i]; i++)
     if (!strncmp(o.overrides[i], "T=", 2))
       return SURGE_FAIL(SURGE_ERROR_RECIPE,

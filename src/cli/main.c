@@ -38,10 +38,12 @@ static const command commands[] = {
      "    (modules, a container). --print-commands: a line a run, for parallel or ssh;\n"
      "    run does the one of an index, from 0."},
     {"eval", cli_eval,
-     "eval RUN|CHECKPOINT [-T 1,2,4,8] [--checkpoint last|best] [--set data.a=v]...\n"
-     "        [--device auto|cpu|cuda] [--threads n]",
+     "eval RUN|CHECKPOINT [-T 1,2,4,8] [--anytime] [--checkpoint last|best]\n"
+     "        [--set data.a=v]... [--device auto|cpu|cuda] [--threads n]",
      "Evaluates a trained network on the test images at one or several T: loss,\n"
-     "    accuracy, and per layer rates, synaptic operations and joules."},
+     "    accuracy, and per layer rates, synaptic operations and joules. --anytime: also\n"
+     "    the accuracy after each step 1..T of one pass, and with early exit as soon as\n"
+     "    the softmax of the mean logits so far reaches a threshold, with its mean T."},
     {"predict", cli_predict,
      "predict RUN|CHECKPOINT FILE... [--out FILE.csv] [-T n] [--set a.b=v]...\n"
      "        [--device auto|cpu|cuda] [--threads n]",
@@ -57,17 +59,27 @@ static const command commands[] = {
      "    scripts/compare_torch.py checks it against PyTorch. --soft: the smooth twin.\n"
      "    --steps n: the run's first n training steps too, for PyTorch to follow."},
     {"bench", cli_bench,
-     "bench train|ops [RECIPE] [--steps n] [--warmup n] [--set a.b=v]... [-T n]\n"
+     "bench train|ops|tradeoff [RECIPE] [--steps n] [--warmup n] [--set a.b=v]... [-T n]\n"
      "        [--device auto|cpu|cuda] [--seed n] [--threads n] [--no-graph]",
      "train: times whole training steps, and their convolutions and products alone.\n"
-     "    ops: time and memory traffic of each layer's forward and backward. Without\n"
-     "    a recipe: the network of benchmarks/SPEED.md."},
+     "    ops: time and memory traffic of each layer's forward and backward.\n"
+     "    tradeoff -T 1,2,4,8: for each T the samples/s of training, the milliseconds of\n"
+     "    an inference of 1 and of 64 images, and the memory of each, as CSV. Without a\n"
+     "    recipe: the network of benchmarks/SPEED.md."},
     {"data", cli_data,
      "data preview RECIPE --out sheet.png [--count n] [--set a.b=v]... [--seed n]\n"
-     "        [--threads n]",
-     "A contact sheet of what the network is shown: a row for each of n training\n"
+     "        [--threads n]\n"
+     "surge data check PATH... [--out picture.png]\n"
+     "surge data convert IN OUT.npz [--recording n]",
+     "preview: a contact sheet of what the network is shown: a row for each of n training\n"
      "    images (8), first the image itself, then after all augmentation in the\n"
-     "    first 7 epochs. Prints class and number of each row."},
+     "    first 7 epochs. Prints class and number of each row.\n"
+     "    check: what is in recordings of events, or in folders of them: format, events,\n"
+     "    times, sensor, share ON, events outside the sensor, times that step back, and\n"
+     "    the rate over time; --out draws rate and events a pixel of the first 16 files.\n"
+     "    Files that cannot be read are named, and the exit code is 3.\n"
+     "    convert: a recording as SpikingJelly's .npz (t, x, y, p); of a file of many\n"
+     "    (SHD, SSC) the one that --recording says, from 0 on."},
     {"help", cli_help, "help [COMMAND|recipe]",
      "This page, one command's, or every key of a recipe."},
 };

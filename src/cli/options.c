@@ -24,6 +24,7 @@ static const option_entry entries[] = {
     {"force", 0, NULL, 0},
     {"soft", 0, NULL, 0},
     {"no-graph", 0, NULL, 0},
+    {"anytime", 0, NULL, 0},
     {"steps", 1, NULL, 0},
     {"warmup", 1, NULL, 0},
     {"count", 1, NULL, 0},
@@ -38,6 +39,7 @@ static const option_entry entries[] = {
     {"keep-going", 0, NULL, 0},
     {"slurm", 0, NULL, 0},
     {"print-commands", 0, NULL, 0},
+    {"recording", 1, NULL, 0},
     {"device", 1, "device", 0},
     {"seed", 1, "seed", 0},
     {"epochs", 1, "train.epochs", 0},
@@ -98,6 +100,8 @@ static surge_status take(cli_options *o, const option_entry *entry,
   if (!strcmp(name, "count")) return parse_count(name, value, &o->count);
   if (!strcmp(name, "jobs")) return parse_count(name, value, &o->jobs);
   if (!strcmp(name, "index")) return parse_count(name, value, &o->index);
+  if (!strcmp(name, "recording"))
+    return parse_count(name, value, &o->recording);
   if (!strcmp(name, "out")) o->out = value;
   if (!strcmp(name, "resume")) o->resume = value;
   if (!strcmp(name, "from")) o->from = value;
@@ -116,6 +120,7 @@ static surge_status take(cli_options *o, const option_entry *entry,
   if (!strcmp(name, "force")) o->force = true;
   if (!strcmp(name, "soft")) o->soft = true;
   if (!strcmp(name, "no-graph")) o->no_graph = true;
+  if (!strcmp(name, "anytime")) o->anytime = true;
   return SURGE_OK;
 }
 
@@ -132,8 +137,12 @@ static const option_entry *find(const char *allowed, int index, int letter) {
 surge_status cli_parse(cli_options *o, int argc, char **argv,
                        const char *allowed, int min, int max) {
   struct option longs[ENTRIES + 1] = {0};
-  *o = (cli_options){.steps = CLI_UNSET, .warmup = 3, .count = CLI_UNSET,
-                     .jobs = CLI_UNSET, .index = CLI_UNSET};
+  *o = (cli_options){.steps = CLI_UNSET,
+                     .warmup = 3,
+                     .count = CLI_UNSET,
+                     .recording = CLI_UNSET,
+                     .jobs = CLI_UNSET,
+                     .index = CLI_UNSET};
   for (size_t i = 0; i < ENTRIES; i++)
     longs[i] =
         (struct option){entries[i].name, entries[i].has_argument, NULL, 0};
@@ -157,7 +166,7 @@ surge_status cli_parse(cli_options *o, int argc, char **argv,
         letter == '?' ? NULL : find(allowed, index, letter);
     if (!entry && letter == 0) /* another command's */
       return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                        "--%s: not an option of this `surge %s` "
+                        "--%s: not an option of `surge %s` "
                         "(see surge help %s)",
                         entries[index].name, argv[0], argv[0]);
     if (!entry)
@@ -172,4 +181,22 @@ surge_status cli_parse(cli_options *o, int argc, char **argv,
                     "surge %s: wanted %d to %d arguments, "
                     "found %d (see surge help %s)",
                     argv[0], min, max, o->positionals, argv[0]);
+}
+
+surge_status cli_parse_times(const char *text, int32_t times[CLI_MAX_TIMES],
+                             int *count) {
+  *count = 0;
+  for (const char *p = text;; p++) {
+    char *end;
+    long T = strtol(p, &end, 10);
+    if (end == p || T < 1 || T > SURGE_MAX_T || *count == CLI_MAX_TIMES ||
+        (*end != ',' && *end != 0))
+      return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                        "-T: wanted numbers of steps from 1 "
+                        "to %d with commas between, found %s",
+                        SURGE_MAX_T, text);
+    times[(*count)++] = (int32_t)T;
+    if (*end == 0) return SURGE_OK;
+    p = end;
+  }
 }

@@ -195,7 +195,7 @@ const surge_key surge_keys[] = {
     {"workspace_mb", INT(recipe.workspace_mb), BETWEEN(0, 1 << 20),
      .unit = "MiB", .standard = "256",
      .text = "Device: cap under which library algorithms are chosen."},
-    {"T", INT(recipe.T), BETWEEN(1, 4096), .unit = "steps", .standard = "4",
+    {"T", INT(recipe.T), BETWEEN(1, SURGE_MAX_T), .unit = "steps", .standard = "4",
      .text = "Time steps for which each sample is shown."},
 
     {"data", SURGE_KEY_SECTION, .text = "The images and what is done to them."},
@@ -314,7 +314,9 @@ const surge_key surge_keys[] = {
      .text = "What the loss reads: the last layer's output itself, or after "
              "an integrator with neuron.decay, or after a neuron."},
     {"model.vote", INT(recipe.model.vote), BETWEEN(1, 1024), .standard = "1",
-     .text = "Output neurons that are averaged for each class."},
+     .text = "Output neurons that are averaged for each class, neighbours "
+             "(SpikingJelly's VotingLayer): with readout: spikes their spikes "
+             "vote (Fang 2021)."},
     {"model.layers", SURGE_KEY_LAYERS, .standard = "[]",
      .text = "The network as a list of layers, with arch: layers."},
 
@@ -331,6 +333,18 @@ const surge_key surge_keys[] = {
     {"neuron.tau", DOUBLE(tau), FROM(1), .unit = "steps",
      .derived = "from decay",
      .text = "Time constant in place of decay or decay_start: d = 1 - 1/tau."},
+    {"neuron.synapse_decay", FLOAT(synapse_decay), .words = decay_words,
+     BELOW_ONE, .standard = "0",
+     .text = "Decay factor d_s a step of a synapse's current, i[t] = d_s*i[t-1] "
+             "+ a[t], which the membrane reads in place of a[t] (current-based "
+             "LIF: Neftci 2019, snnTorch's Synaptic); learned: one d_s a layer; "
+             "0: no synapse."},
+    {"neuron.synapse_decay_start", FLOAT(synapse_start), INSIDE(0, 1),
+     .derived = "none", .text = "Where a learned synapse_decay starts."},
+    {"neuron.synapse_tau", DOUBLE(synapse_tau), FROM(1), .unit = "steps",
+     .derived = "from synapse_decay",
+     .text = "Time constant in place of synapse_decay or synapse_decay_start: "
+             "d_s = 1 - 1/synapse_tau; 1: no synapse."},
     {"neuron.v_threshold", FLOAT(recipe.neuron.v_threshold), ABOVE(0),
      .standard = "1", .text = "Threshold theta; a membrane equal to it fires."},
     {"neuron.v_reset", FLOAT(recipe.neuron.v_reset), FROM(-INFINITY),
@@ -421,7 +435,7 @@ const surge_key surge_keys[] = {
      .text = "Learning rate of the widths' own Adam, on ln w."},
     {"optim.decay_lr", FLOAT(recipe.optim.decay_lr), FROM(0),
      .standard = "0.01",
-     .text = "Learning rate of the decays' own Adam, on logit d."},
+     .text = "Learning rate of the decays' own Adam, on logit d (and d_s)."},
     {"optim.clip_norm", FLOAT(recipe.optim.clip_norm), FROM(0), .standard = "0",
      .text = "Largest norm of the gradient of weights, norms and biases; 0: "
              "not clipped."},

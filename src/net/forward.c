@@ -161,6 +161,7 @@ static surge_status compute_scalars(surge_net *net, int32_t i) {
       .width = surge_at(net, ids->width),
       .rho = surge_learned_at(net, ids->rho),
       .decay_logit = surge_learned_at(net, ids->decay_logit),
+      .synapse_logit = surge_learned_at(net, ids->synapse_logit),
       .step = n->width_rule == SURGE_WIDTH_SCHEDULE ? surge_at(net, net->step)
                                                     : NULL,
       .spec = *n,

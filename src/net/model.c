@@ -161,7 +161,9 @@ static bool has_parameters(const surge_layer *layer) {
     case SURGE_LAYER_CONV:
     case SURGE_LAYER_LINEAR: return true;
     case SURGE_LAYER_NEURON:
-      if (n->decay_learned || n->width_rule == SURGE_WIDTH_LEARNED) return true;
+      if (n->decay_learned || n->synapse_learned ||
+          n->width_rule == SURGE_WIDTH_LEARNED)
+        return true;
       break;
     default: break;
   }

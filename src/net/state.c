@@ -164,6 +164,24 @@ static void to_logical(float *logical, const void *physical,
                                   n * elements + surge_offset_of(map, y, x, c));
 }
 
+/* The first `images` of an activation's maps, in logical order. */
+static surge_status read_activation(surge_net *net, int32_t id, size_t images,
+                                    float *logical) {
+  const surge_map *map = &net->table.tensors[id].map;
+  size_t bytes =
+      images * surge_map_elements(map) * surge_dtype_bytes(map->type);
+  void *physical = malloc(bytes + 1);
+  if (!physical)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE,
+                      "wanted memory for %zu bytes of an activation, found less",
+                      bytes);
+  surge_status status = net->backend->download(net->context, physical,
+                                               surge_at(net, id), bytes);
+  if (status == SURGE_OK) to_logical(logical, physical, map, images);
+  free(physical);
+  return status;
+}
+
 /* Saves the loaded batch's part of an activation [steps, N] of a map. */
 static surge_status dump_activation(surge_net *net, surge_tensor_list *list,
                                     int32_t id, const char *name) {
@@ -171,20 +189,11 @@ static surge_status dump_activation(surge_net *net, surge_tensor_list *list,
   snprintf(t.name, sizeof t.name, "%s", name);
   t.shape[1] = net->n;
   size_t images = (size_t)(t.shape[0] * t.shape[1]);
-  size_t elements = images * surge_map_elements(&t.map);
   t.dtype = SURGE_F32;
-  t.bytes = elements * sizeof(float);
-  void *physical = malloc(t.bytes + 1);
-  if (!physical)
-    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory to dump %s", name);
+  t.bytes = images * surge_map_elements(&t.map) * sizeof(float);
   void *logical;
-  surge_status status = list_add(list, "", &t, &logical);
-  if (status == SURGE_OK)
-    status = net->backend->download(net->context, physical, surge_at(net, id),
-                                    elements * surge_dtype_bytes(t.map.type));
-  if (status == SURGE_OK) to_logical(logical, physical, &t.map, images);
-  free(physical);
-  return status;
+  SURGE_TRY(list_add(list, "", &t, &logical));
+  return read_activation(net, id, images, logical);
 }
 
 /* Makes the tensor added last a view of fewer dimensions. */
@@ -254,6 +263,28 @@ static surge_status dump_losses(surge_net *net, surge_tensor_list *list) {
     memcpy(data, &values[k], sizeof(double));
   }
   return SURGE_OK;
+}
+
+int32_t surge_net_steps(const surge_net *net) { return net->options.T; }
+
+surge_status surge_net_logits(surge_net *net, float *logits) {
+  int32_t id = net->ids[net->model.count - 1].out, vote = net->model.vote;
+  size_t images = (size_t)net->options.T * (size_t)net->n;
+  size_t count = images * (size_t)net->model.classes;
+  float *votes = malloc(count * (size_t)vote * sizeof *votes);
+  if (!votes)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE,
+                      "wanted memory for %zu logits, found less",
+                      count * (size_t)vote);
+  surge_status status = read_activation(net, id, images, votes);
+  for (size_t i = 0; status == SURGE_OK && i < count; i++) {
+    double sum = 0;
+    for (int32_t v = 0; v < vote; v++)
+      sum += (double)votes[i * (size_t)vote + (size_t)v];
+    logits[i] = (float)(sum / vote);
+  }
+  free(votes);
+  return status;
 }
 
 surge_status surge_net_dump(surge_net *net, surge_tensor_list *list) {

@@ -14,8 +14,9 @@ surge_status surge_evaluation_of(surge_net *net, double seconds,
   return SURGE_OK;
 }
 
-surge_status surge_evaluate(surge_net *net, surge_loader *loader,
-                            const surge_step *step, surge_evaluation *result) {
+surge_status surge_evaluate_each(surge_net *net, surge_loader *loader,
+                                 const surge_step *step, surge_each_batch *each,
+                                 void *user, surge_evaluation *result) {
   double start = surge_seconds();
   SURGE_TRY(surge_net_reset_metrics(net));
   SURGE_TRY(surge_net_reset_statistics(net));
@@ -26,9 +27,15 @@ surge_status surge_evaluate(surge_net *net, surge_loader *loader,
     if (batch.n == 0) break;
     SURGE_TRY(surge_net_load(net, &batch, step));
     SURGE_TRY(surge_net_evaluate(net, true));
+    if (each) SURGE_TRY(each(user, net, &batch));
   }
   SURGE_TRY(surge_evaluation_of(net, surge_seconds() - start, result));
   if (result->samples > 0) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_DATA,
                     "evaluation: wanted an image that can be read, found none");
+}
+
+surge_status surge_evaluate(surge_net *net, surge_loader *loader,
+                            const surge_step *step, surge_evaluation *result) {
+  return surge_evaluate_each(net, loader, step, NULL, NULL, result);
 }

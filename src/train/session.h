@@ -48,6 +48,13 @@ surge_status surge_session_tell_skipped(surge_session *session,
 surge_status surge_session_restore(surge_session *session, const char *path,
                                    bool state);
 
+/* surge_evaluate that hands over each batch once the network has seen it. */
+typedef surge_status surge_each_batch(void *user, surge_net *net,
+                                      const surge_batch *batch);
+surge_status surge_evaluate_each(surge_net *net, surge_loader *loader,
+                                 const surge_step *step, surge_each_batch *each,
+                                 void *user, surge_evaluation *result);
+
 /* The net's metrics as means. */
 surge_status surge_evaluation_of(surge_net *net, double seconds,
                                  surge_evaluation *result);

@@ -104,6 +104,7 @@ Test(cli, a_run_from_recipe_to_prediction) {
   for (size_t i = 0; i < sizeof files / sizeof *files; i++)
     cr_expect(exists(folder, files[i]), "%s", files[i]);
   run_in(folder, "eval run -T 1,2", "T 2 (as trained): test accuracy");
+  run_in(folder, "eval run --anytime", "early exit");
   run_in(folder, "eval run --checkpoint best", "total");
   run_in(folder, "info run", "conv1.weight");
   run_in(folder, "predict run /usr/share/datasets/fashion-mnist/"
@@ -125,6 +126,8 @@ Test(cli, a_run_from_recipe_to_prediction) {
   run_in(folder, "bench train --set train.batch=4 --steps 1 --warmup 0",
          "step,");
   run_in(folder, "bench ops " RECIPE SMALL "--steps 1 --warmup 1", "neuron1");
+  run_in(folder, "bench tradeoff " RECIPE " --set data.limit=32 --set train.batch=8 "
+                 "-T 1,3 --steps 2 --warmup 0", ",3,8,");
   cr_expect_eq(surge(folder, "train " RECIPE SMALL "--out run", text, sizeof text), 2);
   cr_expect_eq(surge(folder, "train --resume run --seed 9", text, sizeof text), 2,
                "another recipe resumed: %s", text);
@@ -305,8 +308,9 @@ Test(cli, a_preview_shows_what_the_recipe_turns_on) {
 
 Test(cli, previews_that_cannot_be_made) {
   static const struct { const char *arguments, *needle; int code; } cases[] = {
-      {"data", "wanted 2 to 2 arguments", 2},
-      {"data show " RECIPE, "wanted preview, found show", 2},
+      {"data", "wanted preview, check or convert, found nothing", 2},
+      {"data show " RECIPE, "wanted preview, check or convert, found show", 2},
+      {"data preview", "wanted 2 to 2 arguments", 2},
       {"data preview " RECIPE, "wanted --out FILE.png", 2},
       {"data preview " RECIPE " --out x.png --count 0", "--count: wanted 1", 2},
       {"data preview nowhere.yaml --out x.png", "nowhere.yaml", 2},
@@ -319,6 +323,99 @@ Test(cli, previews_that_cannot_be_made) {
     cr_expect_eq(code, cases[i].code, "%s: %d: %s", cases[i].arguments, code, text);
     cr_expect_not_null(strstr(text, cases[i].needle), "%s", text);
     cr_expect_leq(lines(text), 1, "%s", text);
+  }
+  run_remove_folder(folder);
+}
+
+/* --- recordings of events ------------------------------------------------- */
+
+#define SEEDS SURGE_SOURCE_DIR "/tests/fuzz/seeds/"
+
+/* Every file of a folder and of those in it, but hidden ones. */
+Test(cli, check_of_recordings) {
+  char folder[64], text[8192], path[512];
+  int h, w;
+  run_make_folder(folder);
+  snprintf(path, sizeof path, "mkdir -p %s/all/below && cp " SEEDS
+           "hdf5/shd.h5 %s/all && cp " SEEDS "aedat4/lz4.aedat4 %s/all/below",
+           folder, folder, folder);
+  cr_assert_eq(system(path), 0);
+  write_file(folder, "all/.hidden", "?", 1);
+  cr_expect_eq(surge(folder, "data check all --out picture.png", text,
+                     sizeof text), 0, "%s", text);
+  cr_expect_str_eq(
+      text,
+      "all/below/lz4.aedat4: aedat4, 5 events, 0.000100 to 1.000000 s, sensor "
+      "640x480 stated, 60.0 % ON, 0 outside, 0 steps back, 5.0 events/s\n"
+      "  |█                                                            ▂| 62 bins "
+      "of 16.384 ms, at most 4 events\n"
+      "all/shd.h5: hdf5, 3 events, 2 recordings, 0.250000 to 1.000000 s, sensor "
+      "700x1 seen, 100.0 % ON, 0 outside, 0 steps back, 12.0 events/s\n"
+      "  |█              █                              █| 47 bins of 16.384 ms, at "
+      "most 1 events\n"
+      "2 files, 3 recordings, 8 events, 75.0 % ON, 0 outside, 0 steps back; 0 "
+      "files could not be read\n");
+  snprintf(path, sizeof path, "%s/picture.png", folder);
+  uint8_t *rgb = test_read_png(path, &h, &w);
+  cr_expect(h == 8 + 2 * 488 && w == 8 + 2 * 648, "%d x %d", h, w);
+  const uint8_t *first = rgb + 3 * (8 * w + 8 + 648); /* events of (0, 0) */
+  cr_expect(first[0] == 255 && first[3] == 0, "%d %d", first[0], first[3]);
+  const uint8_t *last = first + 3 * (479 * w + 639); /* and of (639, 479) */
+  cr_expect(last[0] == 255 && last[-3] == 0, "%d %d", last[0], last[-3]);
+  free(rgb);
+  run_remove_folder(folder);
+}
+
+/* Files that cannot be read are named, the others are checked, the exit code
+ * says it. */
+Test(cli, check_of_what_is_no_recording) {
+  char folder[64], text[8192];
+  run_make_folder(folder);
+  write_file(folder, "empty.bin", "", 0);
+  write_file(folder, "other.txt", "1 2 3 of no format", 18);
+  write_file(folder, "good.bin", "\x12\x10\x80\x03\x7d", 5);
+  cr_expect_eq(surge(folder, "data check . nowhere", text, sizeof text), 3, "%s",
+               text);
+  cr_expect_not_null(strstr(text, "empty.bin: wanted events, found 0 bytes"));
+  cr_expect_not_null(strstr(text, "other.txt: wanted a recording in one of"));
+  cr_expect_not_null(strstr(text, "nowhere: No such file"), "%s", text);
+  cr_expect_not_null(strstr(text, "good.bin: nmnist, 1 events, "));
+  cr_expect_not_null(strstr(text, "4 files, 1 recordings, 1 events"), "%s", text);
+  cr_expect_not_null(strstr(text, "; 3 files could not be read"), "%s", text);
+  cr_expect_eq(surge(folder, "data check other.txt --out p.png", text,
+                     sizeof text), 3);
+  cr_expect(!exists(folder, "p.png"));
+  run_remove_folder(folder);
+}
+
+/* A recording is the same behind its conversion, to the byte: no clock is in it. */
+Test(cli, convert_to_npz) {
+  char folder[64], text[8192], command[256];
+  run_make_folder(folder);
+  run_in(folder, "data convert " SEEDS "aedat4/zstd.aedat4 a.npz",
+         "a.npz: 5 events");
+  run_in(folder, "data convert " SEEDS "hdf5/table.h5 b.npz", "b.npz: 5 events");
+  run_in(folder, "data check a.npz", "a.npz: npz, 5 events, 0.000100 to 1.000000 s");
+  snprintf(command, sizeof command, "cmp %s/a.npz %s/b.npz", folder, folder);
+  cr_expect_eq(system(command), 0);
+  run_in(folder, "data convert " SEEDS "hdf5/shd.h5 c.npz --recording 1",
+         "c.npz: 1 events");
+  static const struct { const char *arguments, *needle; int code; } cases[] = {
+      {"data convert a.npz", "wanted 3 to 3 arguments", 2},
+      {"data convert " SEEDS "hdf5/shd.h5 d.npz", "wanted --recording n, one of "
+       "its 2", 2},
+      {"data convert " SEEDS "hdf5/shd.h5 d.npz --recording 2",
+       "wanted recording 2, found 2", 3},
+      {"data convert nowhere d.npz", "nowhere: No such file", 3},
+      {"data convert a.npz no/d.npz", "no/d.npz: wanted to write it", 3},
+      {"data check a.npz --recording 0", "not an option of `surge data`", 2},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int code = surge(folder, cases[i].arguments, text, sizeof text);
+    cr_expect_eq(code, cases[i].code, "%s: %d: %s", cases[i].arguments, code, text);
+    cr_expect_not_null(strstr(text, cases[i].needle), "%s", text);
+    cr_expect_leq(lines(text), 1, "%s", text);
+    cr_expect(!exists(folder, "d.npz"), "%s", cases[i].arguments);
   }
   run_remove_folder(folder);
 }
