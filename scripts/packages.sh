@@ -19,6 +19,8 @@ surge_build_packages=(
 surge_test_packages=(libcriterion-dev)
 surge_torch_packages=(python3-torch python3-numpy python3-pil)  # golden files, comparison
 
+surge_slurm_packages=(slurm-wlm munge procps)  # tests/slurm
+
 surge_missing() {
   local package
   for package in "$@"; do

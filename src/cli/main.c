@@ -22,6 +22,21 @@ static const command commands[] = {
      "    --resume DIR goes on where that run was stopped, bit for bit; the recipe may\n"
      "    then be left out. --no-graph queues a device's steps op by op: the same bits, for\n"
      "    debugging."},
+    {"sweep", cli_sweep,
+     "sweep SWEEP.yaml [--out DIR] [--jobs n] [--gpus 0,1] [--dry-run] [--keep-going]\n"
+     "        [--print-commands]\n"
+     "surge sweep SWEEP.yaml --slurm [--partition P] [--account A] [--gres G] [--time T]\n"
+     "        [--setup FILE] [--jobs n] [--out DIR] [--dry-run] [--keep-going]\n"
+     "surge sweep status DIR\n"
+     "surge sweep retry DIR [--jobs n] [--gpus 0,1]\n"
+     "surge sweep run DIR --index n [--gpus 0]",
+     "Runs a recipe at many points (name, base, grid, list, exclude) into folders of\n"
+     "    DIR (runs/<name>), n at once on cores or GPUs of their own; given again, it\n"
+     "    finishes what is missing and repeats what failed, retry the latter alone.\n"
+     "    --keep-going leaves out points that cannot be run. --slurm submits an array\n"
+     "    job, one run a task, and --setup names a file of lines that it runs first\n"
+     "    (modules, a container). --print-commands: a line a run, for parallel or ssh;\n"
+     "    run does the one of an index, from 0."},
     {"eval", cli_eval,
      "eval RUN|CHECKPOINT [-T 1,2,4,8] [--anytime] [--checkpoint last|best]\n"
      "        [--set data.a=v]... [--device auto|cpu|cuda] [--threads n]",

@@ -28,6 +28,17 @@ static const option_entry entries[] = {
     {"steps", 1, NULL, 0},
     {"warmup", 1, NULL, 0},
     {"count", 1, NULL, 0},
+    {"jobs", 1, NULL, 0},
+    {"index", 1, NULL, 0},
+    {"gpus", 1, NULL, 0},
+    {"partition", 1, NULL, 0},
+    {"account", 1, NULL, 0},
+    {"gres", 1, NULL, 0},
+    {"time", 1, NULL, 0},
+    {"setup", 1, NULL, 0},
+    {"keep-going", 0, NULL, 0},
+    {"slurm", 0, NULL, 0},
+    {"print-commands", 0, NULL, 0},
     {"recording", 1, NULL, 0},
     {"device", 1, "device", 0},
     {"seed", 1, "seed", 0},
@@ -87,6 +98,8 @@ static surge_status take(cli_options *o, const option_entry *entry,
   if (!strcmp(name, "steps")) return parse_count(name, value, &o->steps);
   if (!strcmp(name, "warmup")) return parse_count(name, value, &o->warmup);
   if (!strcmp(name, "count")) return parse_count(name, value, &o->count);
+  if (!strcmp(name, "jobs")) return parse_count(name, value, &o->jobs);
+  if (!strcmp(name, "index")) return parse_count(name, value, &o->index);
   if (!strcmp(name, "recording"))
     return parse_count(name, value, &o->recording);
   if (!strcmp(name, "out")) o->out = value;
@@ -94,6 +107,15 @@ static surge_status take(cli_options *o, const option_entry *entry,
   if (!strcmp(name, "from")) o->from = value;
   if (!strcmp(name, "checkpoint")) o->checkpoint = value;
   if (!strcmp(name, "times")) o->steps_list = value;
+  if (!strcmp(name, "gpus")) o->gpus = value;
+  if (!strcmp(name, "partition")) o->partition = value;
+  if (!strcmp(name, "account")) o->account = value;
+  if (!strcmp(name, "gres")) o->gres = value;
+  if (!strcmp(name, "time")) o->time = value;
+  if (!strcmp(name, "setup")) o->setup = value;
+  if (!strcmp(name, "keep-going")) o->keep_going = true;
+  if (!strcmp(name, "slurm")) o->slurm = true;
+  if (!strcmp(name, "print-commands")) o->print_commands = true;
   if (!strcmp(name, "dry-run")) o->dry_run = true;
   if (!strcmp(name, "force")) o->force = true;
   if (!strcmp(name, "soft")) o->soft = true;
@@ -118,7 +140,9 @@ surge_status cli_parse(cli_options *o, int argc, char **argv,
   *o = (cli_options){.steps = CLI_UNSET,
                      .warmup = 3,
                      .count = CLI_UNSET,
-                     .recording = CLI_UNSET};
+                     .recording = CLI_UNSET,
+                     .jobs = CLI_UNSET,
+                     .index = CLI_UNSET};
   for (size_t i = 0; i < ENTRIES; i++)
     longs[i] =
         (struct option){entries[i].name, entries[i].has_argument, NULL, 0};
@@ -140,6 +164,11 @@ surge_status cli_parse(cli_options *o, int argc, char **argv,
                         argv[optind - 1]);
     const option_entry *entry =
         letter == '?' ? NULL : find(allowed, index, letter);
+    if (!entry && letter == 0) /* another command's */
+      return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                        "--%s: not an option of `surge %s` "
+                        "(see surge help %s)",
+                        entries[index].name, argv[0], argv[0]);
     if (!entry)
       return SURGE_FAIL(SURGE_ERROR_RECIPE,
                         "%s: not an option of `surge %s` "

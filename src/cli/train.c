@@ -10,9 +10,12 @@
 
 static volatile sig_atomic_t interrupted;
 
+/* A second SIGINT is a user who does not want to wait. A second SIGTERM is not:
+ * a batch system sends one to every process of a job, and a sweep another to its
+ * runs. */
 static void on_interrupt(int signal_number) {
-  (void)signal_number;
-  if (interrupted) _exit(surge_exit_code(SURGE_INTERRUPTED)); /* asked twice */
+  if (interrupted && signal_number == SIGINT)
+    _exit(surge_exit_code(SURGE_INTERRUPTED));
   interrupted = 1;
 }
 
@@ -75,15 +78,9 @@ static surge_status describe(const surge_session *s) {
   return SURGE_OK;
 }
 
-/* Plans the network without allocating it: for `cuda` also on a machine without
- * a device, for `auto` on what a run here would take. */
 static surge_status dry_run(const surge_recipe *recipe) {
-  surge_session session = {.recipe = recipe};
-  surge_status status =
-      surge_dataset_describe(&session.info, &recipe->data, recipe->T);
-  if (status == SURGE_OK)
-    status =
-        surge_session_device(&session, recipe->device == SURGE_DEVICE_CUDA);
+  surge_session session;
+  surge_status status = surge_session_plan(&session, recipe);
   if (status == SURGE_OK && session.note[0]) printf("%s\n", session.note);
   if (status == SURGE_OK) status = describe(&session);
   surge_session_close(&session);

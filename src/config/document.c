@@ -2,8 +2,12 @@
 #include "src/config/document.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "src/config/schema.h"
 
 /* ======================================================================== *
  *  Places and complaints
@@ -81,6 +85,38 @@ void surge_node_found(const yaml_node_t *node, char found[SURGE_MAX_FOUND]) {
     snprintf(found, SURGE_MAX_FOUND,
              surge_node_is_plain(node) ? "%s" : "\"%s\"", line);
   }
+}
+
+/* ======================================================================== *
+ *  Files
+ * ======================================================================== */
+
+surge_status surge_read_text(const char *path, const char *wanted, char **text,
+                             size_t *size) {
+  *text = NULL;
+  FILE *file = fopen(path, "rb");
+  if (!file)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted %s, found: %s", path,
+                      wanted, strerror(errno));
+  surge_status status = SURGE_OK;
+  *text = malloc(SURGE_MAX_RECIPE + 1); /* one more: too long is seen */
+  if (!*text)
+    status = SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory to read it", path);
+  else
+    *size = fread(*text, 1, SURGE_MAX_RECIPE + 1, file);
+  if (*text && ferror(file))
+    status = SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted %s, found: %s", path,
+                        wanted, strerror(errno));
+  fclose(file);
+  return status;
+}
+
+bool surge_source_beside(const surge_source *source, const char *name,
+                         char *path) {
+  const char *slash = *name == '/' ? NULL : strrchr(source->name, '/');
+  int folder = slash ? (int)(slash + 1 - source->name) : 0;
+  return snprintf(path, SURGE_PATH, "%.*s%s", folder, source->name, name) <
+         SURGE_PATH;
 }
 
 /* ======================================================================== *

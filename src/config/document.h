@@ -26,6 +26,17 @@ typedef struct surge_place {
 #define SURGE_MAX_PLACE 640 /* bytes of "FILE:LINE:COLUMN" */
 #define SURGE_MAX_FOUND 64  /* bytes of "found ..."  */
 
+/* Reads a whole file of YAML; `wanted` says what it is in messages ("a recipe").
+ * One longer than SURGE_MAX_RECIPE is cut a byte behind that: its reader sees
+ * it. The text must be freed in either case. */
+surge_status surge_read_text(const char *path, const char *wanted, char **text,
+                             size_t *size);
+
+/* The path of a file that a source names, seen from the source's folder; false:
+ * too long for path[SURGE_PATH]. */
+bool surge_source_beside(const surge_source *source, const char *name,
+                         char *path);
+
 /* Parses all of text as one document. */
 surge_status surge_source_load(surge_source *source, const char *text,
                                size_t size);

@@ -37,6 +37,16 @@ surge_status surge_read_key(const surge_mapping *mapping,
                             const surge_part *part, size_t i,
                             const surge_place *place);
 
+/* The row of a key by its path, of those that an override may name (recipe.c). */
+surge_status surge_find_key(const surge_place *place, const char *path,
+                            size_t *index);
+
+/* surge_recipe_read whose overrides stand somewhere: places[i], where it is not
+ * NULL, is named in place of "--set" (recipe.c). */
+surge_status surge_recipe_read_from(surge_recipe *recipe, const char *path,
+                                    const char *const *overrides,
+                                    const char *const *places);
+
 /* "where.name", or the name alone at the top. */
 void surge_full_name(const char *where, const char *name,
                      char full[SURGE_MAX_WHERE]);

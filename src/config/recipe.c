@@ -3,7 +3,6 @@
  * The order: defaults; the file that the recipe starts from, if any; the recipe;
  * the overrides; what keys demand of one another; the layers, whose defaults
  * are all of the above. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,9 +44,7 @@ void surge_recipe_free(surge_recipe *recipe) {
  *  Overrides
  * ======================================================================== */
 
-static surge_status unknown_override(const surge_source *source,
-                                     const char *name) {
-  const surge_place place = {.source = source};
+static surge_status unknown_key(const surge_place *place, const char *name) {
   char hint[SURGE_MAX_WHERE], found[SURGE_MAX_FOUND + SURGE_MAX_WHERE];
   surge_nearest nearest = surge_nearest_to(name);
   for (size_t i = 0; i < SURGE_KEY_COUNT; i++)
@@ -58,7 +55,17 @@ static surge_status unknown_override(const surge_source *source,
     surge_nearest_try(&nearest, surge_keys[i].path);
   surge_nearest_hint(&nearest, hint);
   snprintf(found, sizeof found, "%s%s", name, hint);
-  return surge_refuse(&place, name, "a known key", found);
+  return surge_refuse(place, name, "a known key", found);
+}
+
+surge_status surge_find_key(const surge_place *place, const char *path,
+                            size_t *index) {
+  *index = 0;
+  while (*index < SURGE_KEY_COUNT && strcmp(surge_keys[*index].path, path) != 0)
+    ++*index;
+  if (*index == SURGE_KEY_COUNT) return unknown_key(place, path);
+  if (strcmp(path, "base") != 0) return SURGE_OK;
+  return surge_refuse(place, path, "it in a recipe's file", "it here");
 }
 
 /* Reads "a.b=value"; an override may replace what the file or an earlier one
@@ -75,11 +82,8 @@ static surge_status apply_override(const surge_part *top, surge_source *source,
   }
   memcpy(name, text, length);
   name[length] = 0;
-  size_t i = 0;
-  while (i < SURGE_KEY_COUNT && strcmp(surge_keys[i].path, name) != 0) i++;
-  if (i == SURGE_KEY_COUNT) return unknown_override(source, name);
-  if (strcmp(name, "base") == 0)
-    return surge_refuse(&nowhere, name, "it in a recipe's file", "it here");
+  size_t i;
+  SURGE_TRY(surge_find_key(&nowhere, name, &i));
 
   surge_part part = *top;
   surge_mapping mapping = {source, "", &part, 1};
@@ -99,25 +103,6 @@ static surge_status apply_override(const surge_part *top, surge_source *source,
 /* ======================================================================== *
  *  Files, and those that they start from
  * ======================================================================== */
-
-static surge_status read_text(const char *path, char **text, size_t *size) {
-  *text = NULL;
-  FILE *file = fopen(path, "rb");
-  if (!file)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted a recipe, found: %s",
-                      path, strerror(errno));
-  surge_status status = SURGE_OK;
-  *text = malloc(SURGE_MAX_RECIPE + 1); /* one more: too long is seen */
-  if (!*text)
-    status = SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory to read it", path);
-  else
-    *size = fread(*text, 1, SURGE_MAX_RECIPE + 1, file);
-  if (*text && ferror(file))
-    status = SURGE_FAIL(SURGE_ERROR_RECIPE, "%s: wanted a recipe, found: %s",
-                        path, strerror(errno));
-  fclose(file);
-  return status;
-}
 
 /* All that is read from: the recipe and its bases, then the overrides. */
 typedef struct reading {
@@ -154,13 +139,10 @@ static surge_status read_base(reading *r, const surge_source *source,
     return surge_refuse(&place, "base", "a recipe that ends in one without base",
                         "a circle, or too long a chain");
   char *path = r->names[r->bases++], *text;
-  const char *slash = *base == '/' ? NULL : strrchr(source->name, '/');
-  int folder = slash ? (int)(slash + 1 - source->name) : 0;
   size_t size = 0;
-  if (snprintf(path, SURGE_PATH, "%.*s%s", folder, source->name, base) >=
-      SURGE_PATH)
+  if (!surge_source_beside(source, base, path))
     return surge_refuse(&place, "base", "a shorter path", base);
-  surge_status status = read_text(path, &text, &size);
+  surge_status status = surge_read_text(path, "a recipe", &text, &size);
   if (status == SURGE_ERROR_RECIPE)
     status = surge_refuse(&place, "base", "a recipe that can be read", path);
   if (status == SURGE_OK) status = read_source(r, path, text, size);
@@ -193,13 +175,15 @@ static surge_status read_source(reading *r, const char *name, const char *text,
  *  Reading
  * ======================================================================== */
 
+/* `places` may be NULL, as may be its entries. */
 static surge_status read_all(reading *r, const char *name, const char *text,
-                             size_t size, const char *const *overrides) {
+                             size_t size, const char *const *overrides,
+                             const char *const *places) {
   const surge_scope scope = {NULL, r->top.base, r->top.given};
   SURGE_TRY(read_source(r, name, text, size));
   for (size_t i = 0; overrides && overrides[i]; i++) {
     surge_source *source = &r->sources[r->count++];
-    source->name = "--set";
+    source->name = places && places[i] ? places[i] : "--set";
     source->is_override = true;
     SURGE_TRY(apply_override(&r->top, source, overrides[i]));
   }
@@ -208,9 +192,10 @@ static surge_status read_all(reading *r, const char *name, const char *text,
   return surge_read_layers(&scope);
 }
 
-surge_status surge_recipe_parse(surge_recipe *recipe, const char *name,
-                                const char *text, size_t size,
-                                const char *const *overrides) {
+static surge_status parse(surge_recipe *recipe, const char *name,
+                          const char *text, size_t size,
+                          const char *const *overrides,
+                          const char *const *places) {
   surge_draft draft;
   surge_place given[SURGE_KEY_COUNT] = {{0}};
   reading r = {.top = {surge_keys, SURGE_KEY_COUNT, "", &draft, given}};
@@ -223,7 +208,7 @@ surge_status surge_recipe_parse(surge_recipe *recipe, const char *name,
                       name, count);
   surge_numbers numbers = surge_numbers_begin();
   draft_defaults(&draft);
-  surge_status status = read_all(&r, name, text, size, overrides);
+  surge_status status = read_all(&r, name, text, size, overrides, places);
   for (size_t i = 0; i < r.count; i++) surge_source_close(&r.sources[i]);
   free(r.sources);
   surge_numbers_end(&numbers);
@@ -234,16 +219,28 @@ surge_status surge_recipe_parse(surge_recipe *recipe, const char *name,
   return status;
 }
 
-surge_status surge_recipe_read(surge_recipe *recipe, const char *path,
-                               const char *const *overrides) {
+surge_status surge_recipe_parse(surge_recipe *recipe, const char *name,
+                                const char *text, size_t size,
+                                const char *const *overrides) {
+  return parse(recipe, name, text, size, overrides, NULL);
+}
+
+surge_status surge_recipe_read_from(surge_recipe *recipe, const char *path,
+                                    const char *const *overrides,
+                                    const char *const *places) {
   char *text;
   size_t size = 0;
   surge_recipe_defaults(recipe);
-  surge_status status = read_text(path, &text, &size);
+  surge_status status = surge_read_text(path, "a recipe", &text, &size);
   if (status == SURGE_OK)
-    status = surge_recipe_parse(recipe, path, text, size, overrides);
+    status = parse(recipe, path, text, size, overrides, places);
   free(text);
   return status;
+}
+
+surge_status surge_recipe_read(surge_recipe *recipe, const char *path,
+                               const char *const *overrides) {
+  return surge_recipe_read_from(recipe, path, overrides, NULL);
 }
 
 const char *surge_recipe_word(const char *key, int32_t value) {

@@ -45,8 +45,7 @@ static surge_status flush_file(const surge_folder *folder, FILE *file,
   return file_error(folder, name, "write");
 }
 
-/* mkdir -p */
-static surge_status make_folder(const char *path) {
+surge_status surge_folder_make(const char *path) {
   char part[SURGE_PATH];
   snprintf(part, sizeof part, "%s", path);
   if (!*path)
@@ -66,7 +65,7 @@ static surge_status make_folder(const char *path) {
   }
 }
 
-static bool is_empty(const char *path) {
+bool surge_folder_is_empty(const char *path) {
   DIR *dir = opendir(path);
   if (!dir) return true;
   int entries = 0;
@@ -112,14 +111,14 @@ surge_status surge_folder_create(surge_folder *folder, const char *path,
                                  const surge_recipe *recipe, bool force) {
   *folder = (surge_folder){0};
   snprintf(folder->path, sizeof folder->path, "%s", path);
-  if (!force && !is_empty(path))
+  if (!force && !surge_folder_is_empty(path))
     return SURGE_FAIL(
         SURGE_ERROR_RECIPE,
         "%s: wanted a new folder, found files "
         "in it (--resume goes on with that run, --force overwrites "
         "it)",
         path);
-  SURGE_TRY(make_folder(path));
+  SURGE_TRY(surge_folder_make(path));
   remove_old(folder);
   SURGE_TRY(write_recipe(folder, recipe));
   SURGE_TRY(
@@ -131,7 +130,8 @@ surge_status surge_folder_create(surge_folder *folder, const char *path,
   return surge_tensorboard_open(&folder->board, path);
 }
 
-/* Keeps the header and the rows whose first column is at most `epochs`. */
+/* Keeps the header and the rows whose first column is at most `epochs`; what a
+ * full disk left of a row has no end, and its first column may be cut. */
 static surge_status keep_rows(const surge_folder *folder, const char *name,
                               int32_t epochs) {
   char path[SURGE_PATH], copy[SURGE_PATH], *line = NULL;
@@ -146,7 +146,8 @@ static surge_status keep_rows(const surge_folder *folder, const char *name,
     return file_error(folder, name, "copy");
   }
   for (bool header = true; getline(&line, &capacity, in) > 0; header = false)
-    if (header || atoi(line) <= epochs) fputs(line, out);
+    if (header || (strchr(line, '\n') && atoi(line) <= epochs))
+      fputs(line, out);
   free(line);
   fclose(in);
   bool written = fflush(out) == 0 && !ferror(out);

@@ -16,6 +16,13 @@ surge_status surge_session_device(surge_session *session, bool plan_only) {
                             recipe->device, &options, session->note);
 }
 
+surge_status surge_session_plan(surge_session *session,
+                                const surge_recipe *recipe) {
+  *session = (surge_session){.recipe = recipe};
+  SURGE_TRY(surge_dataset_describe(&session->info, &recipe->data, recipe->T));
+  return surge_session_device(session, recipe->device == SURGE_DEVICE_CUDA);
+}
+
 surge_status surge_session_open(surge_session *session,
                                 const surge_recipe *recipe,
                                 const surge_net_options *options) {

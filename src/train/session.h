@@ -23,6 +23,12 @@ typedef struct surge_session {
 /* Opens the recipe's device alone; `plan_only`: to plan on, without a device. */
 surge_status surge_session_device(surge_session *session, bool plan_only);
 
+/* What a network is planned on without being allocated: the set's description
+ * and the device, for `cuda` also on a machine without one, for `auto` what a
+ * run here would take. */
+surge_status surge_session_plan(surge_session *session,
+                                const surge_recipe *recipe);
+
 /* Opens device and net (allocated). The session must be closed in any case. */
 surge_status surge_session_open(surge_session *session,
                                 const surge_recipe *recipe,

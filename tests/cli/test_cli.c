@@ -2,42 +2,16 @@
  * and do its commands do on a small run what their help says? */
 #include <criterion/criterion.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "tests/support/folder.h"
 #include "tests/support/images.h"
+#include "tests/support/program.h"
 #include "tests/support/run.h"
 
 #define RECIPE SURGE_SOURCE_DIR "/benchmarks/recipes/fashion_mnist_quick.yaml"
 #define SMALL                                                                  \
   " --set data.limit=64 --set data.test_limit=40 --set train.batch=32"         \
   " --set train.epochs=1 --set model.channels=[4,4,4] "
-
-/* Runs "surge <arguments>" in `folder`; its exit code, and what it printed. */
-static int surge(const char *folder, const char *arguments, char *text,
-                 size_t size) {
-  char command[4096];
-  snprintf(command, sizeof command, "cd %s && %s %s 2>&1", folder, SURGE_BINARY,
-           arguments);
-  FILE *pipe = popen(command, "r");
-  cr_assert_not_null(pipe);
-  size_t length = fread(text, 1, size - 1, pipe);
-  text[length] = 0;
-  int status = pclose(pipe);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static void write_file(const char *folder, const char *name, const char *text,
-                       size_t size) {
-  char path[128];
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  FILE *file = fopen(path, "wb");
-  cr_assert_not_null(file);
-  cr_assert_eq(fwrite(text, 1, size, file), size);
-  fclose(file);
-}
 
 static int lines(const char *text) {
   int count = 0;
@@ -109,13 +83,6 @@ Test(cli, bad_input_gives_one_line_and_its_exit_code) {
   run_remove_folder(folder);
 }
 
-static bool exists(const char *folder, const char *name) {
-  char path[256];
-  struct stat info;
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  return stat(path, &info) == 0;
-}
-
 static int run_in(const char *folder, const char *arguments, const char *needle) {
   static char text[65536];
   int code = surge(folder, arguments, text, sizeof text);
@@ -185,6 +152,24 @@ Test(cli, an_interrupted_run_is_saved) {
   run_remove_folder(folder);
 }
 
+/* As a batch system does, which tells every process of a job, and a sweep tells
+ * its runs: the second SIGTERM comes before the batch ends. */
+Test(cli, a_run_that_is_told_twice_is_saved) {
+  char folder[64], command[512];
+  run_needs_data();
+  run_make_folder(folder);
+  snprintf(command, sizeof command,
+           "cd %s && { %s train " RECIPE " --threads 1 --out run > out.txt 2>&1 & }; "
+           "until grep -q training out.txt; do sleep .1; done; sleep 1; "
+           "kill -TERM $!; sleep .01; kill -TERM $!; wait $!",
+           folder, SURGE_BINARY);
+  int status = system(command);
+  cr_expect(WIFEXITED(status));
+  cr_expect_eq(WEXITSTATUS(status), 130, "exit code %d", WEXITSTATUS(status));
+  cr_expect(exists(folder, "run/checkpoint_last.safetensors"));
+  run_remove_folder(folder);
+}
+
 /* A disk that fills up: the limit on a file's size stands in for it. */
 Test(cli, a_full_disk_is_told_and_the_old_checkpoint_stays) {
   char folder[64], command[1024];
@@ -200,6 +185,21 @@ Test(cli, a_full_disk_is_told_and_the_old_checkpoint_stays) {
   int status = system(command);
   cr_expect(WIFEXITED(status));
   cr_expect_eq(WEXITSTATUS(status), 3, "exit code %d", WEXITSTATUS(status));
+  run_remove_folder(folder);
+}
+
+/* "1" may be what is left of epoch 12. */
+Test(cli, a_row_that_was_cut_off_is_dropped) {
+  char folder[64], text[8192];
+  run_needs_data();
+  run_make_folder(folder);
+  run_in(folder, "train " RECIPE SMALL "--out run", "results: run");
+  surge(folder, "help > /dev/null; printf 1 >> run/metrics.csv #", text,
+        sizeof text);
+  run_in(folder, "train --resume run --set train.epochs=2", "epoch 2/2");
+  surge(folder, "help > /dev/null; cut -d, -f1 run/metrics.csv #", text,
+        sizeof text);
+  cr_expect_str_eq(text, "epoch\n1\n2\n", "%s", text);
   run_remove_folder(folder);
 }
 
@@ -631,7 +631,7 @@ Test(cli, image_sizes_and_folders_that_do_not_fit) {
   static const struct { const char *arguments, *needle; int code; } cases[] = {
       {"--set data.resize=11", "data.resize: wanted 0 or at least data.size, 12", 2},
       {"--set data.crop_pad=12", "data.crop_pad: wanted less than", 2},
-      {"--set data.size=0", "data.size", 2},
+      {"--set data.size=-1", "data.size", 2},
       {"--set data.on_error=ignore", "data.on_error", 2},
       {"--set data.path=nowhere", "nowhere: wanted a folder train", 3},
       {"--set data.path=nowhere --dry-run", "nowhere: wanted a folder train", 3},

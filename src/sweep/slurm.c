@@ -1,0 +1,188 @@
+/* slurm.c - see slurm.h. Everything that Slurm is told stands in the template,
+ * scripts/slurm/array.sh: here its @WORDS@ are filled in. */
+#include "src/sweep/slurm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "src/config/schema.h"
+
+static const unsigned char template_bytes[] = {
+#include "slurm_template.inc"
+    0};
+
+typedef struct script {
+  const surge_plan *plan;
+  const surge_slurm_options *options;
+  char folder[SURGE_PATH], directory[SURGE_PATH];
+  const char *program;
+  char *setup; /* lines */
+} script;
+
+/* For the shell, and for #SBATCH lines, which have its quotes. */
+static void print_quoted(const char *text, FILE *file) {
+  fputc('\'', file);
+  for (; *text; text++) fprintf(file, *text == '\'' ? "'\\''" : "%c", *text);
+  fputc('\'', file);
+}
+
+/* "0-3,7%2": the runs that are not done. */
+static void print_array(const script *s, FILE *file) {
+  const surge_plan *plan = s->plan;
+  const char *comma = "";
+  for (size_t p = 0, end; p < plan->count; p = end + 1) {
+    surge_run run;
+    for (end = p; end < plan->count; end++) {
+      surge_run_look(s->folder, plan->points[end].name, &run);
+      if (run.state == SURGE_RUN_DONE) break;
+    }
+    if (end == p) continue;
+    fprintf(file, end - p > 1 ? "%s%zu-%zu" : "%s%zu", comma, p, end - 1);
+    comma = ",";
+  }
+  if (s->options->at_once > 0) fprintf(file, "%%%d", s->options->at_once);
+}
+
+static void print_option(const char *name, const char *value, FILE *file) {
+  if (!value) return;
+  fprintf(file, "#SBATCH --%s=", name);
+  print_quoted(value, file);
+  fputc('\n', file);
+}
+
+static void print_word(const script *s, const char *word, FILE *file) {
+  const surge_slurm_options *o = s->options;
+  char value[SURGE_SWEEP_VALUE];
+  if (!strcmp(word, "NAME")) {
+    surge_plan_value(s->plan, s->plan->name, value);
+    print_quoted(value, file);
+  } else if (!strcmp(word, "ARRAY")) {
+    print_array(s, file);
+  } else if (!strcmp(word, "OPTIONS")) {
+    print_option("partition", o->partition, file);
+    print_option("account", o->account, file);
+    print_option("gres", o->gres, file);
+    print_option("time", o->time, file);
+  } else if (!strcmp(word, "SETUP")) {
+    fputs(s->setup, file);
+  } else {
+    print_quoted(!strcmp(word, "SURGE")    ? s->program
+                 : !strcmp(word, "FOLDER") ? s->folder
+                                           : s->directory,
+                 file);
+  }
+}
+
+/* A line that holds nothing but a word, or nothing, may stand for several. */
+static surge_status print_script(const void *what, FILE *file) {
+  const char *text = (const char *)template_bytes;
+  for (;;) {
+    const char *at = strchr(text, '@');
+    size_t length = at ? strspn(at + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") : 0;
+    if (!at) break;
+    fwrite(text, 1, (size_t)(at - text), file);
+    if (length && at[1 + length] == '@') {
+      char word[16] = "";
+      memcpy(word, at + 1, length < sizeof word ? length : sizeof word - 1);
+      print_word(what, word, file);
+      text = at + length + 2;
+    } else {
+      fputc('@', file);
+      text = at + 1;
+    }
+  }
+  fputs(text, file);
+  return SURGE_OK; /* an error shows as the file is flushed */
+}
+
+surge_status surge_slurm_write(const surge_plan *plan, const char *folder,
+                               const char *program,
+                               const surge_slurm_options *options) {
+  script s = {.plan = plan, .options = options, .program = program};
+  char path[SURGE_SWEEP_PATH];
+  size_t size = 0;
+  if (!realpath(folder, s.folder) || !getcwd(s.directory, sizeof s.directory))
+    return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted its whole path, found: %s",
+                      folder, strerror(errno));
+  if (options->setup)
+    SURGE_TRY(
+        surge_read_text(options->setup, "lines for the job", &s.setup, &size));
+  else
+    s.setup = calloc(1, 1);
+  if (s.setup) s.setup[size < SURGE_MAX_RECIPE ? size : SURGE_MAX_RECIPE] = 0;
+  surge_sweep_path(path, folder, "", "slurm.sh", "");
+  surge_status status =
+      s.setup ? surge_sweep_replace(path, print_script, &s)
+              : SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for %s", path);
+  free(s.setup);
+  return status;
+}
+
+/* --- submitting and asking ------------------------------------------------ */
+
+static surge_status write_job(const void *what, FILE *file) {
+  fprintf(file, "%s\n", (const char *)what);
+  return SURGE_OK;
+}
+
+surge_status surge_slurm_submit(const char *folder, char job[32]) {
+  char path[SURGE_SWEEP_PATH], *command = NULL;
+  size_t size;
+  FILE *text = open_memstream(&command, &size);
+  if (!text) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for a command");
+  surge_sweep_path(path, folder, "", "slurm.sh", "");
+  fputs("sbatch --parsable ", text);
+  print_quoted(path, text);
+  fclose(text);
+  FILE *pipe = popen(command, "r");
+  free(command);
+  bool any = pipe && fgets(job, 32, pipe);
+  int status = pipe ? pclose(pipe) : -1;
+  if (!any || status != 0)
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "%s: wanted sbatch to take it, found exit code %d", path,
+                      WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+  job[strcspn(job, ";\n")] = 0; /* "number;cluster" */
+  surge_sweep_path(path, folder, "", "slurm.txt", "");
+  return surge_sweep_replace(path, write_job, job);
+}
+
+static surge_status tell_lines(const char *command, surge_tell *tell,
+                               void *user) {
+  char line[256];
+  surge_status status = SURGE_OK;
+  FILE *pipe = popen(command, "r");
+  while (pipe && status == SURGE_OK && fgets(line, sizeof line, pipe)) {
+    line[strcspn(line, "\n")] = 0;
+    status = tell(user, line);
+  }
+  if (pipe) pclose(pipe);
+  return status;
+}
+
+surge_status surge_slurm_tell(const char *folder, surge_tell *tell,
+                              void *user) {
+  char path[SURGE_SWEEP_PATH], command[256];
+  long long job;
+  surge_sweep_path(path, folder, "", "slurm.txt", "");
+  FILE *file = fopen(path, "r");
+  if (!file) return SURGE_OK;
+  bool found = fscanf(file, "%lld", &job) == 1;
+  fclose(file);
+  if (!found) return SURGE_OK;
+  snprintf(
+      command, sizeof command,
+      "squeue --noheader --array --jobs=%lld --format='slurm: %%i index %%K"
+      " %%T %%r %%N' 2> /dev/null",
+      job);
+  SURGE_TRY(tell_lines(command, tell, user));
+  snprintf(command, sizeof command,
+           "sacct --noheader --allocations --parsable2 --delimiter=' ' "
+           "--jobs=%lld --format=JobID,State,ExitCode,Elapsed 2> /dev/null | "
+           "sed 's/^/sacct: /'",
+           job);
+  return tell_lines(command, tell, user);
+}
