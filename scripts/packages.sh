@@ -13,7 +13,10 @@ surge_build_packages=(
   libprotobuf-c-dev protobuf-c-compiler  # TensorBoard's event files
   dataset-fashion-mnist
 )
-surge_test_packages=(libcriterion-dev)
+surge_test_packages=(
+  libcriterion-dev
+  gnuplot-nox                          # figures of `surge report`
+)
 surge_torch_packages=(python3-torch python3-numpy python3-pil)  # golden files, comparison
 
 surge_missing() {

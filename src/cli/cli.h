@@ -14,8 +14,8 @@ typedef struct cli_options {
   const char *positional[CLI_MAX];
   int positionals;
   const char *overrides[CLI_MAX + 1]; /* NULL-terminated */
-  const char *out, *resume, *from, *steps_list, *checkpoint;
-  bool dry_run, force, soft, no_graph, anytime;
+  const char *out, *resume, *from, *steps_list, *checkpoint, *against;
+  bool dry_run, force, soft, no_graph, anytime, no_eval;
   int steps, warmup, count;
   char storage[CLI_MAX][64]; /* texts of the overrides made from options */
 } cli_options;
@@ -37,6 +37,7 @@ surge_status cli_grad(int argc, char **argv);
 surge_status cli_bench(int argc, char **argv);
 surge_status cli_tradeoff(const surge_recipe *recipe, const cli_options *options);
 surge_status cli_data(int argc, char **argv);
+surge_status cli_report(int argc, char **argv);
 surge_status cli_help(int argc, char **argv);
 
 #endif

@@ -60,10 +60,10 @@ static bool runs_alike(const surge_groups *g, int32_t a, int32_t b,
   return true;
 }
 
-static surge_group *group_of(surge_groups *g, int32_t run, int32_t runs) {
+static surge_run_group *group_of(surge_groups *g, int32_t run, int32_t runs) {
   for (int32_t i = 0; i < g->count; i++)
     if (runs_alike(g, g->group[i].run[0], run, NULL)) return &g->group[i];
-  surge_group *group = &g->group[g->count];
+  surge_run_group *group = &g->group[g->count];
   group->run = calloc((size_t)runs, sizeof *group->run);
   if (!group->run) return NULL;
   g->count++;
@@ -71,7 +71,7 @@ static surge_group *group_of(surge_groups *g, int32_t run, int32_t runs) {
 }
 
 /* Puts a run in its place among the seeds. */
-static void insert(surge_groups *g, surge_group *group, int32_t run) {
+static void insert(surge_groups *g, surge_run_group *group, int32_t run) {
   int64_t seed = g->run[run].recipe.seed;
   int32_t at = group->count;
   for (int32_t i = 0; i < group->count; i++)
@@ -85,7 +85,7 @@ static void insert(surge_groups *g, surge_group *group, int32_t run) {
   group->count++;
 }
 
-static surge_status summarize(const surge_groups *g, surge_group *group) {
+static surge_status summarize(const surge_groups *g, surge_run_group *group) {
   double *accuracy = calloc((size_t)group->count, sizeof *accuracy);
   if (!accuracy) return no_memory();
   group->best = NAN;
@@ -107,7 +107,7 @@ surge_status surge_groups_of(surge_groups *groups, const surge_run *run,
   groups->group = calloc((size_t)count, sizeof *groups->group);
   if (!groups->group) return no_memory();
   for (int32_t i = 0; i < count; i++) {
-    surge_group *group = group_of(groups, i, count);
+    surge_run_group *group = group_of(groups, i, count);
     if (!group) return no_memory();
     insert(groups, group, i);
   }
@@ -175,7 +175,7 @@ bool surge_values_equal(const char *a, const char *b) {
 
 /* Pairs up two groups by seed, both in rising order. */
 static surge_status test_pair(const surge_groups *g, surge_contrast *c) {
-  const surge_group *a = &g->group[c->a], *b = &g->group[c->b];
+  const surge_run_group *a = &g->group[c->a], *b = &g->group[c->b];
   double *x = calloc(2 * (size_t)a->count, sizeof *x), *y = x + a->count;
   int32_t n = 0;
   if (!x) return no_memory();

@@ -7,17 +7,17 @@
 
 #define SURGE_GROUP_LABEL 512
 
-typedef struct surge_group {
+typedef struct surge_run_group {
   int32_t *run; /* [count] by rising seed; owned */
   int32_t count;
   surge_spread accuracy; /* final, on the test images */
   double best;           /* of any epoch of any of its runs */
   double seconds;        /* of training, mean */
-} surge_group;
+} surge_run_group;
 
 typedef struct surge_groups {
   const surge_run *run;
-  surge_group *group; /* [count]; owned */
+  surge_run_group *group; /* [count]; owned */
   int32_t count;
   const char **key;   /* [keys] that vary, in the recipe's order; owned */
   int32_t keys;

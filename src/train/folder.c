@@ -45,8 +45,7 @@ static surge_status flush_file(const surge_folder *folder, FILE *file,
   return file_error(folder, name, "write");
 }
 
-/* mkdir -p */
-static surge_status make_folder(const char *path) {
+surge_status surge_folder_make(const char *path) {
   char part[SURGE_PATH];
   snprintf(part, sizeof part, "%s", path);
   if (!*path)
@@ -119,7 +118,7 @@ surge_status surge_folder_create(surge_folder *folder, const char *path,
         "in it (--resume goes on with that run, --force overwrites "
         "it)",
         path);
-  SURGE_TRY(make_folder(path));
+  SURGE_TRY(surge_folder_make(path));
   remove_old(folder);
   SURGE_TRY(write_recipe(folder, recipe));
   SURGE_TRY(

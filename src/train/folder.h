@@ -14,6 +14,9 @@ typedef struct surge_folder {
   surge_tensorboard *board;
 } surge_folder;
 
+/* mkdir -p: what `--out` names. */
+surge_status surge_folder_make(const char *path);
+
 /* Makes the folder (and its parents) and begins its files. An existing folder
  * with files is SURGE_ERROR_RECIPE unless `force`: then its files are begun
  * anew, and old checkpoints and event files removed. */
