@@ -4,17 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Epochs are whole numbers, few of them labelled. */
-static void epoch_axis(surge_plot *plot, int32_t first, int32_t last) {
-  int32_t step = 1; /* then 2, 5, 10, 20, 50, ... */
-  for (int i = 0; (last - first) / step > 10; i++)
-    step = i % 3 == 1 ? step / 2 * 5 : step * 2;
-  fprintf(plot->script,
-          "set xlabel 'epoch'\nset xtics %d\nset xrange [%g:%g]\n", (int)step,
-          first - 0.02 * (last - first) - 0.05,
-          last + 0.02 * (last - first) + 0.05);
-}
-
 static int32_t layer_count(const surge_run *run) {
   int32_t count = 0;
   while (surge_run_layer(run, count)) count++;
@@ -50,7 +39,7 @@ static surge_status curve(surge_plot *plot, const surge_run *run,
                                "%s after each epoch; of the training images "
                                "while they were trained on",
                                scale == 1 ? "Mean loss" : "Accuracy"));
-  epoch_axis(plot, 1, surge_run_epochs(run));
+  surge_plot_epochs(plot, 1, surge_run_epochs(run));
   fprintf(plot->script, "set ylabel '%s%s'\n", label, scale == 1 ? "" : ", %");
   for (int i = 0; i < 3; i++) {
     char column[SURGE_WORD];
@@ -89,7 +78,7 @@ static void layer_block(surge_plot *plot, const surge_run *run,
 static void layer_lines(surge_plot *plot, const surge_run *run,
                         const char *const column[3]) {
   int32_t count = layer_count(run);
-  epoch_axis(plot, 0, surge_run_epochs(run));
+  surge_plot_epochs(plot, 0, surge_run_epochs(run));
   for (int32_t i = 0; i < count; i++) {
     unsigned colour = surge_plot_colour(i, count);
     layer_block(plot, run, surge_run_layer(run, i), column);
@@ -117,7 +106,7 @@ static surge_status widths(surge_plot *plot, const surge_run *run) {
       channels ? "; geometric mean over channels, shaded from the smallest to "
                  "the largest"
                : ""));
-  fputs("set logscale y\nset ylabel 'width w'\n", plot->script);
+  fputs("set logscale y 2\nset ylabel 'width w'\n", plot->script);
   layer_lines(plot, run, width);
   SURGE_TRY(surge_figure_end(plot));
   SURGE_TRY(surge_figure_begin(plot, SURGE_SECTION_WIDTHS, "decay",

@@ -294,8 +294,12 @@ static surge_status layer_widths(surge_plot *plot, const surge_groups *g,
                                "%s: width w of the surrogate gradient after each "
                                "epoch, a line a run, a colour a group",
                                layer));
-  fputs("set logscale y\nset xlabel 'epoch'\nset ylabel 'width w'\n",
-        plot->script);
+  int32_t last = 1;
+  for (int32_t i = 0; i < g->count; i++)
+    if (surge_run_epochs(&g->run[g->group[i].run[0]]) > last)
+      last = surge_run_epochs(&g->run[g->group[i].run[0]]);
+  surge_plot_epochs(plot, 0, last);
+  fputs("set logscale y 2\nset ylabel 'width w'\n", plot->script);
   for (int32_t i = 0; i < g->count; i++) {
     surge_group_label(g, i, NULL, title);
     for (int32_t k = 0; k < g->group[i].count; k++) {

@@ -51,7 +51,7 @@ static surge_status confusion(surge_plot *plot, const surge_measured *m) {
       double percent = 100 * share_of(m, i, j);
       fprintf(plot->script, "%d %d %.4g %u ", (int)j, (int)i, percent,
               percent > 45 ? 0xffffffu : 0x222222u);
-      fprintf(plot->script, percent >= 0.5 ? "%.0f\n" : "\"\"\n", percent);
+      fprintf(plot->script, percent > 0.5 ? "%.0f\n" : "\"\"\n", percent);
     }
   surge_figure_end_block(plot);
   surge_figure_series(plot, NULL,

@@ -43,7 +43,11 @@ static const char head[] =
     "vertical-align:top}\n"
     "tr:first-child th{border-top:0}\n"
     "th{color:var(--soft);font-weight:600}\n"
-    ".number{text-align:right;white-space:nowrap}\n"
+    ".tiles{display:flex;flex-wrap:wrap;gap:12px 40px;margin-top:20px}\n"
+    ".tiles b{display:block;font-size:24px;line-height:1.2}\n"
+    ".tiles span{font-size:13px;color:var(--soft)}\n"
+    "td{overflow-wrap:anywhere;min-width:5em}\n"
+    ".number{min-width:0;text-align:right;white-space:nowrap}\n"
     "pre{margin:8px 0;padding:12px;background:var(--card);border:1px solid "
     "var(--line);border-radius:8px;white-space:pre-wrap;overflow-wrap:anywhere;"
     "font-size:13px}\n"
@@ -137,26 +141,37 @@ void surge_page_command(surge_page *page, const char *format, ...) {
 
 /* --- tables --------------------------------------------------------------- */
 
-static bool is_numeric(const char *cell) {
-  return *cell && strchr("0123456789-+", *cell) != NULL;
-}
-
 static void print_cells(surge_page *page, char *cells, const char *tag) {
   fputs("<tr>", page->file);
-  for (char *cell; (cell = strsep(&cells, "\t"));) {
-    fprintf(page->file, "<%s%s>", tag,
-            *tag == 't' && tag[1] == 'd' && is_numeric(cell)
-                ? " class=\"number\""
-                : "");
-    surge_page_text(page, cell);
+  for (int column = 0; cells; column++) {
+    bool number = page->numbers >> column & 1;
+    fprintf(page->file, "<%s%s>", tag, number ? " class=\"number\"" : "");
+    surge_page_text(page, strsep(&cells, "\t"));
     fprintf(page->file, "</%s>", tag);
   }
   fputs("</tr>\n", page->file);
 }
 
+/* Takes the marks out of the headers and keeps them in mind. */
+static void mark_numbers(surge_page *page, char *headers) {
+  char *out = headers;
+  int column = 0;
+  page->numbers = 0;
+  for (bool first = true; *headers; headers++) {
+    if (first && *headers == '>')
+      page->numbers |= (uint64_t)1 << column;
+    else
+      *out++ = *headers;
+    first = *headers == '\t';
+    column += first;
+  }
+  *out = 0;
+}
+
 void surge_page_table(surge_page *page, const char *headers) {
   char *cells = strdup(headers);
   fputs("<div class=\"table\"><table>\n", page->file);
+  if (cells) mark_numbers(page, cells);
   if (cells) print_cells(page, cells, "th");
   free(cells);
 }
@@ -175,6 +190,21 @@ void surge_page_row(surge_page *page, const char *format, ...) {
 void surge_page_end_table(surge_page *page) {
   fputs("</table></div>\n", page->file);
 }
+
+void surge_page_tiles(surge_page *page) {
+  fputs("<div class=\"tiles\">\n", page->file);
+}
+
+void surge_page_tile(surge_page *page, const char *what, const char *format,
+                     ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  print_between(page, "<div><b>", "</b><span>", format, arguments);
+  va_end(arguments);
+  fprintf(page->file, "%s</span></div>\n", what);
+}
+
+void surge_page_end_tiles(surge_page *page) { fputs("</div>\n", page->file); }
 
 /* --- figures -------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@ typedef struct surge_page {
   FILE *file;
   char path[SURGE_PATH];
   const surge_plot *plot;
+  uint64_t numbers; /* bits: the columns of the table that are numbers */
 } surge_page;
 
 /* Begins folder/index.html. surge_page_end puts it in its place, whole. */
@@ -27,12 +28,18 @@ void surge_page_heading(surge_page *page, const char *heading);
 void surge_page_paragraph(surge_page *page, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* A table: headers and cells are texts with tabs between; a cell that begins with a
- * digit or a sign stands at the right. */
+/* A table: headers and cells are texts with tabs between; a column whose header
+ * begins with > is one of numbers, at the right. */
 void surge_page_table(surge_page *page, const char *headers);
 void surge_page_row(surge_page *page, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void surge_page_end_table(surge_page *page);
+
+/* The numbers that a page begins with, large, each over what it is. */
+void surge_page_tiles(surge_page *page);
+void surge_page_tile(surge_page *page, const char *what, const char *format,
+                     ...) __attribute__((format(printf, 3, 4)));
+void surge_page_end_tiles(surge_page *page);
 
 /* A command line. */
 void surge_page_command(surge_page *page, const char *format, ...)

@@ -23,8 +23,8 @@ static void header(surge_page *page, const surge_groups *g) {
     used += (size_t)snprintf(text + used, sizeof text - used, "\t%s",
                              g->key[k]);
   snprintf(text + used, sizeof text - used,
-           "\tmean, %%\tdeviation\tn\tbest, %%\tseconds\tuJ\tmillion "
-           "operations\tlatency, ms\tfront");
+           "\t>mean, %%\t>deviation\t>n\t>best, %%\t>seconds\t>energy, uJ\t>million "
+           "operations\t>latency, ms\tfront");
   surge_page_table(page, text);
 }
 
@@ -111,7 +111,7 @@ static void tests(surge_page *page, const surge_comparison *c) {
                          "of rows."
                        : "");
   surge_page_table(page,
-                   "groups\tother keys\tn\tdifference\tdeviation\tt\tp\texact p");
+                   "groups\tother keys\t>n\t>difference\t>deviation\t>t\t>p\t>exact p");
   for (int32_t i = 0; i < c->contrasts; i++)
     contrast_row(page, c, &c->contrast[i]);
   surge_page_end_table(page);

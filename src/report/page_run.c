@@ -46,23 +46,23 @@ surge_status surge_page_recipe(surge_page *page, const surge_run *run,
 
 static void headline(surge_page *page, const surge_run *run,
                      const surge_measured *m) {
-  surge_page_table(page,
-                   "test accuracy, last epoch\tbest epoch\tepochs\tT\ttraining\t"
-                   "energy of an inference");
-  char energy[64] = "not evaluated";
+  surge_page_tiles(page);
+  surge_page_tile(page, "test accuracy, last epoch", "%.2f %%",
+                  100 * surge_run_accuracy(run));
+  surge_page_tile(page, "best epoch", "%.2f %%", 100 * surge_run_best(run));
+  surge_page_tile(page, "epochs", "%d of %d", (int)surge_run_epochs(run),
+                  (int)run->recipe.train.epochs);
+  surge_page_tile(page, "steps", "T = %d", (int)run->recipe.T);
+  surge_page_tile(page, "of training", "%.0f s", surge_run_seconds(run));
   if (!*m->why_not)
-    snprintf(energy, sizeof energy, "%.4g uJ",
-             1e6 * surge_measured_energy(m).joules);
-  surge_page_row(page, "%.2f %%\t%.2f %%\t%d of %d\t%d\t%.0f s\t%s",
-                 100 * surge_run_accuracy(run), 100 * surge_run_best(run),
-                 (int)surge_run_epochs(run), (int)run->recipe.train.epochs,
-                 (int)run->recipe.T, surge_run_seconds(run), energy);
-  surge_page_end_table(page);
+    surge_page_tile(page, "an inference, 45 nm", "%.4g uJ",
+                    1e6 * surge_measured_energy(m).joules);
+  surge_page_end_tiles(page);
 }
 
 static void work_table(surge_page *page, const surge_measured *m) {
   surge_energy total = surge_measured_energy(m);
-  surge_page_table(page, "layer\tinputs\tinput rate\tMAC\tSOP\tenergy, uJ");
+  surge_page_table(page, "layer\tinputs\t>input rate\t>MAC\t>SOP\t>energy, uJ");
   for (int32_t i = 0; i < m->works; i++) {
     const surge_layer_work *w = &m->work[i];
     surge_page_row(page, "%s\t%s\t%.4f\t%.0f\t%.0f\t%.4g", w->name,

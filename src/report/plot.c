@@ -140,7 +140,7 @@ static const char style[] =
     "set border 3 lw 1 lc rgb '#888888'\n"
     "set tics nomirror textcolor rgb 'black' scale 0.5\n"
     "set grid ytics lw 1 lt 1 lc rgb '#d0888888'\n"
-    "set key bmargin center horizontal samplen 1.6 noenhanced\n";
+    "set key tmargin center horizontal Left reverse samplen 1.6 noenhanced\n";
 
 surge_status surge_figure_begin(surge_plot *plot, const char *section,
                                 const char *name, const char *caption, ...) {
@@ -201,7 +201,7 @@ void surge_figure_series(surge_plot *plot, const char *title, const char *how,
   if (length > plot->longest) plot->longest = length;
 }
 
-/* The key stands below the graph: the figure grows by its lines. */
+/* The key stands above the graph: the figure grows by its lines. */
 surge_status surge_figure_end(surge_plot *plot) {
   int32_t a_line = (WIDTH - 20) / (LETTER * plot->longest + 50);
   if (a_line < 1) a_line = 1;
@@ -220,6 +220,17 @@ surge_status surge_figure_end(surge_plot *plot) {
   if (!ferror(plot->script)) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_DATA,
                     "figures: the temporary file could not be written");
+}
+
+/* Epochs are whole numbers, few of them labelled. */
+void surge_plot_epochs(surge_plot *plot, int32_t first, int32_t last) {
+  int32_t step = 1; /* then 2, 5, 10, 20, 50, ... */
+  for (int i = 0; (last - first) / step > 10; i++)
+    step = i % 3 == 1 ? step / 2 * 5 : step * 2;
+  double margin = 0.02 * (last - first) + 0.05;
+  fprintf(plot->script,
+          "set xlabel 'epoch'\nset xtics %d\nset xrange [%g:%g]\n", (int)step,
+          first - margin, last + margin);
 }
 
 /* --- colours -------------------------------------------------------------- */

@@ -53,6 +53,9 @@ void surge_figure_series(surge_plot *plot, const char *title, const char *how,
                          ...) __attribute__((format(printf, 3, 4)));
 surge_status surge_figure_end(surge_plot *plot);
 
+/* The horizontal axis of epochs, from 0 or 1 to the last. */
+void surge_plot_epochs(surge_plot *plot, int32_t first, int32_t last);
+
 /* Of number i of n: a colour that can be told from its neighbours on white and
  * on black, 0xrrggbb. Few are named by hue, many go from the first to the last;
  * and a shape of gnuplot's points. */
