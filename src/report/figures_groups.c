@@ -88,12 +88,41 @@ static void line_title(const surge_groups *g, int32_t group, const char *key,
   if (!*title) snprintf(title, SURGE_GROUP_LABEL, "accuracy");
 }
 
-/* Value, accuracy, deviation of a group; and the second axis. */
+/* What the groups span of a numeric key; `log` where that is wide. */
+typedef struct span {
+  double low, high;
+  bool log;
+} span;
+
+static span span_of(const surge_groups *g, const char *key) {
+  span s = {INFINITY, -INFINITY, false};
+  for (int32_t i = 0; i < g->count; i++) {
+    s.low = fmin(s.low, number(g, i, key));
+    s.high = fmax(s.high, number(g, i, key));
+  }
+  s.log = s.low > 0 && s.high / s.low >= 4;
+  return s;
+}
+
+/* `share` of the way along the span from a value. */
+static double along(const span *s, double value, double share) {
+  return s->log ? value * pow(s->high / s->low, share)
+                : value + share * (s->high - s->low);
+}
+
+/* Value, accuracy, deviation of a group, and the second axis. Lines stand a
+ * little beside one another, so that their bars can be seen. */
 static void group_row(surge_plot *plot, const surge_groups *g, int32_t group,
                       const char *key, double second) {
+  int32_t first;
   const surge_spread *a = &g->group[group].accuracy;
-  fprintf(plot->script, "%.9g %.9g %.9g %.9g\n", number(g, group, key),
-          100 * a->mean, a->n > 1 ? 100 * a->deviation : 0, second);
+  span s = span_of(g, key);
+  double middle = (line_count(g, key) - 1) / 2.0;
+  double beside = 0.03 * (line_of(g, group, key, &first) - middle) /
+                  fmax(1, middle);
+  fprintf(plot->script, "%.9g %.9g %.9g %.9g\n",
+          along(&s, number(g, group, key), beside), 100 * a->mean,
+          a->n > 1 ? 100 * a->deviation : 0, second);
 }
 
 static void accuracy_line(surge_plot *plot, const surge_groups *g,
@@ -122,17 +151,10 @@ static void accuracy_line(surge_plot *plot, const surge_groups *g,
 }
 
 static void key_axis(surge_plot *plot, const surge_groups *g, const char *key) {
-  double low = INFINITY, high = -INFINITY;
-  for (int32_t i = 0; i < g->count; i++) {
-    low = fmin(low, number(g, i, key));
-    high = fmax(high, number(g, i, key));
-  }
-  bool wide = low > 0 && high / low >= 8;
-  double margin = wide ? pow(high / low, 0.05) : 0.05 * (high - low);
-  if (wide) fputs("set logscale x\n", plot->script);
+  span s = span_of(g, key);
+  if (s.log) fputs("set logscale x\n", plot->script);
   fprintf(plot->script, "set xrange [%g:%g]\nset xlabel '%s'\nset xtics (",
-          wide ? low / margin : low - margin, wide ? high * margin : high + margin,
-          key);
+          along(&s, s.low, -0.08), along(&s, s.high, 0.08), key);
   for (int32_t i = 0; i < g->count; i++) /* gnuplot draws twins once */
     fprintf(plot->script, "%s'%g' %g", i ? ", " : "", number(g, i, key),
             number(g, i, key));

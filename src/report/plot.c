@@ -138,7 +138,7 @@ void surge_plot_close(surge_plot *plot) {
 static const char style[] =
     "reset\n"
     "set border 3 lw 1 lc rgb '#888888'\n"
-    "set tics nomirror textcolor rgb 'black' scale 0.5\n"
+    "set tics nomirror scale 0.5\n"
     "set grid ytics lw 1 lt 1 lc rgb '#d0888888'\n"
     "set key tmargin center horizontal Left reverse samplen 1.6 noenhanced\n";
 

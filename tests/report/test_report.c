@@ -74,8 +74,9 @@ static void train(const char *name, const char *more) {
 
 static const char *page_of(const char *folder) {
   char path[TEST_PATH];
+  size_t size;
   snprintf(path, sizeof path, "%s/index.html", folder);
-  return (const char *)test_read_file(test_path(path), NULL);
+  return (const char *)test_read_file(test_path(path), &size);
 }
 
 /* Both files, not empty, and in the page. */
