@@ -72,7 +72,7 @@ static surge_status cut(surge_csv *csv, size_t size) {
   return SURGE_OK;
 }
 
-/* --- what is wanted of them ------------------------------------------------ */
+/* --- what is wanted of them ----------------------------------------------- */
 
 static bool is_number(const char *text) {
   char *end;

@@ -109,11 +109,10 @@ static surge_status widths(surge_plot *plot, const surge_run *run) {
   fputs("set logscale y 2\nset ylabel 'width w'\n", plot->script);
   layer_lines(plot, run, width);
   SURGE_TRY(surge_figure_end(plot));
-  SURGE_TRY(surge_figure_begin(plot, SURGE_SECTION_WIDTHS, "decay",
-                               "Decay d of the membrane from step to step%s",
-                               run->recipe.neuron.decay_learned
-                                   ? ", learned"
-                                   : ", a constant"));
+  SURGE_TRY(surge_figure_begin(
+      plot, SURGE_SECTION_WIDTHS, "decay",
+      "Decay d of the membrane from step to step%s",
+      run->recipe.neuron.decay_learned ? ", learned" : ", a constant"));
   fputs("set yrange [0:1]\nset ylabel 'decay d'\n", plot->script);
   layer_lines(plot, run, decay);
   return surge_figure_end(plot);
@@ -145,8 +144,7 @@ static void density_block(surge_plot *plot, const surge_csv *csv,
       if (pass == 0)
         total += n;
       else
-        fprintf(plot->script, "%.6g %.6g\n", (a + b) / 2,
-                n / total / (b - a));
+        fprintf(plot->script, "%.6g %.6g\n", (a + b) / 2, n / total / (b - a));
     }
   surge_figure_end_block(plot);
 }
@@ -158,8 +156,8 @@ static void window_band(surge_plot *plot, double theta, double width) {
           "fillcolor rgb '#b58900' fillstyle transparent solid 0.18 noborder\n"
           "set arrow from %g, graph 0 to %g, graph 1 nohead lw 2 dt 2 lc rgb "
           "'#d6568f' front\n",
-          fmax(theta - width / 2, -4 * theta), fmin(theta + width / 2, 4 * theta),
-          theta, theta);
+          fmax(theta - width / 2, -4 * theta),
+          fmin(theta + width / 2, 4 * theta), theta, theta);
 }
 
 static surge_status membrane(surge_plot *plot, const surge_run *run,
@@ -175,11 +173,13 @@ static surge_status membrane(surge_plot *plot, const surge_run *run,
   snprintf(name, sizeof name, "membrane_%s", layer);
   SURGE_TRY(surge_figure_begin(
       plot, SURGE_SECTION_MEMBRANE, name,
-      "%s: density of u in the first training batch before any update and, after "
-      "epoch %d, on the %s images. Dashed: the threshold %g; shaded: the "
-      "surrogate's window |u - %g| < w/2 after training, w = %.3g (before: %.3g)",
-      layer, (int)last, !strcmp(surge_run_split(run, last), "test") ? "test" : "training",
-      theta, theta, after, before));
+      "%s: density of u in the first training batch before any update and, "
+      "after epoch %d, on the %s images. Dashed: the threshold %g; shaded: the "
+      "surrogate's window |u - %g| < w/2 after training, w = %.3g (before: "
+      "%.3g)",
+      layer, (int)last,
+      !strcmp(surge_run_split(run, last), "test") ? "test" : "training", theta,
+      theta, after, before));
   fprintf(plot->script,
           "set xrange [%g:%g]\nset yrange [0:*]\nset xlabel 'membrane "
           "potential u'\nset ylabel 'density'\n",

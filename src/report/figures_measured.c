@@ -16,7 +16,8 @@ static void class_tics(surge_plot *plot, const surge_measured *m,
   for (int32_t c = 0; c < m->classes; c++) {
     const char *name = m->class_name[c];
     fprintf(plot->script, "%s'", c ? ", " : "");
-    for (; *name; name++) fprintf(plot->script, *name == '\'' ? "''" : "%c", *name);
+    for (; *name; name++)
+      fprintf(plot->script, *name == '\'' ? "''" : "%c", *name);
     fprintf(plot->script, "' %d", (int)c);
   }
   fputs(") scale 0\n", plot->script);
@@ -54,9 +55,9 @@ static surge_status confusion(surge_plot *plot, const surge_measured *m) {
       fprintf(plot->script, percent > 0.5 ? "%.0f\n" : "\"\"\n", percent);
     }
   surge_figure_end_block(plot);
-  surge_figure_series(plot, NULL,
-                      "using 1:2:(0.5):(0.5):3 with boxxyerror fs solid noborder "
-                      "lc palette");
+  surge_figure_series(
+      plot, NULL,
+      "using 1:2:(0.5):(0.5):3 with boxxyerror fs solid noborder lc palette");
   if (m->classes <= COUNTED)
     surge_figure_series(plot, NULL,
                         "using 1:2:5:4 with labels font ',10' tc rgb variable");
@@ -92,12 +93,14 @@ static surge_status per_class(surge_plot *plot, const surge_measured *m) {
 static surge_status anytime(surge_plot *plot, const surge_measured *m) {
   const surge_anytime *a = &m->anytime;
   double samples = (double)a->samples;
-  SURGE_TRY(surge_figure_begin(
-      plot, SURGE_SECTION_ANYTIME, "anytime",
-      "Test accuracy of one pass after each step, and with early exit as soon as "
-      "the largest softmax of the mean logits so far reaches a threshold (%g to "
-      "%g), against the mean number of steps taken",
-      a->exit[0].threshold, a->exit[SURGE_EXITS - 1].threshold));
+  SURGE_TRY(surge_figure_begin(plot, SURGE_SECTION_ANYTIME, "anytime",
+                               "Test accuracy of one pass after each step, and "
+                               "with early exit as soon as the largest softmax "
+                               "of the mean logits so far reaches a threshold "
+                               "(%g to %g), against the mean number of steps "
+                               "taken",
+                               a->exit[0].threshold,
+                               a->exit[SURGE_EXITS - 1].threshold));
   fprintf(plot->script,
           "set xlabel 'steps'\nset ylabel 'accuracy, %%'\nset xrange "
           "[0.9:%g]\nset xtics %d\n",
@@ -115,41 +118,34 @@ static surge_status anytime(surge_plot *plot, const surge_measured *m) {
     fprintf(plot->script, "%.6g %.6g\n", (double)a->exit[i].steps / samples,
             100 * (double)a->exit[i].correct / samples);
   surge_figure_end_block(plot);
-  surge_figure_series(plot, "early exit",
-                      "using 1:2 with linespoints lw 2 pt 5 ps 0.8 lc rgb 0x%06x",
-                      surge_plot_colour(1, 2));
+  surge_figure_series(
+      plot, "early exit",
+      "using 1:2 with linespoints lw 2 pt 5 ps 0.8 lc rgb 0x%06x",
+      surge_plot_colour(1, 2));
   return surge_figure_end(plot);
 }
 
 /* --- spikes --------------------------------------------------------------- */
 
 /* Images side by side, each T steps wide, lines between them. */
-static surge_status raster(surge_plot *plot, const surge_raster *r) {
-  char name[2 * SURGE_WORD];
-  double fired = 0, all = (double)r->images * r->T * r->neurons;
-  snprintf(name, sizeof name, "raster_%s", r->name);
-  for (int32_t i = 0; i < r->images * r->T * r->neurons; i++)
-    fired += r->spike[i];
-  SURGE_TRY(surge_figure_begin(
-      plot, SURGE_SECTION_RASTER, name,
-      "%s: spikes of %d of its %d neurons over %d steps for the first %d test "
-      "images; %.1f %% of these points fired",
-      r->name, (int)r->neurons, (int)r->of, (int)r->T, (int)r->images,
-      100 * fired / all));
+static void raster_axes(surge_plot *plot, const surge_raster *r) {
   fprintf(plot->script,
           "unset grid\nset xrange [0:%d]\nset yrange [-1:%d]\nset ylabel "
           "'neuron'\nset xlabel 'image, %d step%s each'\nset xtics scale 0 (",
           (int)(r->images * r->T), (int)r->neurons, (int)r->T,
           r->T > 1 ? "s" : "");
   for (int32_t n = 0; n < r->images; n++)
-    fprintf(plot->script, "%s'%d' %g", n ? ", " : "", (int)n,
-            (n + 0.5) * r->T);
+    fprintf(plot->script, "%s'%d' %g", n ? ", " : "", (int)n, (n + 0.5) * r->T);
   fputs(")\n", plot->script);
   for (int32_t n = 1; n < r->images; n++)
     fprintf(plot->script,
             "set arrow from %d, graph 0 to %d, graph 1 nohead lc rgb "
             "'#888888'\n",
             (int)(n * r->T), (int)(n * r->T));
+}
+
+/* A point a spike: step, from the first image's first on, and neuron. */
+static void raster_block(surge_plot *plot, const surge_raster *r) {
   surge_figure_block(plot);
   fputs("-9 -9\n", plot->script); /* a silent layer is a figure too */
   for (int32_t i = 0; i < r->images * r->T; i++)
@@ -157,10 +153,22 @@ static surge_status raster(surge_plot *plot, const surge_raster *r) {
       if (r->spike[i * r->neurons + k])
         fprintf(plot->script, "%g %d\n", i + 0.5, (int)k);
   surge_figure_end_block(plot);
-  surge_figure_series(plot, NULL,
-                      "using 1:2:(%g):(0.38) with boxxyerror fs solid noborder lc "
-                      "rgb 0x%06x",
-                      r->T > 16 ? 0.45 : 0.3, surge_plot_colour(0, 1));
+}
+
+static surge_status raster(surge_plot *plot, const surge_raster *r) {
+  char name[2 * SURGE_WORD];
+  snprintf(name, sizeof name, "raster_%s", r->name);
+  SURGE_TRY(surge_figure_begin(
+      plot, SURGE_SECTION_RASTER, name,
+      "%s: spikes of %d of its %d neurons over %d steps for the first %d test "
+      "images",
+      r->name, (int)r->neurons, (int)r->of, (int)r->T, (int)r->images));
+  raster_axes(plot, r);
+  raster_block(plot, r);
+  surge_figure_series(
+      plot, NULL,
+      "using 1:2:(%g):(0.38) with boxxyerror fs solid noborder lc rgb 0x%06x",
+      r->T > 16 ? 0.45 : 0.3, surge_plot_colour(0, 1));
   return surge_figure_end(plot);
 }
 
@@ -192,11 +200,11 @@ static surge_status energy(surge_plot *plot, const surge_measured *m) {
     }
     surge_figure_end_block(plot);
     if (bars > 0)
-      surge_figure_series(plot,
-                          binary ? "synaptic operations" : "multiply-accumulates",
-                          "using ($2/2):1:($2/2):(0.36) with boxxyerror fs solid "
-                          "noborder lc rgb 0x%06x",
-                          surge_plot_colour(1 - binary, 2));
+      surge_figure_series(
+          plot, binary ? "synaptic operations" : "multiply-accumulates",
+          "using ($2/2):1:($2/2):(0.36) with boxxyerror fs solid noborder lc "
+          "rgb 0x%06x",
+          surge_plot_colour(1 - binary, 2));
   }
   return surge_figure_end(plot);
 }

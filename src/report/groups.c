@@ -12,9 +12,12 @@ static surge_status no_memory(void) {
 /* --- keys that vary ------------------------------------------------------- */
 
 static bool changes_results(const char *key) {
-  static const char *const others[] = {"seed",    "name",
-                                       "threads", "data.path",
-                                       "memory",  "data.workers",
+  static const char *const others[] = {"seed",
+                                       "name",
+                                       "threads",
+                                       "data.path",
+                                       "memory",
+                                       "data.workers",
                                        "train.checkpoint_every"};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
     if (!strcmp(key, others[i])) return false;
@@ -137,9 +140,10 @@ void surge_group_label(const surge_groups *groups, int32_t group,
   for (int32_t k = 0; k < groups->keys && used < SURGE_GROUP_LABEL; k++) {
     const char *key = groups->key[k], *dot = strrchr(key, '.');
     if (but && !strcmp(key, but)) continue;
-    used += (size_t)snprintf(label + used, SURGE_GROUP_LABEL - used,
-                             "%s%s = %s", used ? ", " : "", dot ? dot + 1 : key,
-                             surge_group_value(groups, group, key));
+    used +=
+        (size_t)snprintf(label + used, SURGE_GROUP_LABEL - used, "%s%s = %.40s",
+                         used ? ", " : "", dot ? dot + 1 : key,
+                         surge_group_value(groups, group, key));
   }
 }
 
@@ -204,8 +208,8 @@ static surge_status parse(const char *against, char key[SURGE_WORD],
   }
   if (!comma || equals == against || comma == equals + 1 || comma[1] == 0 ||
       strlen(against) >= SURGE_WORD)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                      "--against: wanted KEY=A,B, found %s", against);
+    return SURGE_FAIL(SURGE_ERROR_RECIPE, "--against: wanted KEY=A,B, found %s",
+                      against);
   snprintf(key, SURGE_WORD, "%.*s", (int)(equals - against), against);
   snprintf(value[0], SURGE_WORD, "%.*s", (int)(comma - equals - 1), equals + 1);
   snprintf(value[1], SURGE_WORD, "%s", comma + 1);
@@ -225,8 +229,8 @@ static surge_status refuse(const surge_groups *g, const char *against,
     used += (size_t)snprintf(found + used, sizeof found - used, "%s%s",
                              i ? ", " : "", text);
   }
-  return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                    "--against %s: wanted %s, found %s", against,
+  return SURGE_FAIL(SURGE_ERROR_RECIPE, "--against %s: wanted %s, found %s",
+                    against,
                     known ? "two groups that differ in this key alone, with "
                             "these values"
                           : "a key that varies between these runs",

@@ -19,24 +19,27 @@ typedef struct surge_groups {
   const surge_run *run;
   surge_run_group *group; /* [count]; owned */
   int32_t count;
-  const char **key;   /* [keys] that vary, in the recipe's order; owned */
+  const char **key; /* [keys] that vary, in the recipe's order; owned */
   int32_t keys;
-  int32_t twins;      /* runs that have a group and seed of a run before them */
+  int32_t twins; /* runs that have a group and seed of a run before them */
 } surge_groups;
 
-/* Groups runs by their effective recipes. Keys that change no result (seed, name,
- * paths, threads, how often something is saved) make no group. A run that has
- * recipe and seed of one before it is no second sample: it is left out and
- * counted. `run` must outlive the groups, which must be freed in either case. */
+/* Groups runs by their effective recipes. Keys that change no result (seed,
+ * name, paths, threads, how often something is saved) make no group. A run
+ * that has recipe and seed of one before it is no second sample: it is left
+ * out and counted. `run` must outlive the groups, which must be freed in
+ * either case. */
 surge_status surge_groups_of(surge_groups *groups, const surge_run *run,
                              int32_t count);
 void surge_groups_free(surge_groups *groups);
 
-/* A group's value of a key: text as the recipe has it, "-" where it has none. */
+/* A group's value of a key: text as the recipe has it, "-" where it has
+ * none. */
 const char *surge_group_value(const surge_groups *groups, int32_t group,
                               const char *key);
 
-/* "T = 4, width_rule = learned": the keys that vary, but for `but` (or NULL). */
+/* "T = 4, width_rule = learned": the keys that vary, but for `but` (or
+ * NULL). */
 void surge_group_label(const surge_groups *groups, int32_t group,
                        const char *but, char label[SURGE_GROUP_LABEL]);
 

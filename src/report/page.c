@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* gnuplot draws what is text or axis in black: rules for black make it follow
- * the page, in the dark too. */
+/* gnuplot draws text in black, and axes and what is written at them in the grey
+ * of plot.c: rules for both make them follow the page, in the dark too. */
 static const char head[] =
     "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -33,9 +33,12 @@ static const char head[] =
     "figure svg [stroke=black]{stroke:var(--ink)}\n"
     "figure svg [fill=black]{fill:var(--ink)}\n"
     "figure svg [color=black]{color:var(--ink)}\n"
+    "figure svg [fill=\"rgb(102,102,102)\"]{fill:var(--soft)}\n"
+    "figure svg [stroke=\"rgb(102, 102, 102)\"]{stroke:var(--soft)}\n"
     "figcaption{font-size:13px;line-height:1.4;margin-top:8px;"
     "overflow-wrap:anywhere}\n"
-    ".table{overflow-x:auto;background:var(--card);border:1px solid var(--line);"
+    ".table{overflow-x:auto;background:var(--card);border:1px solid "
+    "var(--line);"
     "border-radius:8px}\n"
     "table{border-collapse:collapse;width:100%;font-size:14px;"
     "font-variant-numeric:tabular-nums}\n"

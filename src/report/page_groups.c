@@ -20,11 +20,12 @@ static void header(surge_page *page, const surge_groups *g) {
   char text[SURGE_CAPTION] = "#";
   size_t used = 1;
   for (int32_t k = 0; k < g->keys && used < sizeof text - 128; k++)
-    used += (size_t)snprintf(text + used, sizeof text - used, "\t%s",
-                             g->key[k]);
-  snprintf(text + used, sizeof text - used,
-           "\t>mean, %%\t>deviation\t>n\t>best, %%\t>seconds\t>energy, uJ\t>million "
-           "operations\t>latency, ms\tfront");
+    used +=
+        (size_t)snprintf(text + used, sizeof text - used, "\t%s", g->key[k]);
+  snprintf(
+      text + used, sizeof text - used,
+      "\t>mean, %%\t>deviation\t>n\t>best, %%\t>seconds\t>energy, uJ\t>million "
+      "operations\t>latency, ms\tfront");
   surge_page_table(page, text);
 }
 
@@ -37,9 +38,8 @@ static void group_row(surge_page *page, const surge_comparison *c, int32_t i) {
   for (int32_t k = 0; k < g->keys && used < sizeof text - 128; k++)
     used += (size_t)snprintf(text + used, sizeof text - used, "\t%.100s",
                              surge_group_value(g, i, g->key[k]));
-  surge_page_row(page, "%d%s\t%s\t%s\t%d\t%s\t%.0f\t%s\t%s\t%s\t%s",
-                 (int)i + 1, text,
-                 or_none(number[0], "%.2f", 100 * group->accuracy.mean),
+  surge_page_row(page, "%d%s\t%s\t%s\t%d\t%s\t%.0f\t%s\t%s\t%s\t%s", (int)i + 1,
+                 text, or_none(number[0], "%.2f", 100 * group->accuracy.mean),
                  or_none(number[1], "%.2f", 100 * group->accuracy.deviation),
                  (int)group->accuracy.n,
                  or_none(number[2], "%.2f", 100 * group->best), group->seconds,
@@ -58,24 +58,28 @@ static bool has_single(const surge_groups *g) {
 static void notes(surge_page *page, const surge_comparison *c) {
   surge_page_paragraph(
       page,
-      "A group: runs whose recipes differ in their seed alone (and name, paths, "
-      "threads). Mean and standard deviation (n - 1) of the test accuracy after "
-      "the last epoch; best: of any epoch of any of its runs; seconds: of "
-      "training, mean; energy and operations of an inference: of its first run, "
-      "on at most 1000 test images. Front: no other group is as accurate at a "
-      "lower cost (energy, else latency, else T).");
+      "A group: runs whose recipes differ in their seed alone (and name, "
+      "paths, threads). Mean and standard deviation (n - 1) of the test "
+      "accuracy after the last epoch; best: of any epoch of any of its runs; "
+      "seconds: of training, mean; energy and operations of an inference: of "
+      "its first run, on at most 1000 test images. Front: no other group is as "
+      "accurate at a lower cost (energy, else latency, else T).");
   if (has_single(c->groups))
-    surge_page_paragraph(page, "Where n = 1 there is no standard deviation, and "
-                         "a difference may be the seed's.");
+    surge_page_paragraph(page,
+                         "Where n = 1 there is no standard deviation, and a "
+                         "difference may be the seed's.");
   if (c->groups->twins > 0)
-    surge_page_paragraph(page, "%d runs have recipe and seed of another and are "
-                         "left out: they are no further samples.",
+    surge_page_paragraph(page,
+                         "%d runs have recipe and seed of another and are left "
+                         "out: they are no further samples.",
                          (int)c->groups->twins);
   if (*c->unfinished)
     surge_page_paragraph(page, "Left out, not ended: %s.", c->unfinished);
   if (*c->no_cost)
-    surge_page_paragraph(page, "Energy and operations are not known of all "
-                         "groups: %s", c->no_cost);
+    surge_page_paragraph(page,
+                         "Energy and operations are not known of all groups: "
+                         "%s",
+                         c->no_cost);
 }
 
 /* --- tests ---------------------------------------------------------------- */
@@ -85,14 +89,13 @@ static void contrast_row(surge_page *page, const surge_comparison *c,
   const surge_paired *t = &x->test;
   char label[SURGE_GROUP_LABEL], number[5][32];
   surge_group_label(c->groups, x->a, c->key, label);
-  surge_page_row(page, "%d against %d\t%s\t%d\t%s\t%s\t%s\t%s\t%s",
-                 (int)x->b + 1, (int)x->a + 1, *label ? label : "-",
-                 (int)t->difference.n,
-                 or_none(number[0], "%+.2f", 100 * t->difference.mean),
-                 or_none(number[1], "%.2f", 100 * t->difference.deviation),
-                 or_none(number[2], "%.3f", t->t),
-                 or_none(number[3], "%.3g", t->p),
-                 or_none(number[4], "%.3g", t->p_exact));
+  surge_page_row(
+      page, "%d against %d\t%s\t%d\t%s\t%s\t%s\t%s\t%s", (int)x->b + 1,
+      (int)x->a + 1, *label ? label : "-", (int)t->difference.n,
+      or_none(number[0], "%+.2f", 100 * t->difference.mean),
+      or_none(number[1], "%.2f", 100 * t->difference.deviation),
+      or_none(number[2], "%.3f", t->t), or_none(number[3], "%.3g", t->p),
+      or_none(number[4], "%.3g", t->p_exact));
 }
 
 static void tests(surge_page *page, const surge_comparison *c) {
@@ -101,22 +104,25 @@ static void tests(surge_page *page, const surge_comparison *c) {
   const surge_contrast *first = &c->contrast[0];
   surge_page_paragraph(
       page,
-      "%s: %s against %s, paired by seed. Difference of test accuracy in points, "
-      "its standard deviation, Student's paired t (n - 1 degrees of freedom), its "
-      "two-sided p, and the exact p of all 2^n changes of sign (n of at most %d; "
-      "it cannot be smaller than 2/2^n).%s",
+      "%s: %s against %s, paired by seed. Difference of test accuracy in "
+      "points, its standard deviation, Student's paired t (n - 1 degrees of "
+      "freedom), its two-sided p, and the exact p of all 2^n changes of sign "
+      "(n of at most %d; it cannot be smaller than 2/2^n).%s",
       c->key, surge_group_value(c->groups, first->b, c->key),
       surge_group_value(c->groups, first->a, c->key), SURGE_MOST_EXACT,
-      c->contrasts > 1 ? " One row a pair of groups; not corrected for the number "
-                         "of rows."
-                       : "");
-  surge_page_table(page,
-                   "groups\tother keys\t>n\t>difference\t>deviation\t>t\t>p\t>exact p");
+      c->contrasts > 1
+          ? " One row a pair of groups; not corrected for the number "
+            "of rows."
+          : "");
+  surge_page_table(
+      page,
+      "groups\tother keys\t>n\t>difference\t>deviation\t>t\t>p\t>exact p");
   for (int32_t i = 0; i < c->contrasts; i++)
     contrast_row(page, c, &c->contrast[i]);
   surge_page_end_table(page);
-  surge_page_paragraph(page, "A dash: fewer than two seeds in common, or "
-                       "differences without spread, so that there is no test.");
+  surge_page_paragraph(page,
+                       "A dash: fewer than two seeds in common, or differences "
+                       "without spread, so that there is no test.");
 }
 
 /* --- the page ------------------------------------------------------------- */
@@ -154,13 +160,17 @@ surge_status surge_page_of_groups(surge_page *page,
   SURGE_TRY(surge_page_section(page, SURGE_SECTION_NUMBERS, false));
   SURGE_TRY(surge_page_section(page, SURGE_SECTION_WIDTHS, true));
   surge_page_heading(page, "Recipe");
-  surge_page_paragraph(page, "The keys that differ from the defaults and are the "
+  surge_page_paragraph(page,
+                       "The keys that differ from the defaults and are the "
                        "same in all runs but for their seeds and names (here: "
-                       "%s):", g->run[0].name);
+                       "%s):",
+                       g->run[0].name);
   SURGE_TRY(surge_page_recipe(page, &g->run[0], g));
   machines(page, g, run_count(g));
   surge_page_heading(page, "To repeat it");
-  surge_page_command(page, "surge train %s/recipe.yaml --out NEW   # and so each "
-                     "run's", g->run[0].path);
+  surge_page_command(page,
+                     "surge train %s/recipe.yaml --out NEW   # and so each "
+                     "run's",
+                     g->run[0].path);
   return SURGE_OK;
 }

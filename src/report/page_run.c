@@ -78,10 +78,11 @@ static surge_status measured_sections(surge_page *page,
                                       const surge_measured *m) {
   if (*m->why_not) {
     surge_page_heading(page, "Evaluation of the last checkpoint");
-    surge_page_paragraph(page,
-                         "Left out (confusion, accuracy after each step, spikes, "
-                         "operations and energy): %s",
-                         m->why_not);
+    surge_page_paragraph(
+        page,
+        "Left out (confusion, accuracy after each step, spikes, operations and "
+        "energy): %s",
+        m->why_not);
     return SURGE_OK;
   }
   SURGE_TRY(surge_page_section(page, SURGE_SECTION_CLASSES, true));
@@ -98,15 +99,18 @@ static surge_status repeat(surge_page *page, const surge_run *run,
                            const surge_measured *m) {
   char line[SURGE_CAPTION];
   surge_page_heading(page, "Recipe");
-  surge_page_paragraph(page, "The keys that differ from the defaults; all of "
-                       "them: %s/recipe.yaml.", run->path);
+  surge_page_paragraph(page,
+                       "The keys that differ from the defaults; all of them: "
+                       "%s/recipe.yaml.",
+                       run->path);
   SURGE_TRY(surge_page_recipe(page, run, NULL));
   surge_page_heading(page, "Machine and versions");
   surge_run_machine(run, line);
   surge_page_paragraph(page, "Trained: %s.", line);
   if (!*m->why_not)
-    surge_page_paragraph(page, "Evaluated: surge %s on %s: accuracy %.2f %%, "
-                         "loss %.4f of %llu test images.",
+    surge_page_paragraph(page,
+                         "Evaluated: surge %s on %s: accuracy %.2f %%, loss "
+                         "%.4f of %llu test images.",
                          SURGE_VERSION, m->device, 100 * m->result.accuracy,
                          m->result.loss, (unsigned long long)m->result.samples);
   surge_page_paragraph(page, "Report: surge %s, %s.", SURGE_VERSION,

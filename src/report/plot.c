@@ -30,7 +30,8 @@ static surge_status run_gnuplot(const char *folder, const char *argument,
     posix_spawn_file_actions_adddup2(&actions, fileno(script), STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, fileno(said), STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, fileno(said), STDERR_FILENO);
-  int fault = posix_spawnp(&child, "gnuplot", &actions, NULL, arguments, environ);
+  int fault =
+      posix_spawnp(&child, "gnuplot", &actions, NULL, arguments, environ);
   posix_spawn_file_actions_destroy(&actions);
   if (fault)
     return SURGE_FAIL(SURGE_ERROR_DATA,
@@ -75,7 +76,8 @@ static void first_words(FILE *said, char line[256]) {
   }
 }
 
-/* A full disk does not show in gnuplot's exit code: what a file ends with does. */
+/* A full disk does not show in gnuplot's exit code: what a file ends with
+ * does. */
 static bool ends_with(const char *path, const char *tail, size_t size) {
   char found[16];
   FILE *file = fopen(path, "rb");
@@ -96,10 +98,11 @@ static surge_status check_files(const surge_plot *plot, const char *said) {
     snprintf(path, sizeof path, "%s/%s.%s", plot->folder,
              plot->figure[i / 2].name, kinds[i % 2].extension);
     if (!ends_with(path, kinds[i % 2].tail, kinds[i % 2].size))
-      return SURGE_FAIL(SURGE_ERROR_DATA,
-                        "%s: wanted a whole figure, found none or a part of one "
-                        "(gnuplot: %s)",
-                        path, said);
+      return SURGE_FAIL(
+          SURGE_ERROR_DATA,
+          "%s: wanted a whole figure, found none or a part of one "
+          "(gnuplot: %s)",
+          path, said);
   }
   return SURGE_OK;
 }
@@ -114,7 +117,8 @@ surge_status surge_plot_draw(surge_plot *plot) {
                       strerror(errno));
   SURGE_TRY(temporary(&said));
   rewind(plot->script);
-  surge_status status = run_gnuplot(plot->folder, "-", plot->script, said, &code);
+  surge_status status =
+      run_gnuplot(plot->folder, "-", plot->script, said, &code);
   first_words(said, line);
   fclose(said);
   if (status == SURGE_OK && code != 0)
@@ -137,7 +141,7 @@ void surge_plot_close(surge_plot *plot) {
 
 static const char style[] =
     "reset\n"
-    "set border 3 lw 1 lc rgb '#888888'\n"
+    "set border 3 lw 1 lc rgb '#666666'\n"
     "set tics nomirror scale 0.5\n"
     "set grid ytics lw 1 lt 1 lc rgb '#d0888888'\n"
     "set key tmargin center horizontal Left reverse samplen 1.6 noenhanced\n";
@@ -205,18 +209,20 @@ void surge_figure_series(surge_plot *plot, const char *title, const char *how,
 surge_status surge_figure_end(surge_plot *plot) {
   int32_t a_line = (WIDTH - 20) / (LETTER * plot->longest + 50);
   if (a_line < 1) a_line = 1;
-  int32_t height = plot->height + LINE * ((plot->entries + a_line - 1) / a_line);
+  int32_t height =
+      plot->height + LINE * ((plot->entries + a_line - 1) / a_line);
   const char *name = plot->figure[plot->count - 1].name;
   fclose(plot->commands);
   plot->commands = NULL;
-  fprintf(plot->script,
-          "set terminal svg size %d,%d dynamic noenhanced font "
-          "'sans-serif,13'\nset output '%s.svg'\n%s\n"
-          "set terminal pngcairo size %d,%d noenhanced font 'sans,13' fontscale "
-          "2 linewidth 2 pointscale 2\nset output '%s.png'\nreplot\n"
-          "unset output\n",
-          WIDTH, (int)height, name, plot->command, 2 * WIDTH, (int)(2 * height),
-          name);
+  fprintf(
+      plot->script,
+      "set terminal svg size %d,%d dynamic noenhanced font "
+      "'sans-serif,13'\nset output '%s.svg'\n%s\n"
+      "set terminal pngcairo size %d,%d noenhanced font 'sans,13' fontscale "
+      "2 linewidth 2 pointscale 2\nset output '%s.png'\nreplot\n"
+      "unset output\n",
+      WIDTH, (int)height, name, plot->command, 2 * WIDTH, (int)(2 * height),
+      name);
   if (!ferror(plot->script)) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_DATA,
                     "figures: the temporary file could not be written");

@@ -29,9 +29,9 @@ typedef struct surge_plot {
   surge_figure *figure; /* [count]; owned */
   int32_t count;
   /* of the figure under way: */
-  FILE *commands;       /* what is plotted */
-  char *command;        /* the text behind `commands` */
-  int32_t blocks;       /* of data, of all figures */
+  FILE *commands;                   /* what is plotted */
+  char *command;                    /* the text behind `commands` */
+  int32_t blocks;                   /* of data, of all figures */
   int32_t series, entries, longest; /* of them in the key; characters */
   int32_t height;
 } surge_plot;

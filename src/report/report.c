@@ -17,9 +17,9 @@
 typedef struct report {
   const surge_report_options *options;
   char folder[SURGE_PATH];
-  char **path;     /* [paths] of runs; owned */
+  char **path; /* [paths] of runs; owned */
   int32_t paths;
-  surge_run *run;  /* [runs] that have ended; owned */
+  surge_run *run; /* [runs] that have ended; owned */
   int32_t runs;
   char *unfinished; /* their names; owned */
   surge_plot plot;
@@ -62,10 +62,11 @@ static surge_status find_runs(report *r, const char *path) {
   }
   free(entry);
   if (status != SURGE_OK || r->paths > before) return status;
-  return SURGE_FAIL(SURGE_ERROR_DATA,
-                    "%s: wanted a run (recipe.yaml, metrics.csv, layers.csv) or "
-                    "a folder of runs, found neither",
-                    path);
+  return SURGE_FAIL(
+      SURGE_ERROR_DATA,
+      "%s: wanted a run (recipe.yaml, metrics.csv, layers.csv) or "
+      "a folder of runs, found neither",
+      path);
 }
 
 /* Of several, those that have not ended are named and left. */
@@ -77,7 +78,8 @@ static surge_status read_runs(report *r) {
   for (int32_t i = 0; i < r->paths && status == SURGE_OK; i++) {
     surge_run *run = &r->run[r->runs++];
     status = surge_run_read(run, r->path[i]);
-    if (status != SURGE_OK || r->paths == 1 || surge_run_finished(run)) continue;
+    if (status != SURGE_OK || r->paths == 1 || surge_run_finished(run))
+      continue;
     fprintf(names, "%s%s (%d of %d epochs)", ftell(names) ? ", " : "",
             run->name, (int)surge_run_epochs(run),
             (int)run->recipe.train.epochs);
@@ -106,8 +108,7 @@ static surge_status report_run(report *r) {
   if (status == SURGE_OK) status = surge_plot_draw(&r->plot);
   if (status == SURGE_OK)
     status = surge_page_begin(&r->page, &r->plot, run->name, run->path);
-  if (status == SURGE_OK)
-    status = surge_page_of_run(&r->page, run, &measured);
+  if (status == SURGE_OK) status = surge_page_of_run(&r->page, run, &measured);
   surge_measured_free(&measured);
   return status;
 }
@@ -126,7 +127,8 @@ static surge_status latency_at(const report *r, int32_t T, double *ms) {
     if (access(path, F_OK) != 0) continue;
     surge_status status = surge_csv_read(&csv, path, "T latency_ms_batch1");
     for (int32_t row = 0; status == SURGE_OK && row < csv.rows; row++)
-      if ((int32_t)surge_csv_number(&csv, row, surge_csv_column(&csv, "T")) == T)
+      if ((int32_t)surge_csv_number(&csv, row, surge_csv_column(&csv, "T")) ==
+          T)
         *ms = surge_csv_number(&csv, row,
                                surge_csv_column(&csv, "latency_ms_batch1"));
     surge_csv_free(&csv);
@@ -174,9 +176,8 @@ static surge_status report_groups(report *r) {
   surge_groups groups;
   surge_contrast *contrast = NULL;
   char key[SURGE_WORD], why_not[2048] = "";
-  surge_comparison c = {.groups = &groups,
-                        .unfinished = r->unfinished,
-                        .no_cost = why_not};
+  surge_comparison c = {
+      .groups = &groups, .unfinished = r->unfinished, .no_cost = why_not};
   surge_cost *cost = calloc((size_t)r->runs, sizeof *cost);
   surge_status status = surge_groups_of(&groups, r->run, r->runs);
   if (!cost) status = no_memory();

@@ -1,25 +1,30 @@
 /* report.h - `surge report`: a run, or several compared, as one HTML file and
  * figures.
  *
- *   csv.c        a table that SURGE wrote, checked       keys.c   a recipe, flat
- *   run.c        a run's folder                          groups.c runs by recipe
- *   statistics.c spreads and tests                       measure.c evaluations
- *   plot.c       gnuplot                                 page.c   HTML
- *   figures*.c   what is drawn; page_run.c, page_groups.c: what is said
- *   report.c     which of it
- */
+ *   csv.c         a table that SURGE wrote, checked
+ *   keys.c        a recipe, flat
+ *   run.c         a run's folder
+ *   groups.c      runs by recipe
+ *   statistics.c  spreads and tests
+ *   measure.c     evaluations
+ *   plot.c        gnuplot
+ *   page.c        HTML
+ *   figures*.c    what is drawn
+ *   page_*.c      what is said
+ *   report.c      which of it */
 #ifndef SURGE_REPORT_REPORT_H
 #define SURGE_REPORT_REPORT_H
 
 #include "src/report/page.h"
 
 typedef struct surge_report_options {
-  const char *const *path;  /* [paths] runs, or folders of runs               */
+  const char *const *path; /* [paths] runs, or folders of runs               */
   int32_t paths;
-  const char *out;          /* NULL: "report" in the first path               */
-  const char *against;      /* "KEY=A,B": two groups to test, or NULL         */
-  const char *const *overrides; /* of evaluations (data.path), NULL-terminated */
-  bool no_eval;             /* tables alone: nothing is evaluated             */
+  const char *out;     /* NULL: "report" in the first path               */
+  const char *against; /* "KEY=A,B": two groups to test, or NULL         */
+  const char *const
+      *overrides; /* of evaluations (data.path), NULL-terminated */
+  bool no_eval;   /* tables alone: nothing is evaluated             */
 } surge_report_options;
 
 /* Writes the report; *page gets the path of its index.html. SURGE_ERROR_DATA or

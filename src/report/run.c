@@ -21,7 +21,8 @@ static surge_status read_table(surge_csv *csv, const surge_run *run,
   join(path, run->path, name);
   SURGE_TRY(surge_csv_read(csv, path, wanted));
   for (int32_t row = 0; row < csv->rows; row++) {
-    int32_t epoch = epoch_of(csv, row), before = row ? epoch_of(csv, row - 1) : 0;
+    int32_t epoch = epoch_of(csv, row),
+            before = row ? epoch_of(csv, row - 1) : 0;
     if (epoch < before)
       return SURGE_FAIL(SURGE_ERROR_DATA,
                         "%s:%d: wanted epoch %d or a later one, found %d", path,

@@ -33,7 +33,8 @@ double surge_run_best(const surge_run *run);
 /* Seconds of training in all. */
 double surge_run_seconds(const surge_run *run);
 
-/* Spiking layers by number, in the order of layers.csv; NULL behind the last. */
+/* Spiking layers by number, in the order of layers.csv; NULL behind the
+ * last. */
 const char *surge_run_layer(const surge_run *run, int32_t number);
 
 /* The layer's constants, those of its own where the recipe lists layers. */
@@ -47,11 +48,12 @@ int32_t surge_run_first_row(const surge_csv *csv, int32_t epoch);
  * images, later the test images, or else the training images. */
 const char *surge_run_split(const surge_run *run, int32_t epoch);
 
-/* The last epoch with rows of the test images in layers.csv, or else the last. */
+/* The last epoch with rows of the test images in layers.csv, or else the
+ * last. */
 int32_t surge_run_last(const surge_run *run);
 
-/* A column of layers.csv at step t, or its mean over the steps (t = -1), of that
- * epoch and its split; NAN where there is no such row. */
+/* A column of layers.csv at step t, or its mean over the steps (t = -1), of
+ * that epoch and its split; NAN where there is no such row. */
 double surge_run_layer_value(const surge_run *run, const char *column,
                              const char *layer, int32_t epoch, int32_t t);
 

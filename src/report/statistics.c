@@ -22,8 +22,7 @@ static double beta_fraction(double a, double b, double x) {
   double c = 1, d = 1 / not_zero(1 - (a + b) * x / (a + 1)), h = d;
   for (int m = 1; m <= 1000; m++) {
     double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
-    double odd =
-        -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+    double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
     d = 1 / not_zero(1 + even * d);
     c = not_zero(1 + even / c);
     h *= d * c;
@@ -38,8 +37,8 @@ static double beta_fraction(double a, double b, double x) {
 double surge_incomplete_beta(double a, double b, double x) {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
-  double front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) +
-                     b * log1p(-x));
+  double front =
+      exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x));
   if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(a, b, x) / a;
   return 1 - front * beta_fraction(b, a, 1 - x) / b;
 }

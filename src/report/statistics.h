@@ -18,10 +18,11 @@ double surge_incomplete_beta(double a, double b, double x);
  * I_{df/(df + x^2)}(df/2, 1/2). */
 double surge_student_two_sided(double x, double df);
 
-/* Student's paired test of the differences d[i] = b[i] - a[i], and the exact one
- * that flips their signs in all 2^n ways: the share of ways in which |sum| is at
- * least the one found. What cannot be said is NAN: t and p where n < 2 or all
- * differences are equal, p_exact where n < 2 or n > SURGE_MOST_EXACT. */
+/* Student's paired test of the differences d[i] = b[i] - a[i], and the exact
+ * one that flips their signs in all 2^n ways: the share of ways in which
+ * |sum| is at least the one found. What cannot be said is NAN: t and p where
+ * n < 2 or all differences are equal, p_exact where n < 2 or n >
+ * SURGE_MOST_EXACT. */
 #define SURGE_MOST_EXACT 10
 typedef struct surge_paired {
   surge_spread difference;

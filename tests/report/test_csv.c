@@ -34,9 +34,11 @@ Test(csv, refused) {
   } cases[] = {
       {"", "table.csv: wanted a table, found nothing"},
       {"epoch,split,loss\n", "table.csv:2: wanted a row"},
-      {"epoch,split,loss\n1,train,0.5\n2,test,0.", "table.csv:3: wanted the end"},
+      {"epoch,split,loss\n1,train,0.5\n2,test,0.",
+       "table.csv:3: wanted the end"},
       {"epoch,split,loss\n1,train\n", "table.csv:2: wanted 3 cells, found 2"},
-      {"epoch,split,loss\n1,a,2\n1,a,2,3\n", "table.csv:3: wanted 3 cells, found 4"},
+      {"epoch,split,loss\n1,a,2\n1,a,2,3\n",
+       "table.csv:3: wanted 3 cells, found 4"},
       {"epoch,split,loss\n1,a,2\n\n", "table.csv:3: wanted 3 cells, found 1"},
       {"step,split,loss\n1,a,2\n", "table.csv:1: wanted a column epoch"},
       {"epoch,split,loss\n1,a,2\n1,a,high\n",
@@ -48,8 +50,8 @@ Test(csv, refused) {
     surge_csv csv;
     cr_expect_eq(read(&csv, cases[i].text, "epoch split$ loss"),
                  SURGE_ERROR_DATA, "%zu", i);
-    cr_expect_not_null(strstr(surge_last_error(), cases[i].needle), "%zu: %s", i,
-                       surge_last_error());
+    cr_expect_not_null(strstr(surge_last_error(), cases[i].needle), "%zu: %s",
+                       i, surge_last_error());
     surge_csv_free(&csv);
   }
 }

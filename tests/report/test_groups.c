@@ -51,16 +51,18 @@ static surge_run run_of(const char *name, const char *recipe, double accuracy) {
 #define RUNS 8
 static surge_run runs[RUNS];
 
-/* Two T, two rules; of one group three seeds and a twin, which is no sample; one
- * seed of T = 4, learned. Names, threads and paths make no group. */
+/* Two T, two rules; of one group three seeds and a twin, which is no sample;
+ * one seed of T = 4, learned. Names, threads and paths make no group. */
 static void make_runs(void) {
   runs[0] = run_of("a", "{seed: 2, T: 2, name: a, train: {epochs: 2}}", 0.5);
-  runs[1] = run_of("b", "{seed: 1, T: 2, threads: 3, train: {epochs: 2}}", 0.25);
+  runs[1] =
+      run_of("b", "{seed: 1, T: 2, threads: 3, train: {epochs: 2}}", 0.25);
   runs[2] = run_of("c", "{seed: 3, T: 2, data: {path: /x}, train: {epochs: 2}}",
                    0.75);
   runs[3] = run_of("d", "{seed: 3, T: 2, name: other, train: {epochs: 2}}", 0);
-  const char *fixed = "{seed: %d, T: %d, surrogate: {width_rule: fixed}, train: "
-                      "{epochs: 2}}";
+  const char *fixed =
+      "{seed: %d, T: %d, surrogate: {width_rule: fixed}, train: "
+      "{epochs: 2}}";
   char recipe[256];
   for (int i = 0; i < 3; i++) {
     static const double accuracy[] = {0.125, 0.5, 0.625};
@@ -125,8 +127,11 @@ Test(groups, contrasts) {
   cr_expect(count == 1 && c[0].test.difference.n == 1 && isnan(c[0].test.p));
   free(c);
   static const char *const refused[][2] = {
-      {"T", "KEY=A,B"},       {"T=2", "KEY=A,B"},    {"T=2,", "KEY=A,B"},
-      {"=1,2", "KEY=A,B"},    {"optim.lr=1,2", "T, surrogate.width_rule"},
+      {"T", "KEY=A,B"},
+      {"T=2", "KEY=A,B"},
+      {"T=2,", "KEY=A,B"},
+      {"=1,2", "KEY=A,B"},
+      {"optim.lr=1,2", "T, surrogate.width_rule"},
       {"T=2,8", "2, 2, 4"}};
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
     cr_expect_eq(surge_groups_contrast(&g, refused[i][0], key, &c, &count),
@@ -145,10 +150,12 @@ Test(groups, front) {
   cr_assert_eq(surge_groups_of(&g, runs, RUNS), SURGE_OK);
   surge_cost cost[3] = {{NAN, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}};
   cr_expect(surge_on_front(&g, cost, 0) && !surge_on_front(&g, cost, 1) &&
-            surge_on_front(&g, cost, 2), "by T");
+                surge_on_front(&g, cost, 2),
+            "by T");
   cost[0].latency = 3, cost[1].latency = 2, cost[2].latency = 1;
   cr_expect(!surge_on_front(&g, cost, 0) && !surge_on_front(&g, cost, 1) &&
-            surge_on_front(&g, cost, 2), "by latency");
+                surge_on_front(&g, cost, 2),
+            "by latency");
   cost[0].joules = 2, cost[1].joules = 1, cost[2].joules = 3;
   for (int i = 0; i < 3; i++)
     cr_expect(surge_on_front(&g, cost, i), "by joules: %d", i);

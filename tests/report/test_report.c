@@ -1,6 +1,6 @@
-/* Does `surge report` draw every figure, say what it left out and why, and refuse
- * by name what is not a run? And does its page show in a browser: figures, nothing
- * cut off, nothing wider than the window? */
+/* Does `surge report` draw every figure, say what it left out and why, and
+ * refuse by name what is not a run? And does its page show in a browser:
+ * figures, nothing cut off, nothing wider than the window? */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -100,12 +100,13 @@ static int count(const char *text, const char *what) {
 }
 
 static const char *const of_tables[] = {
-    "loss", "accuracy", "width", "decay", "membrane_neuron1",
-    "membrane_neuron2", "rate_steps", "rate_epochs", "window_steps",
+    "loss",         "accuracy",         "width",
+    "decay",        "membrane_neuron1", "membrane_neuron2",
+    "rate_steps",   "rate_epochs",      "window_steps",
     "window_epochs"};
-static const char *const of_evaluation[] = {
-    "confusion", "classes", "anytime", "raster_neuron1", "raster_neuron2",
-    "energy"};
+static const char *const of_evaluation[] = {"confusion",      "classes",
+                                            "anytime",        "raster_neuron1",
+                                            "raster_neuron2", "energy"};
 #define COUNT(array) (sizeof array / sizeof *array)
 
 Test(report, every_figure_of_a_run) {
@@ -126,7 +127,8 @@ Test(report, every_figure_of_a_run) {
   cr_expect_not_null(strstr(page, "<td>model.channels</td><td>[4, 4]</td>"));
   cr_expect_null(strstr(page, "<td>optim.momentum</td>"), "a default");
   cr_expect_not_null(strstr(page, "Trained: surge "));
-  cr_expect_not_null(strstr(page, "surge train run/recipe.yaml --out run-again"));
+  cr_expect_not_null(
+      strstr(page, "surge train run/recipe.yaml --out run-again"));
 }
 
 /* Neurons that are all shown, so that the raster's spikes can be counted: their
@@ -155,10 +157,11 @@ static void check_raster(const surge_raster *r) {
 /* What is evaluated is what was trained: accuracy, confusion, steps, spikes. */
 Test(report, evaluates_what_was_trained) {
   needs_data();
-  train("run", "-T 3 --set data.test_limit=4 --set model.arch=mlp --set "
-               "model.hidden=[20,30] --set model.channels=[] --set model.pool=[] "
-               "--set neuron.reset=soft --set neuron.decay=learned --set "
-               "neuron.decay_start=0.5");
+  train("run",
+        "-T 3 --set data.test_limit=4 --set model.arch=mlp --set "
+        "model.hidden=[20,30] --set model.channels=[] --set model.pool=[] "
+        "--set neuron.reset=soft --set neuron.decay=learned --set "
+        "neuron.decay_start=0.5");
   surge_measured m;
   surge_measure(&m, test_path("run"), (const char *const[]){data_set(), NULL});
   cr_assert_str_empty(m.why_not, "%s", m.why_not);
@@ -183,9 +186,10 @@ Test(report, says_what_is_left_out) {
   train("run", "-T 2");
   static const char *const lines[][2] = {
       {SURGE_BINARY " report run --no-eval --out out", "--no-eval was given"},
-      {SURGE_BINARY " report run --set data.path=nowhere --out out", "nowhere/"},
+      {SURGE_BINARY " report run --set data.path=nowhere --out out", "nowhere"},
       {"rm run/checkpoint_last.safetensors && " SURGE_BINARY
-       " report run --out out", "run/checkpoint_last.safetensors"}};
+       " report run --out out",
+       "run/checkpoint_last.safetensors"}};
   for (int i = 0; i < 3; i++) {
     expect(0, "out/index.html", lines[i][0]);
     const char *page = page_of("out"), *left = strstr(page, "Left out (");
@@ -195,15 +199,20 @@ Test(report, says_what_is_left_out) {
   }
 }
 
-/* A line of the shell that spoils a copy of a whole run, and what is then said. */
+/* A line of the shell that spoils a copy of a whole run, and what is then
+ * said. */
 Test(report, refuses_by_name) {
-  static const struct { const char *spoil, *needle; int code; } cases[] = {
+  static const struct {
+    const char *spoil, *needle;
+    int code;
+  } cases[] = {
       {"rm bad/recipe.yaml", "bad/recipe.yaml", 2},
       {"echo 'optin: {}' > bad/recipe.yaml", "bad/recipe.yaml:1:1: optin", 2},
       {"rm bad/metrics.csv", "bad/metrics.csv: wanted", 3},
       {"rm bad/layers.csv", "bad/layers.csv: wanted", 3},
       {"rm bad/histograms.csv", "bad/histograms.csv: wanted", 3},
-      {"truncate -s -5 bad/metrics.csv", "bad/metrics.csv:3: wanted the end", 3},
+      {"truncate -s -5 bad/metrics.csv", "bad/metrics.csv:3: wanted the end",
+       3},
       {"truncate -s 90 bad/layers.csv", "bad/layers.csv:", 3},
       {"head -n 1 run/metrics.csv > bad/metrics.csv",
        "bad/metrics.csv:2: wanted a row", 3},
@@ -211,8 +220,9 @@ Test(report, refuses_by_name) {
        "bad/metrics.csv:1: wanted a column epoch", 3},
       {"cp run/metrics.csv bad/histograms.csv",
        "bad/histograms.csv:1: wanted a column split", 3},
-      {"tac run/metrics.csv | sed '$d' > t; (head -n 1 run/metrics.csv; cat t) > "
-       "bad/metrics.csv", "bad/metrics.csv:3: wanted epoch 2 or a later one", 3},
+      {"(head -n 1 run/metrics.csv; tac run/metrics.csv | sed '$d') > "
+       "bad/metrics.csv",
+       "bad/metrics.csv:3: wanted epoch 2 or a later one", 3},
       {"rm bad/*", "bad: wanted a run", 3},
       {"rm -r bad", "bad: wanted a run or a folder of runs", 3},
   };
@@ -220,13 +230,14 @@ Test(report, refuses_by_name) {
   train("run", "-T 1");
   for (size_t i = 0; i < COUNT(cases); i++) {
     char line[1024];
-    snprintf(line, sizeof line, "rm -rf bad; cp -r run bad; %s", cases[i].spoil);
+    snprintf(line, sizeof line, "rm -rf bad; cp -r run bad; %s",
+             cases[i].spoil);
     cr_assert_eq(command(line), 0, "%s", said);
     expect(cases[i].code, cases[i].needle,
            SURGE_BINARY " report run bad --out out");
     cr_expect_eq(count(said, "\n"), 1, "%s", said);
-    cr_expect_neq(access(test_path("out"), F_OK), 0, "%s: something was written",
-                  cases[i].spoil);
+    cr_expect_neq(access(test_path("out"), F_OK), 0,
+                  "%s: something was written", cases[i].spoil);
   }
   expect(2, "--against", SURGE_BINARY " report run --against T=1,2");
 }
@@ -237,7 +248,8 @@ Test(report, names_the_package_of_gnuplot) {
   expect(3, "gnuplot-nox", "PATH=/nowhere " SURGE_BINARY " report run");
 }
 
-/* Two T, three seeds of one and two of the other, and one that has not ended. */
+/* Two T, three seeds of one and two of the other, and one that has not
+ * ended. */
 static void train_several(void) {
   static const char *const of[] = {"-T 1 --seed 1", "-T 1 --seed 2",
                                    "-T 1 --seed 3", "-T 2 --seed 1",
@@ -249,8 +261,10 @@ static void train_several(void) {
     snprintf(name, sizeof name, "runs/%d", i);
     train(name, of[i]);
   }
-  cr_assert_eq(command("cp -r runs/0 runs/part && sed -i 's/epochs: 2/epochs: 9/' "
-                       "runs/part/recipe.yaml"), 0);
+  cr_assert_eq(
+      command("cp -r runs/0 runs/part && sed -i 's/epochs: 2/epochs: 9/' "
+              "runs/part/recipe.yaml"),
+      0);
   test_write_file(test_path("runs/tradeoff.csv"), costs, sizeof costs - 1);
 }
 
@@ -258,49 +272,58 @@ Test(report, compares_groups) {
   needs_gnuplot();
   needs_data();
   train_several();
-  expect(0, "runs/report/index.html", SURGE_BINARY " report runs --against T=1,2");
+  expect(0, "runs/report/index.html",
+         SURGE_BINARY " report runs --against T=1,2");
   const char *page = page_of("runs/report");
-  static const char *const figures[] = {"T_energy", "T_operations", "T_latency",
-                                        "groups", "width_neuron1",
-                                        "width_neuron2"};
+  static const char *const figures[] = {"T_energy",      "T_operations",
+                                        "T_latency",     "groups",
+                                        "width_neuron1", "width_neuron2"};
   for (size_t i = 0; i < COUNT(figures); i++)
     expect_figure("runs/report", page, figures[i]);
   cr_expect_eq(count(page, "<figure "), COUNT(figures));
   cr_expect_not_null(strstr(page, "5 runs in 2 groups"));
   cr_expect_not_null(strstr(page, "part (2 of 9 epochs)"));
   cr_expect_not_null(strstr(page, "T: 2 against 1, paired by seed"));
-  cr_expect_not_null(strstr(page, "<td>2 against 1</td><td>-</td><td "
-                                  "class=\"number\">2</td>"), "n = 2");
+  cr_expect_not_null(strstr(page,
+                            "<td>2 against 1</td><td>-</td><td "
+                            "class=\"number\">2</td>"),
+                     "n = 2");
   expect(0, "index.html",
          SURGE_BINARY " report runs/0 runs/3 --no-eval --out out");
   page = page_of("out");
-  cr_expect_not_null(strstr(page, "Where n = 1 there is no standard deviation"));
+  cr_expect_not_null(
+      strstr(page, "Where n = 1 there is no standard deviation"));
 }
 
-/* --- in a browser ---------------------------------------------------------- */
+/* --- in a browser --------------------------------------------------------- */
 
 /* A page that shows the report in a frame of so many pixels and says what it
- * found: the report itself has no script. Text in a figure must lie within it. */
+ * found: the report itself has no script. Text in a figure must lie within
+ * it. */
 static const char harness[] =
-    "<!DOCTYPE html><iframe id=f style='width:%dpx;height:9000px;border:0' "
-    "src='%s'></iframe><pre id=r></pre><script>\n"
+    "<!DOCTYPE html>"
+    "<iframe id=f style='width:%dpx;height:9000px;border:0' src='%s'></iframe>"
+    "<pre id=r></pre><script>\n"
     "onload = () => {\n"
-    "  const d = f.contentDocument, w = d.documentElement.clientWidth, bad = [];\n"
+    "  const d = f.contentDocument, all = x => [...d.querySelectorAll(x)];\n"
+    "  const w = d.documentElement.clientWidth, bad = [];\n"
+    "  const box = e => e.getBoundingClientRect();\n"
     "  const out = (a, b) => a.left < b.left - 1 || a.right > b.right + 1 ||\n"
     "    a.top < b.top - 1 || a.bottom > b.bottom + 1;\n"
-    "  for (const e of d.body.querySelectorAll('*')) {\n"
-    "    const r = e.getBoundingClientRect(), svg = e.closest('svg');\n"
-    "    if (svg && e.localName == 'text' && out(r, svg.getBoundingClientRect()))\n"
-    "      bad.push('cut off in ' + svg.parentNode.id + ': ' + e.textContent);\n"
-    "    if (svg || e.closest('table')) continue;\n"
-    "    if (r.left < -1 || r.right > w + 1) bad.push('wide: ' + e.outerHTML.slice(0, 60));\n"
-    "  }\n"
+    "  for (const e of all('svg text'))\n"
+    "    if (out(box(e), box(e.closest('svg'))))\n"
+    "      bad.push('cut off: ' + e.textContent);\n"
+    "  for (const e of all('body *'))\n"
+    "    if (!e.closest('svg') && !e.closest('table') &&\n"
+    "        (box(e).left < -1 || box(e).right > w + 1))\n"
+    "      bad.push('wide: ' + e.outerHTML.slice(0, 60));\n"
     "  if (d.documentElement.scrollWidth > w) bad.push('the page scrolls');\n"
-    "  const ids = [...d.querySelectorAll('[id]')].map(e => e.id);\n"
+    "  const ids = all('[id]').map(e => e.id);\n"
     "  if (new Set(ids).size != ids.length) bad.push('an id twice');\n"
-    "  const seen = [...d.querySelectorAll('figure svg')].filter(e =>\n"
-    "    e.getBoundingClientRect().height > 80 && e.querySelectorAll('text').length > 3);\n"
-    "  r.textContent = `found: ${seen.length} figures at ${w}, ${bad.length} bad: ${bad.join('; ')} end`;\n"
+    "  const n = all('figure svg').filter(e => box(e).height > 80 &&\n"
+    "    e.querySelectorAll('text').length > 3).length;\n"
+    "  r.textContent = `found: ${n} figures at ${w}, ${bad.length} bad: ` +\n"
+    "    bad.join('; ') + ' end';\n"
     "};\n</script>";
 
 static void look(const char *page, int width, int figures) {

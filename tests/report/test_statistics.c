@@ -14,11 +14,11 @@ Test(statistics, table_of_student) {
   static const struct {
     int df;
     double alpha, t;
-  } row[] = {{1, 0.05, 12.706}, {2, 0.05, 4.303},  {3, 0.05, 3.182},
-             {5, 0.05, 2.571},  {10, 0.05, 2.228}, {30, 0.05, 2.042},
+  } row[] = {{1, 0.05, 12.706},  {2, 0.05, 4.303},  {3, 0.05, 3.182},
+             {5, 0.05, 2.571},   {10, 0.05, 2.228}, {30, 0.05, 2.042},
              {120, 0.05, 1.980}, {1, 0.01, 63.657}, {2, 0.01, 9.925},
-             {4, 0.01, 4.604},  {9, 0.01, 3.250},  {30, 0.01, 2.750},
-             {4, 0.10, 2.132},  {9, 0.001, 4.781}};
+             {4, 0.01, 4.604},   {9, 0.01, 3.250},  {30, 0.01, 2.750},
+             {4, 0.10, 2.132},   {9, 0.001, 4.781}};
   for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
     double above = surge_student_two_sided(row[i].t - 0.0005, row[i].df);
     double below = surge_student_two_sided(row[i].t + 0.0005, row[i].df);
@@ -39,8 +39,8 @@ Test(statistics, closed_forms) {
   for (double x = 0; x <= 1; x += 1.0 / 64) {
     near(surge_incomplete_beta(1, 1, x), x, 1e-14, "I(1, 1)");
     near(surge_incomplete_beta(7, 1, x), pow(x, 7), 1e-14, "I(7, 1)");
-    near(surge_incomplete_beta(2, 3, x),
-         x * x * (6 - 8 * x + 3 * x * x), 1e-14, "I(2, 3)");
+    near(surge_incomplete_beta(2, 3, x), x * x * (6 - 8 * x + 3 * x * x), 1e-14,
+         "I(2, 3)");
     near(surge_incomplete_beta(40, 0.5, x) +
              surge_incomplete_beta(0.5, 40, 1 - x),
          1, 1e-13, "both ends");
@@ -65,8 +65,8 @@ Test(statistics, sleep_of_student) {
   near(back.p, test.p, 1e-15, "p of the pairs turned round");
 }
 
-/* Sums by hand: differences 1, 2, -4; |sum| = 1; of the eight ways |7|, |5|, |3|
- * and |1| twice each. */
+/* Sums by hand: differences 1, 2, -4; |sum| = 1; of the eight ways |7|, |5|,
+ * |3| and |1| twice each. */
 Test(statistics, exact_by_hand) {
   const double a[] = {0, 0, 0}, b[] = {1, 2, -4};
   near(surge_paired_test(a, b, 3).p_exact, 1, 0, "all ways are as extreme");
