@@ -58,9 +58,6 @@ static surge_status cut(surge_csv *csv, size_t size) {
                       "%s:%d: wanted the end of a line, found the end of the "
                       "file",
                       csv->path, lines + 1);
-  if (lines < 2)
-    return SURGE_FAIL(SURGE_ERROR_DATA, "%s:2: wanted a row, found none",
-                      csv->path);
   char *rest = csv->text, *line = strsep(&rest, "\n");
   csv->rows = lines - 1;
   csv->columns = 1 + count_of(line, ',');

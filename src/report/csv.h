@@ -14,10 +14,10 @@ typedef struct surge_csv {
   char *text;            /* what the cells point into; owned                  */
 } surge_csv;
 
-/* Reads a table of at least one row. `wanted`: its columns that are needed,
- * with spaces between; one that ends with $ holds words, the others numbers or
- * nothing; columns of other names are left alone. SURGE_ERROR_DATA names the
- * file and the line. The table must be freed in either case. */
+/* Reads a table, which may have no row yet. `wanted`: the columns that are
+ * needed, with spaces between; one that ends with $ holds words, the others
+ * numbers or nothing; columns of other names are left alone. SURGE_ERROR_DATA
+ * names the file and the line. The table must be freed in either case. */
 surge_status surge_csv_read(surge_csv *csv, const char *path,
                             const char *wanted);
 void surge_csv_free(surge_csv *csv);

@@ -38,7 +38,7 @@ static void group_row(surge_page *page, const surge_comparison *c, int32_t i) {
   for (int32_t k = 0; k < g->keys && used < sizeof text - 128; k++)
     used += (size_t)snprintf(text + used, sizeof text - used, "\t%.100s",
                              surge_group_value(g, i, g->key[k]));
-  surge_page_row(page, "%d%s\t%s\t%s\t%d\t%s\t%.0f\t%s\t%s\t%s\t%s", (int)i + 1,
+  surge_page_row(page, "%d%s\t%s\t%s\t%d\t%s\t%.3g\t%s\t%s\t%s\t%s", (int)i + 1,
                  text, or_none(number[0], "%.2f", 100 * group->accuracy.mean),
                  or_none(number[1], "%.2f", 100 * group->accuracy.deviation),
                  (int)group->accuracy.n,

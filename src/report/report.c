@@ -77,7 +77,9 @@ static surge_status read_runs(report *r) {
   surge_status status = names && r->run ? SURGE_OK : no_memory();
   for (int32_t i = 0; i < r->paths && status == SURGE_OK; i++) {
     surge_run *run = &r->run[r->runs++];
-    status = surge_run_read(run, r->path[i]);
+    status = surge_run_open(run, r->path[i]);
+    if (status == SURGE_OK && (r->paths == 1 || surge_run_finished(run)))
+      status = surge_run_read(run);
     if (status != SURGE_OK || r->paths == 1 || surge_run_finished(run))
       continue;
     fprintf(names, "%s%s (%d of %d epochs)", ftell(names) ? ", " : "",

@@ -41,7 +41,7 @@ static surge_status read_log(surge_run *run) {
                   : SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory", run->path);
 }
 
-surge_status surge_run_read(surge_run *run, const char *path) {
+surge_status surge_run_open(surge_run *run, const char *path) {
   char recipe[SURGE_PATH];
   *run = (surge_run){0};
   snprintf(run->path, sizeof run->path, "%s", path);
@@ -52,14 +52,26 @@ surge_status surge_run_read(surge_run *run, const char *path) {
   join(recipe, run->path, "recipe.yaml");
   SURGE_TRY(surge_recipe_read(&run->recipe, recipe, NULL));
   SURGE_TRY(surge_keys_of(&run->keys, &run->recipe));
-  SURGE_TRY(read_table(&run->metrics, run, "metrics.csv",
-                       "epoch train_loss train_acc val_loss val_acc test_loss "
-                       "test_acc seconds"));
+  return read_table(&run->metrics, run, "metrics.csv",
+                    "epoch train_loss train_acc val_loss val_acc test_loss "
+                    "test_acc seconds");
+}
+
+static surge_status needs_row(const surge_csv *csv) {
+  if (csv->rows > 0) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DATA, "%s:2: wanted a row, found none",
+                    csv->path);
+}
+
+surge_status surge_run_read(surge_run *run) {
+  SURGE_TRY(needs_row(&run->metrics));
   SURGE_TRY(read_table(&run->layers, run, "layers.csv",
                        "epoch split$ layer$ t window rate width width_min "
                        "width_max decay"));
   SURGE_TRY(read_table(&run->histograms, run, "histograms.csv",
                        "epoch split$ layer$ low high count"));
+  SURGE_TRY(needs_row(&run->layers));
+  SURGE_TRY(needs_row(&run->histograms));
   return read_log(run);
 }
 
@@ -92,7 +104,8 @@ static double metric(const surge_run *run, int32_t row, const char *column) {
 }
 
 int32_t surge_run_epochs(const surge_run *run) {
-  return (int32_t)metric(run, run->metrics.rows - 1, "epoch");
+  int32_t rows = run->metrics.rows;
+  return rows ? epoch_of(&run->metrics, rows - 1) : 0;
 }
 
 bool surge_run_finished(const surge_run *run) {

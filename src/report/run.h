@@ -14,9 +14,12 @@ typedef struct surge_run {
   char *log; /* log.txt; "" where there is none */
 } surge_run;
 
-/* Reads recipe.yaml and the tables. SURGE_ERROR_DATA or _RECIPE names the file
- * that is missing, cut off or not a run's. Must be freed in either case. */
-surge_status surge_run_read(surge_run *run, const char *path);
+/* Reads recipe.yaml and metrics.csv, which tell how far it is; then the other
+ * tables, for which an epoch must have ended: while a run goes on their last
+ * rows may be half written. SURGE_ERROR_DATA or _RECIPE names the file that is
+ * missing, cut off or not a run's. Must be freed in any case. */
+surge_status surge_run_open(surge_run *run, const char *path);
+surge_status surge_run_read(surge_run *run);
 void surge_run_free(surge_run *run);
 
 /* Is there a run in this folder, whole or not? */

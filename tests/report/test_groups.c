@@ -43,8 +43,9 @@ static surge_run run_of(const char *name, const char *recipe, double accuracy) {
   write_in(name, "metrics.csv", metrics);
   write_in(name, "layers.csv", layers);
   write_in(name, "histograms.csv", histograms);
-  cr_assert_eq(surge_run_read(&run, test_path(name)), SURGE_OK, "%s",
+  cr_assert_eq(surge_run_open(&run, test_path(name)), SURGE_OK, "%s",
                surge_last_error());
+  cr_assert_eq(surge_run_read(&run), SURGE_OK, "%s", surge_last_error());
   return run;
 }
 
