@@ -216,7 +216,15 @@ static surge_status parse(const char *against, char key[SURGE_WORD],
   return SURGE_OK;
 }
 
-/* Says what there would have been. */
+/* Has a group before this one the same value? */
+static bool seen_before(const surge_groups *g, int32_t group, const char *key) {
+  for (int32_t i = 0; i < group; i++)
+    if (!strcmp(surge_group_value(g, i, key), surge_group_value(g, group, key)))
+      return true;
+  return false;
+}
+
+/* Says what there would have been: keys, or the values of this one. */
 static surge_status refuse(const surge_groups *g, const char *against,
                            const char *key) {
   char found[1024] = "";
@@ -224,11 +232,11 @@ static surge_status refuse(const surge_groups *g, const char *against,
   bool known = false;
   for (int32_t k = 0; k < g->keys; k++) known |= !strcmp(g->key[k], key);
   int32_t count = known ? g->count : g->keys;
-  for (int32_t i = 0; i < count && used < sizeof found; i++) {
-    const char *text = known ? surge_group_value(g, i, key) : g->key[i];
-    used += (size_t)snprintf(found + used, sizeof found - used, "%s%s",
-                             i ? ", " : "", text);
-  }
+  for (int32_t i = 0; i < count && used < sizeof found; i++)
+    if (!known || !seen_before(g, i, key))
+      used += (size_t)snprintf(
+          found + used, sizeof found - used, "%s%s", i ? ", " : "",
+          known ? surge_group_value(g, i, key) : g->key[i]);
   return SURGE_FAIL(SURGE_ERROR_RECIPE, "--against %s: wanted %s, found %s",
                     against,
                     known ? "two groups that differ in this key alone, with "

@@ -255,7 +255,10 @@ static unsigned between(unsigned a, unsigned b, double share) {
 unsigned surge_plot_colour(int32_t i, int32_t n) {
   static const unsigned hues[HUES] = {0x2a78d6, 0xe0672e, 0x119a6b, 0x8a63d2,
                                       0xb58900, 0xd6568f, 0x1c9fb0, 0x7a7a7a};
-  return n <= HUES ? hues[i] : between(hues[0], hues[1], (double)i / (n - 1));
+  if (n <= HUES) return hues[i];
+  double share = 2.0 * i / (n - 1); /* blue, then pink, then orange */
+  return share < 1 ? between(hues[0], hues[5], share)
+                   : between(hues[5], hues[1], share - 1);
 }
 
 int surge_plot_point(int32_t i) {
