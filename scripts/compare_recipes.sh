@@ -28,6 +28,11 @@ soft_reset       neuron.reset=soft surrogate.family=arctan
 soft_attached    neuron.reset=soft neuron.detach_reset=false surrogate.family=arctan
 decay_input      neuron.decay_input=true neuron.tau=2.0 surrogate.family=sigmoid
 learned_decay    neuron.decay=learned neuron.decay_input=true surrogate.family=arctan
+synapse          neuron.synapse_decay=0.8 surrogate.family=arctan
+synapse_learned  neuron.synapse_decay=learned neuron.synapse_tau=3 neuron.decay=learned neuron.decay_input=true surrogate.family=sigmoid
+synapse_layer    model.arch=layers model.layers=[{"conv":{"out":4}},"norm",{"neuron":{"synapse_tau":2}},{"conv":{"out":4}},"norm",{"neuron":{"synapse_decay":"learned","synapse_decay_start":0.6}},{"linear":{"out":"classes"}},"neuron"] model.vote=1
+synapse_rest     neuron.synapse_decay=0.7 neuron.reset=soft neuron.detach_reset=false model.norm=tebn model.readout=membrane pda.weight=0.5 surrogate.family=arctan
+synapse_long     neuron.synapse_decay=learned neuron.synapse_tau=5 T=100 model.arch=mlp model.hidden=[32,16] model.readout=membrane surrogate.family=fast_sigmoid
 bn               model.norm=bn surrogate.family=arctan
 tebn             model.norm=tebn surrogate.family=arctan
 no_norm          model.norm=none surrogate.family=arctan
@@ -58,6 +63,7 @@ plain
 soft_reset       neuron.reset=soft
 decay_input      neuron.decay_input=true neuron.tau=2.0
 learned_decay    neuron.decay=learned
+synapse          neuron.synapse_decay=learned neuron.synapse_tau=4 T=20
 '
 # Ten steps of eight batches an epoch, the last of them smaller.
 steps='
@@ -69,6 +75,7 @@ clipped          optim.clip_norm=0.1 schedule.kind=constant
 warm_up          schedule.warmup_epochs=0.5 schedule.lr_min=0.01
 milestones       schedule.kind=step schedule.milestones=[1] schedule.gamma=0.5
 learned_decay    neuron.decay=learned optim.decay_lr=0.02 surrogate.granularity=channel
+synapse          neuron.synapse_decay=learned neuron.synapse_tau=4 neuron.decay=learned optim.decay_lr=0.02
 bounded          surrogate.width_min=0.995 surrogate.width_max=1.005
 scheduled        surrogate.width_rule=schedule surrogate.width_end=0.5
 pda              pda.weight=0.1 model.norm=tebn data.normalize=false

@@ -133,22 +133,34 @@ STATELESS = {"add": add, "conv": conv, "linear": linear, "avgpool": pool,
 def neuron_scalars(layer, parameters, gammas):
     """d, and the two widths as tensors that broadcast over [N, C, H, W]."""
     spec = layer["neuron"]
-    if "decay_logit" in parameters:
-        d = torch.sigmoid(parameters["decay_logit"])
-    else:
-        d = torch.tensor(spec["decay"], dtype=torch.float64)
+    d = decay_of(spec, parameters, "decay")
     rho = parameters.get("rho")
     w = snn.widths(spec, rho.view(-1, 1, 1) if rho is not None else None, d, gammas)
     return d, w
 
 
-def recorded_inside(file, layer, d, w):
+def decay_of(spec, parameters, which):
+    """The factor `decay`, or `synapse_decay` of a synapse; learned or not."""
+    logit = parameters.get(which.replace("_decay", "") + "_logit")
+    return torch.tensor(spec[which], dtype=torch.float64) if logit is None \
+        else torch.sigmoid(logit)
+
+
+def synapse_of(spec, parameters):
+    """The decay of a neuron's synapse, or None without one."""
+    return decay_of(spec, parameters, "synapse_decay") \
+        if spec["synapse_learned"] or spec["synapse_decay"] > 0 else None
+
+
+def recorded_inside(file, layer, d, w, synapse):
     """For every t: is a neuron inside the rectangular window in float32, from
     the current that SURGE recorded?"""
     spec = layer["neuron"]
     current = file.tensor(layer["name"] + ".current").float().permute(0, 1, 4, 2, 3)
     d, w = d.detach().float(), [value.detach().float() for value in w]
-    trace = snn.lif(current, dict(spec, decay_input=False), d, w, True)
+    kept = None if synapse is None else synapse.detach().float()
+    trace = snn.lif(current, dict(spec, decay_input=False), d, w, True,
+                    synapse=kept)
     return [(u - spec["v_threshold"]).abs() < 0.5 * w[t > 0]
             for t, u in enumerate(trace["u"])]
 
@@ -218,9 +230,10 @@ class Network:
     def neuron(self, layer, x, own, gammas):
         spec = layer["neuron"]
         d, w = neuron_scalars(layer, own, gammas)
-        inside = recorded_inside(self.file, layer, d, w) \
+        synapse = synapse_of(spec, own)
+        inside = recorded_inside(self.file, layer, d, w, synapse) \
             if self.recorded and spec["family"] == "rectangular" else None
-        trace = snn.lif(x, spec, d, w, self.file.soft, inside)
+        trace = snn.lif(x, spec, d, w, self.file.soft, inside, synapse)
         u, s = torch.stack(trace["u"]), torch.stack(trace["s"])
         if spec["pda"] != "off":
             self.pda.append(snn.pda(u, spec, d, w, channel_dim=2))
@@ -325,13 +338,17 @@ def compare_soft(table, file):
 # --- training steps ----------------------------------------------------------
 
 def batches(file):
-    """Every step's images, normalised as the recipe says, and labels."""
+    """Every step's images or, [T, N, H, W, C], frames of events, normalised as
+    the recipe says, and labels."""
     images, labels = file.tensor("steps.images"), file.tensor("steps.labels")
     mean, std = (torch.tensor(file.training[word], dtype=torch.float64)
                  for word in ("mean", "std"))
     sizes = [int(n) for n in file.arrays["steps.batch"]]
     for some, answers in zip(images.split(sizes), labels.split(sizes)):
-        yield (some / 255 - mean) / std, answers
+        if some.dim() == 5:
+            yield (some.transpose(0, 1) - mean) / std, answers
+        else:
+            yield (some / 255 - mean) / std, answers
 
 
 def spiking(file):
@@ -381,7 +398,7 @@ def state(file, step):
             for name in file.starting_with("grad.")}
 
 
-NEURON = ("rho", "decay_logit")  # logarithms: compared by difference
+NEURON = ("rho", "decay_logit", "synapse_logit")  # logarithms: by difference
 
 
 def distance(a, b, names):
@@ -508,12 +525,16 @@ class Record:
 
 # --- hard spikes -------------------------------------------------------------
 
-def rounding_bound(spec, d, u, v):
+def rounding_bound(spec, d, synapse, i, u, v):
     """Bound of |u_float32 - u| at every step: a product and a sum rounded, v
-    too where the reset is soft, and d rounded once."""
+    too where the reset is soft, and d rounded once; the same of a synapse."""
     bound, e_v, before = [], torch.zeros_like(u[0]), torch.zeros_like(u[0])
+    e_i = torch.zeros_like(u[0])
     for t in range(u.shape[0]):
-        e_u = d * e_v + UNIT * (2 * (d * before).abs() + u[t].abs())
+        if synapse is not None:
+            kept = synapse * i[t - 1] if t else 0 * i[0]
+            e_i = synapse * e_i + UNIT * (2 * kept.abs() + i[t].abs())
+        e_u = d * e_v + e_i + UNIT * (2 * (d * before).abs() + u[t].abs())
         bound.append(e_u)
         fired = u[t] >= spec["v_threshold"]
         e_v = e_u + UNIT * v[t].abs() if spec["reset"] == "soft" else \
@@ -522,24 +543,27 @@ def rounding_bound(spec, d, u, v):
     return torch.stack(bound)
 
 
-def replay(spec, d, current, w):
+def replay(spec, d, synapse, current, w):
     """A trace of the recorded current in the precision of its tensors."""
-    trace = snn.lif(current, dict(spec, decay_input=False), d, (w, w))
-    return {key: torch.stack(trace[key]) for key in "usv"}
+    trace = snn.lif(current, dict(spec, decay_input=False), d, (w, w),
+                    synapse=synapse)
+    return {key: torch.stack(trace[key]) for key in "iusv"}
 
 
 def compare_hard_layer(table, file, layer):
     """In float32 the replay must fire exactly as often as SURGE at each step;
     against float64 a neuron may differ only from a near decision on."""
     name, spec = layer["name"], layer["neuron"]
-    own = {key: file.tensor(name + "." + key) for key in ("rho", "decay_logit")
+    own = {key: file.tensor(name + "." + key) for key in NEURON
            if name + "." + key in file}
     d, _ = neuron_scalars({"neuron": dict(spec, width_rule="fixed")}, own, None)
     current, one = file.tensor(name + ".current"), torch.ones(())
-    exact = replay(spec, d, current, one.double())
-    single = replay(spec, d.float(), current.float(), one)
+    synapse = synapse_of(spec, own)
+    exact = replay(spec, d, synapse, current, one.double())
+    single = replay(spec, d.float(), None if synapse is None else synapse.float(),
+                    current.float(), one)
     near = (exact["u"] - spec["v_threshold"]).abs() <= \
-        rounding_bound(spec, d, exact["u"], exact["v"])
+        rounding_bound(spec, d, synapse, exact["i"], exact["u"], exact["v"])
     excused = near.cumsum(0) > 0
     differ = exact["s"] != single["s"].double()
     table.row(f"{name} spikes differ, {int((differ & excused).sum())} near",

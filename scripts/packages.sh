@@ -10,7 +10,10 @@ surge_build_packages=(
   libyaml-dev libcjson-dev             # recipes, safetensors headers
   zlib1g-dev                           # IDX files as they are published
   libjpeg-dev libpng-dev               # folders of images
+  libxxhash-dev                        # frames of recordings that are kept
   libprotobuf-c-dev protobuf-c-compiler  # TensorBoard's event files
+  liblz4-dev libzstd-dev               # AEDAT 4
+  libzip-dev libhdf5-dev               # .npz, HDF5
   dataset-fashion-mnist
 )
 surge_test_packages=(

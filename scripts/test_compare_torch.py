@@ -18,6 +18,7 @@ T, N, H, C, CLASSES, WIDTH, DECAY, LAMBDA = 3, 4, 4, 2, 3, 0.8, 0.25, 0.5
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                       "compare_torch.py")
 SPEC = {"decay": DECAY, "decay_learned": False, "decay_input": False,
+        "synapse_decay": 0.0, "synapse_learned": False,
         "v_threshold": 1.0, "v_reset": 0.0, "reset": "hard",
         "detach_reset": False, "family": "sigmoid", "width_rule": "learned",
         "granularity": "layer", "width": WIDTH, "width_end": 1.0,

@@ -99,22 +99,24 @@ def widths(spec, rho, d, gammas):
     return 2 * g * spec["v_threshold"] * share, spread * g
 
 
-def lif(x, spec, d, w, soft=False, inside=None):
-    """x [T, ...] -> dictionary of lists over t: u, s, v; `current` is gain*x.
-    `inside`, of every t, is for soft_spike."""
+def lif(x, spec, d, w, soft=False, inside=None, synapse=None):
+    """x [T, ...] -> dictionary of lists over t: i, u, s, v; `current` is gain*x,
+    i what a synapse of the decay `synapse` makes of it. `inside`, of every t, is
+    for soft_spike."""
     theta, v_reset = spec["v_threshold"], spec["v_reset"]
     current = (1 - d) * x if spec["decay_input"] else x
-    trace = {"current": current, "u": [], "s": [], "v": []}
-    v = torch.zeros_like(x[0])
+    trace = {"current": current, "i": [], "u": [], "s": [], "v": []}
+    i = v = torch.zeros_like(x[0])
     for t in range(x.shape[0]):
-        u = d * v + current[t]
+        i = current[t] if synapse is None else synapse * i + current[t]
+        u = d * v + i
         if soft:
             s = soft_spike(spec["family"], u - theta, w[t > 0], inside and inside[t])
         else:
             s = HardSpike.apply(u - theta, w[t > 0], spec["family"])
         r = s.detach() if spec["detach_reset"] else s
         v = u * (1 - r) + v_reset * r if spec["reset"] == "hard" else u - theta * r
-        for name, value in (("u", u), ("s", s), ("v", v)):
+        for name, value in (("i", i), ("u", u), ("s", s), ("v", v)):
             trace[name].append(value)
     return trace
 

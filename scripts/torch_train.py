@@ -31,7 +31,7 @@ def split(parameters):
     for name, value in parameters.items():
         kind = name.split(".")[-1]
         groups[{"weight": "weight", "rho": "width",
-                "decay_logit": "decay"}.get(kind, "norm")].append(value)
+                "decay_logit": "decay", "synapse_logit": "decay"}.get(kind, "norm")].append(value)
     return groups
 
 

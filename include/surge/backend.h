@@ -55,7 +55,7 @@ typedef enum surge_group {
   SURGE_GROUP_WEIGHT, /* weights: decayed                                    */
   SURGE_GROUP_NORM,   /* gamma, beta, tebn's k, biases: no decay             */
   SURGE_GROUP_WIDTH,  /* rho = ln w: own Adam, no decay, outside clipping    */
-  SURGE_GROUP_DECAY,  /* p, d = sigmoid(p): own Adam, no decay, likewise     */
+  SURGE_GROUP_DECAY,  /* p, d or d_s = sigmoid(p): own Adam, likewise        */
   SURGE_GROUP_COUNT
 } surge_group;
 
@@ -94,7 +94,8 @@ typedef enum surge_random_use {
   SURGE_RANDOM_POISSON,
   SURGE_RANDOM_DROPOUT,   /* + index of the dropout layer                    */
   SURGE_RANDOM_POLICY = 1 << 16, /* data.policy: host                        */
-  SURGE_RANDOM_MIX               /* mixup, cutmix: host, a batch a sample    */
+  SURGE_RANDOM_MIX,              /* mixup, cutmix: host, a batch a sample    */
+  SURGE_RANDOM_EVENTS            /* data.roll, data.drop_event: host         */
 } surge_random_use;
 
 /* Sums since they were last zeroed; on the device. */
@@ -255,14 +256,26 @@ enum {
   SURGE_SCALAR_DECAY,   /* d                                                 */
   SURGE_SCALAR_GAIN,    /* 1 - d with decay_input, else 1                    */
   SURGE_SCALAR_PDA_MEAN, SURGE_SCALAR_PDA_STD, /* mu0, s0 of the target      */
+  SURGE_SCALAR_SYNAPSE, /* d_s: there only where the neuron has a synapse    */
   SURGE_SCALAR_COUNT
 };
 
+/* Without a synapse i is never computed: the neuron of d_s = 0 is the same. */
+SURGE_INLINE bool surge_neuron_synaptic(const surge_neuron_spec *spec) {
+  return spec->synapse_learned || spec->synapse_decay > 0;
+}
+
+/* How many scalars a neuron has. */
+SURGE_INLINE size_t surge_scalar_count(const surge_neuron_spec *spec) {
+  return surge_neuron_synaptic(spec) ? SURGE_SCALAR_COUNT : SURGE_SCALAR_SYNAPSE;
+}
+
 typedef struct surge_neuron_scalars {
-  float *scalars;       /* [SURGE_SCALAR_COUNT] overwritten                  */
+  float *scalars;       /* [surge_scalar_count] overwritten                  */
   float *width;         /* [2, P] overwritten, P = C per channel else 1      */
   const float *rho;     /* [P] ln w; NULL unless the width is learned        */
   const float *decay_logit; /* [1] p; NULL unless the decay is learned       */
+  const float *synapse_logit; /* [1] likewise, of the synapse                */
   const float *gamma[2]; /* [C] of each norm that the neuron reads: both     */
                         /* NULL unless SURGE_WIDTH_NORM, else the second may */
   const surge_step *step;   /* `schedule`; NULL unless the width is scheduled */
@@ -313,11 +326,13 @@ typedef struct surge_neuron {
   surge_neuron_input input[2];
   const float *scalars, *width; /* from neuron_scalars                       */
   const float *v_in;    /* [N] of map in fp32, or NULL: 0                    */
+  const float *i_in;    /* likewise; NULL without a synapse                  */
   uint32_t layer;       /* index that a fault reports                        */
   void *workspace;      /* neuron_workspace bytes                            */
 } surge_neuron;
 
-/* s = LIF(current). Writes nothing else unless asked: backward recomputes u
+/* s = LIF(current), or of i where the neuron has a synapse (neuron.h has the
+ * steps of both). Writes nothing else unless asked: backward recomputes i and u
  * from z. With pda: D (mean over P where per channel) times N is added to
  * metrics->pda, and the coefficients carry lambda = pda_scale already.
  * s is 0 or 1 (S_w(u - theta) with soft_forward; then the reset uses that).
@@ -327,6 +342,7 @@ typedef struct surge_neuron_forward {
   surge_neuron common;
   void *s;              /* [T, N] of map, overwritten                        */
   float *v_out;         /* [N] of map in fp32, overwritten, or NULL          */
+  float *i_out;         /* likewise; NULL without a synapse                  */
   float *current;       /* [T, N] of map in fp32, overwritten, or NULL: gain*x */
   surge_pda_coefficients *pda; /* [P] overwritten; NULL where PDA is off     */
   float pda_scale;      /* lambda / spiking layers with PDA (/ accumulation) */
@@ -340,9 +356,13 @@ typedef struct surge_neuron_forward {
  *     delta = gs[t] + (detach ? 0 : hard ? gv*(v_reset - u) : -theta*gv)
  *     gu    = delta*h + gv*(hard ? 1 - s : 1) + q[t]
  *     gv    = d*gu
+ *     gi[t] = gu[t] + d_s*gi[t+1]            without a synapse gu[t]
  *     drho += w * sum delta*(-(x/w)*h)       ddecay_logit += d(1-d)*sum gu*v[t-1]
- *             (with decay_input also d(1-d)*sum -(gu + g_current)*x)
- *     da[t] = gain*(gu + g_current[t])
+ *             (with decay_input also d(1-d)*sum -(gi + g_current)*x)
+ *     dsynapse_logit += d_s(1-d_s)*sum gi[t]*i[t-1]
+ *     da[t] = gain*(gi[t] + g_current[t])
+ * where d_s*gi[T] is gi_out and d_s*gi[0] is di_in, as gv starts from gv_out and
+ * ends in dv_in.
  * With detach and soft_forward the reset keeps the forward's soft spike as a
  * constant. u is rebuilt from z: exactly the forward's spikes. gs may alias
  * da[0]. Where an input is static its da is [1,N]: the sum over t (weighted by
@@ -357,10 +377,13 @@ typedef struct surge_neuron_backward {
   surge_mode mode[2];
   float *sums[2];       /* [Tk, 2, C] overwritten; NULL where input is plain */
   float *dv_in;         /* [N] of map in fp32, overwritten, or NULL          */
+  float *di_in;         /* likewise; NULL without a synapse                  */
   float *drho;          /* [P] accumulated; NULL unless the width is learned */
   float *ddecay_logit;  /* [1] accumulated; NULL unless the decay is         */
+  float *dsynapse_logit; /* [1] likewise, of the synapse                     */
   const void *gs;       /* [T, N] of map                                     */
   const float *gv_out;  /* [N] of map in fp32, or NULL: 0                    */
+  const float *gi_out;  /* likewise; NULL without a synapse                  */
   const float *g_current;              /* [T, N] of map in fp32, or NULL     */
   const surge_pda_coefficients *pda;   /* [P]; NULL where PDA is off         */
 } surge_neuron_backward;
@@ -418,7 +441,7 @@ typedef struct surge_integrator {
  * ======================================================================== */
 
 /* A batch of images as the loader has it -> the network's input:
- *     x = (u8/255 - mean[c]) / std[c], zero where a crop leaves the image
+ *     x = (u8/unit - mean[c]) / std[c], zero where a crop leaves the image
  *         (padding is applied before normalisation, as torchvision does)
  * crop: shift by up to crop_pad pixels each way; flip: mirrored with p = .5;
  * then two that set whole pixels of x to 0, the normalised mean:
@@ -426,18 +449,21 @@ typedef struct surge_integrator {
  *         Taylor 2017), cut off at the border;
  * random_erasing: with this probability a rectangle of 0.02 to 0.33 of the
  *         area and height/width 0.3 to 3.3 (torchvision's RandomErasing).
- * All drawn with Philox by (seed, epoch, sample). Only when `training`.
+ * All drawn with Philox by (seed, epoch, sample), the same at all steps. Only
+ * when `training`.
  * mix: the image so made and the one made of the batch's image before it are
  *         mixed as step->mix says; each product and the sum round. */
 typedef struct surge_augment {
-  void *x;              /* [N] of map, overwritten                           */
-  const uint8_t *images;   /* [N, H, W, C] channels-last, or with `gather`   */
+  void *x;              /* [T, N] of map, overwritten                        */
+  const uint8_t *images;   /* [N, T, H, W, C] channels-last, or with `gather` */
                            /* the whole set, whose image sample[n] is the    */
                            /* batch's n                                      */
   const uint32_t *sample;  /* [N] index of each in its data set              */
   const surge_step *step;
   surge_map map;
+  int32_t T; /* 1: one image for all steps                        */
   int32_t N;
+  float unit; /* of a byte: 255 of an image, 1 where it counts     */
   const float *mean, *std; /* host [C]                                       */
   int32_t crop_pad, cutout; /* pixels; cutout 0: none                        */
   float random_erasing;    /* 0 <= p <= 1                                    */

@@ -1,13 +1,15 @@
 /* data.h - data sets and the loader that batches them.
  *
  * A data set is what its files hold, as bytes, in memory or, where it is a
- * folder of images, decoded and cut to the network's input when one is asked
- * for. The loader's workers put training images through the recipe's policy.
- * Shifting, flipping, mixing and normalising are an op of the backend
- * (surge_augment), so that they run where the network runs. */
+ * folder of images or of recordings, decoded and cut to the network's input when
+ * one is asked for. A sample is an image, [H, W, C], or of recordings the counts
+ * of events in T frames, [T, H, W, C]. The loader's workers put training images
+ * through the recipe's policy. Shifting, flipping, mixing and normalising are an
+ * op of the backend (surge_augment), so that they run where the network runs. */
 #ifndef SURGE_DATA_H
 #define SURGE_DATA_H
 
+#include <surge/events.h>
 #include <surge/recipe.h>
 
 #ifdef __cplusplus
@@ -30,15 +32,21 @@ typedef struct surge_dataset_info {
   const char *default_path; /* folder used where data.path is ""              */
   const char *install_hint; /* how to get it, one sentence                    */
   const char *const *names; /* [classes]; or NULL: numbers, or its folders    */
+  int32_t steps;            /* frames a sample, the network's T; 0: an image  */
+  surge_framing framing;    /* of recordings; T, sides and c as above         */
+  uint8_t most;             /* events that a byte of a frame counts up to     */
 } surge_dataset_info;
 
 typedef struct surge_dataset {
   const surge_dataset_info *info;
   int32_t count;
-  uint8_t *images;          /* [count, H, W, C]; owned; or NULL, and          */
-  struct surge_image_files *files; /* each is decoded on demand; owned        */
+  uint8_t *images;          /* [count] samples; owned; or NULL, and           */
+  struct surge_files *files;       /* each is decoded on demand; owned        */
   int32_t *labels;          /* [count]; owned                                 */
   surge_policy policy;      /* what images go through that are trained on     */
+  int32_t roll;             /* and recordings: pixels of a random shift,      */
+  bool drop_event;          /* EventDrop                                      */
+  struct surge_frame_cache *cache; /* of frames; owned; or NULL               */
   /* Where a backend's ops read both (its `mirror`), or NULL; not owned. */
   const uint8_t *mirror_images;
   const int32_t *mirror_labels;
@@ -47,13 +55,18 @@ typedef struct surge_dataset {
 /* The registry entry of a recipe's `data.set`; NULL where there is none. */
 const surge_dataset_info *surge_dataset_find(const char *name);
 
-/* What a network must know of a recipe's set: the registry entry and, of a
- * folder of images, the recipe's size and as many classes as both splits have,
- * or the one that is there. SURGE_ERROR_RECIPE: an unknown set, or one that the
+/* Bytes of a sample; and steps, 1 of an image. */
+size_t surge_sample_bytes(const surge_dataset_info *info);
+int32_t surge_sample_steps(const surge_dataset_info *info);
+
+/* What a network of T steps must know of a recipe's set: the registry entry and,
+ * of a folder of images or recordings, the recipe's size and as many classes as
+ * both splits have, or the one that is there. SURGE_ERROR_RECIPE: an unknown set, or one that the
  * recipe's crop does not fit; SURGE_ERROR_DATA: a folder that has no classes,
  * other ones in each split, or one of which it cannot be told whether it is. */
 surge_status surge_dataset_describe(surge_dataset_info *info,
-                                    const struct surge_data_recipe *recipe);
+                                    const struct surge_data_recipe *recipe,
+                                    int32_t T);
 
 /* Is the data there? SURGE_ERROR_DATA names the first missing file and how to
  * get it; reads nothing. */
@@ -76,7 +89,7 @@ typedef struct surge_data_pass {
   uint32_t epoch;
 } surge_data_pass;
 
-/* One image as the network's input, [H, W, C]. From any thread.
+/* One sample as the network's input. From any thread.
  * SURGE_ERROR_DATA names an image file that cannot be read. */
 surge_status surge_dataset_image(const surge_dataset *set, uint32_t sample,
                                  const surge_data_pass *pass, uint8_t *image);
@@ -111,7 +124,7 @@ surge_status surge_dataset_split(const surge_dataset *set,
 /* A batch, valid until the next call of surge_loader_next. */
 typedef struct surge_batch {
   const surge_dataset *set;
-  const uint8_t *images;    /* [n, H, W, C]; NULL where the set is mirrored   */
+  const uint8_t *images;    /* [n] samples; NULL where the set is mirrored    */
   const int32_t *labels;    /* [n]; likewise                                  */
   const uint32_t *sample;   /* [n] index in the data set                      */
   int32_t n;                /* the last batch of an epoch may be smaller      */

@@ -110,6 +110,7 @@ typedef struct surge_layer_report {
   const uint64_t *histogram;    /* [SURGE_HISTOGRAM_BINS + 2]                 */
   const surge_neuron_spec *neuron;
   float threshold, decay;
+  float synapse;                /* its decay; 0: none                         */
   int32_t widths;
   const float *width;           /* [widths] w (t = 0 for the norm rule)       */
 } surge_layer_report;

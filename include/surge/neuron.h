@@ -1,15 +1,21 @@
 /* neuron.h - what a spiking layer is: the words a recipe may say of it.
  *
- * One neuron, steps t = 0..T-1, current a[t], v[-1] = v_in (0 by default):
+ * One neuron, steps t = 0..T-1, current a[t], v[-1] = v_in, i[-1] = i_in (both
+ * 0 by default):
  *
- *     u[t] = d*v[t-1] + a[t]                    two roundings, never fused
+ *     i[t] = d_s*i[t-1] + a[t]                  two roundings, never fused;
+ *                                               without a synapse i[t] = a[t]
+ *     u[t] = d*v[t-1] + i[t]                    two roundings, never fused
  *     s[t] = u[t] >= theta                      equality fires
  *     v[t] = s[t] ? v_reset : u[t]              hard reset
  *     v[t] = u[t] - theta*s[t]                  soft reset
  *
  * d is the decay factor (1 - 1/tau); with `decay_input` the current is first
  * scaled by 1/tau = 1 - d. The leak goes to 0 and v starts at 0 also when
- * v_reset is not 0. Formulas: kernels/shared/, one place for all backends. */
+ * v_reset is not 0. d_s is the decay factor of the synapse (current-based LIF,
+ * CUBA): i holds the current of the step at hand already, as in snnTorch's
+ * Synaptic and, with decay_input, in Norse's LIF; in Neftci 2019, eq. 5, and
+ * Cramer 2020 u reads i[t-1], a step later. Formulas: kernels/shared/, one place for all backends. */
 #ifndef SURGE_NEURON_H
 #define SURGE_NEURON_H
 
@@ -68,6 +74,8 @@ typedef struct surge_neuron_spec {
   float decay;          /* d in [0, 1]; 1 is IF; start value where learned     */
   bool decay_learned;   /* d = sigmoid(p), one p a layer (PLIF, Fang 2021)     */
   bool decay_input;     /* the current is scaled by 1 - d                      */
+  float synapse_decay;  /* d_s in [0, 1); 0: no synapse; start value likewise  */
+  bool synapse_learned; /* d_s = sigmoid(p), one p a layer                     */
   float v_threshold;    /* theta > 0                                           */
   float v_reset;        /* where a hard reset goes                             */
   surge_reset reset;

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <surge/backend.h>
+#include <surge/events.h>
 #include <surge/neuron.h>
 #include <surge/status.h>
 
@@ -18,7 +19,8 @@ extern "C" {
 
 #define SURGE_WORD 64    /* longest word of a recipe, with its final 0        */
 #define SURGE_PATH 1024  /* longest path, with its final 0                    */
-#define SURGE_MAX_T 4096 /* time steps                                    */
+#define SURGE_MAX_T 4096 /* time steps                                       */
+#define SURGE_IMAGE_SIZE 224 /* data.size 0 of a folder of images            */
 #define SURGE_MAX_WIDTHS 16 /* entries of model.channels and model.hidden     */
 
 typedef enum surge_norm_kind {
@@ -113,6 +115,7 @@ typedef enum surge_policy { /* data.policy                                     *
   SURGE_POLICY_AUTOAUGMENT,    /* Cubuk 2019, CIFAR-10's                       */
   SURGE_POLICY_TRIVIALAUGMENT  /* Mueller 2021, the wide space                 */
 } surge_policy;
+typedef enum surge_counts { SURGE_COUNTS_SUM, SURGE_COUNTS_BINARY } surge_counts;
 typedef enum surge_device { SURGE_DEVICE_AUTO, SURGE_DEVICE_CPU, SURGE_DEVICE_CUDA } surge_device;
 
 typedef struct surge_recipe {
@@ -139,10 +142,18 @@ typedef struct surge_recipe {
     float random_erasing;   /* probability of an erased rectangle              */
     surge_policy policy;    /* operations on training images' bytes            */
     float mixup, cutmix;    /* alpha of Beta(alpha, alpha); 0: off             */
-    int32_t size;           /* image_folder: sides of the network's input      */
+    int32_t size;           /* sides of the network's input; 0: the set's      */
     int32_t resize;         /* shorter side before the centre is taken; 0: auto */
     int32_t workers;        /* threads that prepare images; 0: as `threads`    */
-    surge_on_error on_error; /* of an image that cannot be read                */
+    surge_on_error on_error; /* of an image or recording that cannot be read   */
+    char cache[SURGE_PATH]; /* folder of frames; "": none                      */
+    float split;            /* share of each class that is trained on          */
+    int32_t sensor[2], sensor_count; /* recordings: width and height           */
+    surge_frames_by split_by; /* how they are cut into T frames               */
+    int32_t duration_us;    /* of a frame by duration                          */
+    surge_counts counts;    /* what a frame says of a pixel's events           */
+    int32_t roll;           /* random circular shift by up to so many pixels   */
+    bool drop_event;        /* EventDrop                                       */
   } data;
 
   struct surge_model_recipe {

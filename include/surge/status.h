@@ -43,6 +43,9 @@ surge_status surge_fail_at(surge_status status, const char *file, int line,
                            const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Takes a line of text, where a call has more to say than that it failed. */
+typedef surge_status surge_tell(void *user, const char *line);
+
 #define SURGE_FAIL(status, ...)                                                \
   surge_fail_at((status), __FILE__, __LINE__, __VA_ARGS__)
 

@@ -113,11 +113,8 @@ surge_status surge_checkpoint_recipe(surge_recipe *recipe, const char *path,
 surge_status surge_gradient_dump(const surge_recipe *recipe, const char *from,
                                  bool soft, int32_t steps, const char *out);
 
-/* Takes a line of text. */
-typedef surge_status surge_tell(void *user, const char *line);
-
 /* Writes a contact sheet as PNG: a row for each of `count` training images; the
- * image itself, then what a network would be shown of it in each of the first
+ * image itself, then, beside it or below a recording's frames, what a network would be shown of it in each of the first
  * epochs, after all that the recipe asks for, turned back into pixels. Mixed
  * are these images among themselves. `tell` gets a line on each row, then on
  * each epoch. */

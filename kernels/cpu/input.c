@@ -5,11 +5,12 @@
 
 /* --- augment ------------------------------------------------------------- */
 
-static void augment_image(const surge_augment *a, size_t n) {
+static void augment_image(const surge_augment *a, size_t t, size_t n) {
   const surge_map *map = &a->map;
-  float *x = surge_cpu_to(a->x, n * surge_map_elements(map));
-  surge_shown own = surge_show(a, n), other = own;
-  if (a->mix) other = surge_show(a, surge_mix_partner(n, (size_t)a->N));
+  size_t N = (size_t)a->N;
+  float *x = surge_cpu_to(a->x, (t * N + n) * surge_map_elements(map));
+  surge_shown own = surge_show(a, t, n), other = own;
+  if (a->mix) other = surge_show(a, t, surge_mix_partner(n, N));
   for (int32_t row = 0; row < map->h; row++)
     for (int32_t column = 0; column < map->w; column++)
       for (int32_t c = 0; c < map->c; c++) {
@@ -25,8 +26,9 @@ static void augment_image(const surge_augment *a, size_t n) {
 
 surge_status surge_cpu_augment(surge_context *context, const surge_augment *a) {
   SURGE_TRY(surge_check_augment(a));
+  size_t T = (size_t)a->T, N = (size_t)a->N;
 #pragma omp parallel for num_threads(context->threads) schedule(static)
-  for (size_t n = 0; n < (size_t)a->N; n++) augment_image(a, n);
+  for (size_t i = 0; i < T * N; i++) augment_image(a, i / N, i % N);
   return SURGE_OK;
 }
 

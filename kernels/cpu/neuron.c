@@ -59,22 +59,31 @@ bool surge_cpu_rows_fill(surge_cpu_rows *rows, const surge_cpu_neuron *call,
 
 /* --- one step of a piece -------------------------------------------------- */
 
-void surge_cpu_neuron_start(float *v, const surge_cpu_neuron *call,
-                            const surge_cpu_piece *piece) {
-  size_t bytes = piece->length * sizeof *v;
-  if (call->a->v_in)
-    memcpy(v, call->a->v_in + piece->offset, bytes);
+void surge_cpu_start_row(float *row, const float *from,
+                         const surge_cpu_piece *piece) {
+  size_t bytes = piece->length * sizeof *row;
+  if (from)
+    memcpy(row, from + piece->offset, bytes);
   else
-    memset(v, 0, bytes);
+    memset(row, 0, bytes);
+}
+
+void surge_cpu_neuron_start(surge_cpu_state *state,
+                            const surge_cpu_neuron *call,
+                            const surge_cpu_piece *piece) {
+  surge_cpu_start_row(state->v, call->a->v_in, piece);
+  if (surge_neuron_synaptic(&call->a->spec))
+    surge_cpu_start_row(state->i, call->a->i_in, piece);
 }
 
 /* The arrays of a few steps: z is affine's argument where there is a scale,
- * else the sum of the inputs. */
+ * else the sum of the inputs, or what a synapse has made of it. */
 typedef struct step_rows {
   surge_cpu_steps u, s;
   float *v;
   const float *z, *scale, *shift, *inverse;
   size_t z_stride, length;
+  float gain; /* that z is still to be scaled by */
 } step_rows;
 
 /* What a loop is compiled for; a constant where the loop is called. */
@@ -88,7 +97,6 @@ typedef struct step_case {
 static inline __attribute__((always_inline)) bool step_loop(
     const step_rows *r, const surge_neuron *a, const step_case is) {
   const float d = a->scalars[SURGE_SCALAR_DECAY];
-  const float gain = a->scalars[SURGE_SCALAR_GAIN];
   const float theta = a->spec.v_threshold, v_reset = a->spec.v_reset;
   const step_rows row = *r;
   uint32_t faults = 0;
@@ -99,7 +107,7 @@ static inline __attribute__((always_inline)) bool step_loop(
     for (size_t k = 0; k < is.count; k++) {
       float z = row.z[k * row.z_stride + i];
       float x = is.affine ? surge_affine(row.scale[i], z, row.shift[i]) : z;
-      float u = surge_membrane(d, v, gain * x);
+      float u = surge_membrane(d, v, row.gain * x);
       float s = is.soft ? surge_soft_spike(is.family, u - theta, row.inverse[i])
                         : surge_fire(u, theta);
       if (is.write_s) faults |= surge_fault_bits(u);
@@ -172,8 +180,24 @@ static void gather_inputs(step_rows *r, float *x, surge_cpu_rows *rows,
   }
 }
 
+/* The inputs' sums become the synapse's currents, in x; i is handed on. */
+static void filter_inputs(step_rows *r, float *x, float *restrict i,
+                          const surge_neuron *a, size_t count) {
+  const float d = a->scalars[SURGE_SCALAR_SYNAPSE];
+  for (size_t k = 0; k < count; k++) {
+    const float *sum = r->z + k * r->z_stride;
+    float *to = x + k * SURGE_ROW;
+#pragma GCC ivdep
+    for (size_t e = 0; e < r->length; e++)
+      to[e] = i[e] = surge_membrane(d, i[e], r->gain * sum[e]);
+  }
+  r->z = x;
+  r->z_stride = SURGE_ROW;
+  r->gain = 1.0f;
+}
+
 bool surge_cpu_neuron_step(surge_cpu_steps u, surge_cpu_steps s,
-                           float *restrict v, surge_cpu_rows *rows,
+                           surge_cpu_state *state, surge_cpu_rows *rows,
                            const surge_cpu_neuron *call,
                            const surge_cpu_piece *piece, size_t t,
                            size_t count) {
@@ -181,10 +205,12 @@ bool surge_cpu_neuron_step(surge_cpu_steps u, surge_cpu_steps s,
   const surge_neuron_input *input = &a->input[0];
   _Alignas(64) float x[SURGE_STRIDE * SURGE_ROW];
   _Alignas(64) surge_row spare;
-  step_rows r = {.u = u, .s = s, .v = v, .length = piece->length};
+  bool synaptic = surge_neuron_synaptic(&a->spec);
+  step_rows r = {.u = u, .s = s, .v = state->v, .length = piece->length};
   r.inverse = rows->inverse[t > 0];
+  r.gain = a->scalars[SURGE_SCALAR_GAIN];
   /* The usual case, one normalised input, is not stored in between. */
-  if (a->inputs == 1 && input->scale && !input->per_step &&
+  if (a->inputs == 1 && input->scale && !input->per_step && !synaptic &&
       !a->spec.soft_forward) {
     r.z = surge_cpu_input_at(&call->in, 0, t, piece->offset);
     r.z_stride = input->is_static ? 0 : call->in.M;
@@ -193,6 +219,7 @@ bool surge_cpu_neuron_step(surge_cpu_steps u, surge_cpu_steps s,
     return step_affine(&r, a, count);
   }
   gather_inputs(&r, x, rows, call, piece, t, count);
+  if (synaptic) filter_inputs(&r, x, state->i, a, count);
   if (!a->spec.soft_forward) return step_plain(&r, a, count);
   if (!u.first) r.u.first = spare;
   if (!s.first) r.s.first = spare;

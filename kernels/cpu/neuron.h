@@ -59,17 +59,28 @@ typedef struct surge_cpu_steps {
   size_t stride;
 } surge_cpu_steps;
 
+/* What a step hands on to the next: the membrane, and the synapse's current
+ * where there is a synapse. */
+typedef struct surge_cpu_state {
+  _Alignas(64) surge_row v, i;
+} surge_cpu_state;
+
 /* u and s (either may be NULL) of steps t .. t+count-1, count 1 or
- * SURGE_STRIDE; v of step t-1 becomes that of the last. False where s
+ * SURGE_STRIDE; the state of step t-1 becomes that of the last. False where s
  * is wanted and a u is not finite. */
 bool surge_cpu_neuron_step(surge_cpu_steps u, surge_cpu_steps s,
-                           float *restrict v, surge_cpu_rows *rows,
+                           surge_cpu_state *state, surge_cpu_rows *rows,
                            const surge_cpu_neuron *call,
                            const surge_cpu_piece *piece, size_t t,
                            size_t count);
 
-/* v before the first step: v_in or 0. */
-void surge_cpu_neuron_start(float *v, const surge_cpu_neuron *call,
+/* The piece's part of a state [N] of map, or 0 where that is NULL. */
+void surge_cpu_start_row(float *row, const float *from,
+                         const surge_cpu_piece *piece);
+
+/* The state before the first step: v_in, i_in. */
+void surge_cpu_neuron_start(surge_cpu_state *state,
+                            const surge_cpu_neuron *call,
                             const surge_cpu_piece *piece);
 
 #endif

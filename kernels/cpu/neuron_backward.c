@@ -2,7 +2,7 @@
  *
  * A piece first rebuilds u of all steps from z, which gives exactly the
  * forward's spikes, then walks t downward. The channel sums of the norm and
- * the gradients of width and decay are first rows of float sums, a few terms a
+ * the gradients of width and decays are first rows of float sums, a few terms a
  * place; folded by halves they join a group's partial sums, in double. */
 #include <omp.h>
 #include <string.h>
@@ -17,8 +17,10 @@ typedef struct backward_work {
   double *sums[2]; /* [groups, Tk, 2, C] of each input                        */
   double *drho;    /* [groups, P]                                             */
   double *ddecay;  /* [groups] dL/dd                                          */
+  double *dsynapse; /* [groups] dL/dd_s                                       */
   float *u;        /* [threads, T, row]                                       */
   float *v;        /* [threads, T, row] v[t-1], where the decay is learned    */
+  float *i;        /* [threads, T, row] i[t-1], where the synapse's is        */
 } backward_work;
 
 static size_t bind(backward_work *work, void *base, surge_context *context,
@@ -33,10 +35,13 @@ static size_t bind(backward_work *work, void *base, surge_context *context,
         surge_cpu_take(&scratch, surge_cpu_partial_bytes(&call->in, which));
   work->drho = surge_cpu_take(&scratch, groups * parts * sizeof(double));
   work->ddecay = surge_cpu_take(&scratch, groups * sizeof(double));
+  work->dsynapse = surge_cpu_take(&scratch, groups * sizeof(double));
   work->u = surge_cpu_take(&scratch, rows * sizeof *work->u);
-  work->v = NULL;
+  work->v = work->i = NULL;
   if (a->spec.decay_learned)
     work->v = surge_cpu_take(&scratch, rows * sizeof *work->v);
+  if (a->spec.synapse_learned)
+    work->i = surge_cpu_take(&scratch, rows * sizeof *work->i);
   return scratch.used;
 }
 
@@ -61,12 +66,13 @@ typedef struct backward_rows {
   surge_cpu_rows channel;
   _Alignas(64) surge_row pda_m, pda_c0, pda_c1;
   _Alignas(64) surge_row gv, q[SURGE_STRIDE]; /* dL/dv; PDA's dL/du */
-  _Alignas(64) surge_row g[SURGE_STRIDE];     /* dL/du, then da */
+  _Alignas(64) surge_row gi;                  /* d_s dL/di of the step after */
+  _Alignas(64) surge_row g[SURGE_STRIDE];     /* dL/du, dL/di, then da */
   surge_cpu_received received[2];
-  float *u, *v; /* [T, row] */
+  float *u, *v, *i; /* [T, row] */
 
-  _Alignas(64) surge_row drho, ddecay; /* sums over t and some pieces */
-  surge_cpu_chain chain;               /* those pieces */
+  _Alignas(64) surge_row drho, ddecay, dsynapse; /* sums over t and some */
+  surge_cpu_chain chain;                         /* pieces: those */
 } backward_rows;
 
 static void fill_channel_rows(backward_rows *rows, const backward_call *b,
@@ -89,21 +95,27 @@ static void fill_channel_rows(backward_rows *rows, const backward_call *b,
   surge_cpu_repeat(rows->pda_c1, lanes, piece->length);
 }
 
-/* u of all steps, and v before each where the decay's gradient needs it. */
+/* Is something to be done at each step, between others? */
+static bool step_by_step(const surge_neuron_backward *a) {
+  return a->ddecay_logit || a->dsynapse_logit || a->common.spec.soft_forward;
+}
+
+/* u of all steps, and v and i before each where a decay's gradient needs it. */
 static void rebuild(backward_rows *rows, const backward_call *b,
                     const surge_cpu_piece *piece) {
-  _Alignas(64) surge_row v;
-  const surge_neuron *common = &b->a->common;
-  size_t T = (size_t)common->T, row = b->call.in.row, count;
-  surge_cpu_neuron_start(v, &b->call, piece);
+  surge_cpu_state state;
+  const surge_neuron_backward *a = b->a;
+  size_t T = (size_t)a->common.T, row = b->call.in.row, count;
+  size_t bytes = piece->length * sizeof(float);
+  surge_cpu_neuron_start(&state, &b->call, piece);
   for (size_t t = 0; t < T; t += count) {
     surge_cpu_steps u = {rows->u + t * row, row}, none = {NULL, 0};
-    count = b->a->ddecay_logit ? 1 : surge_cpu_stride(common, T - t);
-    if (b->a->ddecay_logit)
-      memcpy(rows->v + t * row, v, piece->length * sizeof *v);
+    count = step_by_step(a) ? 1 : surge_cpu_stride(&a->common, T - t);
+    if (a->ddecay_logit) memcpy(rows->v + t * row, state.v, bytes);
+    if (a->dsynapse_logit) memcpy(rows->i + t * row, state.i, bytes);
     /* A fault was reported by the forward. */
-    (void)surge_cpu_neuron_step(u, none, v, &rows->channel, &b->call, piece, t,
-                                count);
+    (void)surge_cpu_neuron_step(u, none, &state, &rows->channel, &b->call,
+                                piece, t, count);
   }
 }
 
@@ -240,23 +252,59 @@ static void adjoint_steps(backward_rows *rows, const backward_call *b,
   }
 }
 
-/* dL/dd of step t: d leaks v[t-1] and, with decay_input, scales the input by
- * 1 - d. g[0] still is dL/du; `extra` is dL/dcurrent, or NULL. */
-static void decay_row(backward_rows *rows, const backward_call *b,
-                      const surge_cpu_piece *piece, const float *extra,
-                      size_t t) {
+/* sum[i] += g[0][i]*before[i]: the gradient of a factor that `before` leaks
+ * by. */
+static void leak_row(float *restrict sum, const backward_rows *rows,
+                     const float *before, size_t length) {
+  const float *g = rows->g[0];
+  for (size_t i = 0; i < length; i++) sum[i] += g[i] * before[i];
+}
+
+/* From g = dL/du of steps t .. t+count-1 to dL/di, in place, last step first. */
+static void synapse_rows(backward_rows *rows, const surge_neuron *a,
+                         size_t length, size_t count) {
+  const float d = a->scalars[SURGE_SCALAR_SYNAPSE];
+  float *restrict gi = rows->gi;
+  for (size_t k = count; k-- > 0;) {
+    float *restrict g = rows->g[k];
+    for (size_t i = 0; i < length; i++) {
+      g[i] += gi[i];
+      gi[i] = d * g[i];
+    }
+  }
+}
+
+/* dL/dd of step t by the gain 1 - d that the input is scaled by. g[0] is dL/di
+ * (without a synapse dL/du); `extra` is dL/dcurrent, or NULL. */
+static void gain_row(backward_rows *rows, const backward_call *b,
+                     const surge_cpu_piece *piece, const float *extra,
+                     size_t t) {
   _Alignas(64) surge_row sum;
-  const float *v = rows->v + t * b->call.in.row, *g = rows->g[0];
+  const float *g = rows->g[0];
   float *restrict ddecay = rows->ddecay;
-  for (size_t i = 0; i < piece->length; i++) ddecay[i] += g[i] * v[i];
-  if (!b->a->common.spec.decay_input) return;
   const float *x =
       surge_cpu_input_sum(sum, &rows->channel.affine, &b->call.in, piece, t);
   for (size_t i = 0; i < piece->length; i++)
     ddecay[i] -= (extra ? g[i] + extra[i] : g[i]) * x[i];
 }
 
-/* da = gain*(gu + g_current), in place. */
+/* From dL/du in g to what of it reaches the current, and the decays' gradients
+ * on the way: those of one step. */
+static void reach_current(backward_rows *rows, const backward_call *b,
+                          const surge_cpu_piece *piece, const float *extra,
+                          size_t t, size_t count) {
+  const surge_neuron_backward *a = b->a;
+  size_t before = t * b->call.in.row, length = piece->length;
+  if (a->ddecay_logit) leak_row(rows->ddecay, rows, rows->v + before, length);
+  if (surge_neuron_synaptic(&a->common.spec))
+    synapse_rows(rows, &a->common, length, count);
+  if (a->dsynapse_logit)
+    leak_row(rows->dsynapse, rows, rows->i + before, length);
+  if (a->ddecay_logit && a->common.spec.decay_input)
+    gain_row(rows, b, piece, extra, t);
+}
+
+/* da = gain*(gi + g_current), in place. */
 static void current_row(float *restrict g, const float *restrict extra,
                         float gain, size_t length) {
   if (extra)
@@ -279,6 +327,8 @@ static void settle_sums(backward_rows *rows, const backward_call *b, size_t g) {
     surge_cpu_fold_into(b->work.drho + g * parts, rows->drho, piece, parts);
   if (a->ddecay_logit)
     surge_cpu_fold_into(b->work.ddecay + g, rows->ddecay, piece, 1);
+  if (a->dsynapse_logit)
+    surge_cpu_fold_into(b->work.dsynapse + g, rows->dsynapse, piece, 1);
   rows->chain = (surge_cpu_chain){0};
 }
 
@@ -296,13 +346,10 @@ static void start_piece(backward_rows *rows, const backward_call *b,
                         const surge_cpu_piece *piece) {
   const surge_neuron_backward *a = b->a;
   const surge_cpu_inputs *in = &b->call.in;
-  size_t bytes = piece->length * sizeof(float);
   fill_channel_rows(rows, b, piece);
   rebuild(rows, b, piece);
-  if (a->gv_out)
-    memcpy(rows->gv, a->gv_out + piece->offset, bytes);
-  else
-    memset(rows->gv, 0, bytes);
+  surge_cpu_start_row(rows->gv, a->gv_out, piece);
+  surge_cpu_start_row(rows->gi, a->gi_out, piece);
   for (int which = 0; which < in->count; which++)
     surge_cpu_receive_piece(&rows->received[which], &b->to[which], in, which,
                             piece);
@@ -322,7 +369,7 @@ static void pda_row(backward_rows *rows, const backward_call *b, size_t length,
 /* Steps at once when `left` remain: one where something is done step by
  * step. */
 static size_t backward_stride(const backward_call *b, size_t left) {
-  if (b->a->ddecay_logit || b->a->common.spec.soft_forward) return 1;
+  if (step_by_step(b->a)) return 1;
   return surge_cpu_receive_stride(&b->call.in, left);
 }
 
@@ -338,7 +385,7 @@ static void backward_steps(backward_rows *rows, const backward_call *b,
     pda_row(rows, b, length, t + k, k);
   adjoint_steps(rows, b, rows->u + t * in->row, surge_cpu_from(a->gs, at),
                 length, t > 0, count);
-  if (a->ddecay_logit) decay_row(rows, b, piece, extra, t);
+  reach_current(rows, b, piece, extra, t, count);
   for (size_t k = 0; k < count; k++)
     current_row(rows->g[k], extra ? extra + k * M : NULL, gain, length);
   for (int which = 0; which < in->count; which++)
@@ -359,8 +406,9 @@ static void backward_piece(backward_rows *rows, const backward_call *b,
   for (int which = 0; which < b->call.in.count; which++)
     surge_cpu_receive_end(&rows->received[which], &b->to[which], &b->call.in,
                           which, piece);
-  if (a->dv_in)
-    memcpy(a->dv_in + piece->offset, rows->gv, piece->length * sizeof(float));
+  size_t bytes = piece->length * sizeof(float);
+  if (a->dv_in) memcpy(a->dv_in + piece->offset, rows->gv, bytes);
+  if (a->di_in) memcpy(a->di_in + piece->offset, rows->gi, bytes);
 }
 
 /* Before its first piece: rows of sums and partial sums are zero. */
@@ -373,8 +421,9 @@ static void start_group(backward_rows *rows, const backward_call *b, size_t g) {
   memset(rows->q, 0, sizeof rows->q); /* and so they stay without PDA */
   memset(rows->drho, 0, sizeof rows->drho);
   memset(rows->ddecay, 0, sizeof rows->ddecay);
+  memset(rows->dsynapse, 0, sizeof rows->dsynapse);
   memset(b->work.drho + g * parts, 0, parts * sizeof(double));
-  b->work.ddecay[g] = 0;
+  b->work.ddecay[g] = b->work.dsynapse[g] = 0;
   rows->chain = (surge_cpu_chain){0};
 }
 
@@ -385,6 +434,7 @@ static void backward_group(const backward_call *b, size_t g) {
   size_t own = thread * (size_t)in->T * in->row;
   rows.u = b->work.u + own;
   rows.v = b->work.v ? b->work.v + own : NULL;
+  rows.i = b->work.i ? b->work.i + own : NULL;
   surge_cpu_rows_start(&rows.channel, &b->call);
   start_group(&rows, b, g);
   for (size_t p = surge_cpu_first(in->cut.count, in->groups, g);
@@ -397,6 +447,14 @@ static void backward_group(const backward_call *b, size_t g) {
 
 /* --- the last stage: over the groups, in order, in double ----------------- */
 
+/* The gradient of a decay's logit, from the groups' of the decay d. */
+static void finish_decay(float *dlogit, double *groups_of, size_t groups,
+                         double d) {
+  if (!dlogit) return;
+  surge_cpu_combine(groups_of, groups, 1);
+  *dlogit += (float)(d * (1 - d) * *groups_of);
+}
+
 static void finish(const backward_call *b) {
   const surge_neuron_backward *a = b->a;
   size_t parts = surge_cpu_parts(&a->common, a->common.spec.granularity);
@@ -407,11 +465,12 @@ static void finish(const backward_call *b) {
     surge_cpu_combine(b->work.drho, groups, parts);
     for (size_t p = 0; p < parts; p++) a->drho[p] += (float)b->work.drho[p];
   }
-  if (a->ddecay_logit) {
-    double d = (double)a->common.scalars[SURGE_SCALAR_DECAY];
-    surge_cpu_combine(b->work.ddecay, groups, 1);
-    *a->ddecay_logit += (float)(d * (1 - d) * *b->work.ddecay);
-  }
+  const float *scalars = a->common.scalars;
+  finish_decay(a->ddecay_logit, b->work.ddecay, groups,
+               (double)scalars[SURGE_SCALAR_DECAY]);
+  if (a->dsynapse_logit)
+    finish_decay(a->dsynapse_logit, b->work.dsynapse, groups,
+                 (double)scalars[SURGE_SCALAR_SYNAPSE]);
 }
 
 surge_status surge_cpu_neuron_backward(surge_context *context,

@@ -240,23 +240,26 @@ static void reduce_pda(const forward_call *f, size_t g, const float *u,
 
 static bool forward_piece(const forward_call *f, size_t g, float *u_rows,
                           surge_cpu_rows *rows, const surge_cpu_piece *piece) {
-  _Alignas(64) surge_row v;
+  surge_cpu_state state;
   const surge_neuron_forward *a = f->a;
   size_t T = (size_t)a->common.T, row = f->call.in.row, M = f->call.in.M, count;
   bool logged = a->statistics || a->histogram, finite = true;
   bool needs_u = a->pda || logged; /* else it never leaves the registers */
-  surge_cpu_neuron_start(v, &f->call, piece);
+  surge_cpu_neuron_start(&state, &f->call, piece);
   for (size_t t = 0; t < T; t += count) {
     surge_cpu_steps u = {needs_u ? u_rows + t * row : NULL, row};
     surge_cpu_steps s = {surge_cpu_to(a->s, t * M + piece->offset), M};
     count = surge_cpu_stride(&a->common, T - t);
-    finite &= surge_cpu_neuron_step(u, s, v, rows, &f->call, piece, t, count);
+    finite &=
+        surge_cpu_neuron_step(u, s, &state, rows, &f->call, piece, t, count);
   }
   for (size_t t = 0; a->current && t < T; t++) write_current(f, rows, piece, t);
   for (size_t t = 0; logged && t < T; t++)
     reduce_step(f, g, u_rows + t * row, rows, piece, t);
   if (a->pda) reduce_pda(f, g, u_rows, rows, piece);
-  if (a->v_out) memcpy(a->v_out + piece->offset, v, piece->length * sizeof *v);
+  size_t bytes = piece->length * sizeof(float);
+  if (a->v_out) memcpy(a->v_out + piece->offset, state.v, bytes);
+  if (a->i_out) memcpy(a->i_out + piece->offset, state.i, bytes);
   return finite;
 }
 

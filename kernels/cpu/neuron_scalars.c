@@ -45,6 +45,9 @@ surge_status surge_cpu_neuron_scalars(surge_context *context,
   a->scalars[SURGE_SCALAR_PDA_MEAN] = spec->pda_mean;
   a->scalars[SURGE_SCALAR_PDA_STD] =
       spec->pda_std > 0 ? spec->pda_std : (float)surge_target_spread(spec, d);
+  if (surge_neuron_synaptic(spec))
+    a->scalars[SURGE_SCALAR_SYNAPSE] =
+        (float)surge_synapse_factor(spec, a->synapse_logit);
   fill_widths(a, d);
   return SURGE_OK;
 }

@@ -2,7 +2,7 @@
  * number stands in kernels/shared/input.h.
  *
  * Bytes, b those of an element, for N maps of E elements:
- *   augment   reads E N bytes of image (2 E N where mixed), writes b E N
+ *   augment   reads T E N bytes of image (2 T E N where mixed), writes b T E N
  *   poisson   reads b E N (T times, from the cache), writes b T E N */
 #include <surge/data.h>
 
@@ -33,10 +33,11 @@ __global__ void augment_kernel(surge_augment a, channel_scales scales,
                                size_t items) {
   size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
   if (i >= items) return;
-  size_t per_image = surge_map_elements(&a.map) / V, n = i / per_image;
+  size_t per_image = surge_map_elements(&a.map) / V, map = i / per_image;
+  size_t N = (size_t)a.N, t = map / N, n = map % N;
   size_t C = (size_t)a.map.c, W = (size_t)a.map.w;
-  surge_shown own = surge_show(&a, n), other = own;
-  if (MIX) other = surge_show(&a, surge_mix_partner(n, (size_t)a.N));
+  surge_shown own = surge_show(&a, t, n), other = own;
+  if (MIX) other = surge_show(&a, t, surge_mix_partner(n, N));
   surge_values<V> x;
 #pragma unroll
   for (int v = 0; v < V; v++) {
@@ -60,7 +61,8 @@ static void launch_augment(surge_context *context, const surge_augment *a,
   const int V = surge_wide<E>;
   size_t elements = surge_map_elements(&a->map);
   bool wide = elements % V == 0 && surge_aligned(a->x);
-  size_t items = (size_t)a->N * (wide ? elements / V : elements);
+  size_t maps = (size_t)a->T * (size_t)a->N;
+  size_t items = maps * (wide ? elements / V : elements);
   SURGE_LAUNCH((wide ? augment_kernel<E, V, MIX> : augment_kernel<E, 1, MIX>),
                surge_cuda_blocks(items, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
                context->stream, *a, scales, items);

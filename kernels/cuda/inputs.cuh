@@ -26,7 +26,7 @@ enum neuron_level {
   NEURON_ONE,  /* one input, no option that works at every step              */
   NEURON_TWO,  /* two inputs                                                 */
   NEURON_MORE, /* PDA, scales a step, a learned decay, a current's gradient  */
-  NEURON_ALL   /* statistics, histogram, the smooth twin                     */
+  NEURON_ALL   /* statistics, histogram, the smooth twin, a synapse          */
 };
 
 /* Inputs that an instance has to look for. */

@@ -7,8 +7,10 @@
  *     backward   z E + gs E + da E; a second input E, its own da E, mode add E
  *                an input, g_current 4
  *     either     E/T instead of E for z and da of a static input; 4/T for each
- *                of v_in, v_out, gv_out, dv_in; per_step scales come from cache
- *     backward   with T > 16: z E once more and 8/16 for v where chunks start
+ *                of v_in, v_out, gv_out, dv_in, and of those of a synapse's
+ *                current; per_step scales come from cache
+ *     backward   with T > 16: z E once more and 8/16 for v where chunks start,
+ *                8/16 for the synapse's current
  * PDA and statistics move nothing more but their partial results. */
 #ifndef SURGE_KERNELS_CUDA_NEURON_CUH
 #define SURGE_KERNELS_CUDA_NEURON_CUH
@@ -125,6 +127,44 @@ static __device__ __forceinline__ pack<V> surrogates(
 #undef SURROGATES
   }
   return h;
+}
+
+/* What a step hands on to the next: the membrane, and a synapse's current. */
+template <int V>
+struct neuron_state {
+  pack<V> v, i;
+};
+
+template <int level>
+static __device__ __forceinline__ bool has_synapse(const surge_neuron &a) {
+  return level >= NEURON_ALL && surge_neuron_synaptic(&a.spec);
+}
+
+/* Before the first step, at element `at`. */
+template <int V, int level>
+static __device__ __forceinline__ neuron_state<V> state_before(
+    const surge_neuron &a, size_t at, bool mine) {
+  neuron_state<V> state = {};
+  if (a.v_in && mine) state.v = surge_load<V>(a.v_in + at);
+  if (level >= NEURON_ALL && a.i_in && mine)
+    state.i = surge_load<V>(a.i_in + at);
+  return state;
+}
+
+/* d_s; 0 without a synapse. */
+template <int level>
+static __device__ __forceinline__ float synapse_decay(const surge_neuron &a) {
+  return has_synapse<level>(a) ? a.scalars[SURGE_SCALAR_SYNAPSE] : 0.0f;
+}
+
+/* What the membrane reads of a step's current, which a synapse keeps of. */
+template <int V, int level>
+static __device__ __forceinline__ pack<V> through_synapse(
+    const surge_neuron &a, neuron_state<V> &state, const pack<V> &current,
+    float kept) {
+  if (!has_synapse<level>(a)) return current;
+  EACH_LANE state.i.v[l] = surge_membrane(kept, state.i.v[l], current.v[l]);
+  return state.i;
 }
 
 /* s of step t. */

@@ -4,7 +4,8 @@
  * A thread loads z and dL/ds of B steps, rebuilds u of them from z, which gives
  * exactly the forward's spikes, and walks them downward: z, dL/ds and u of V*B
  * <= 16 elements are what its registers hold. More than 16 steps are taken in
- * chunks: a walk upward first leaves v at the start of each in the workspace. */
+ * chunks: a walk upward first leaves v, and a synapse's current, at the start of
+ * each in the workspace. */
 #include "kernels/cuda/neuron.cuh"
 
 #define MAX_STEPS 16 /* of a chunk */
@@ -15,14 +16,22 @@ struct backward_work {
   double *sums[2]; /* [blocks, Tk, 2, C] of each input                        */
   double *drho;    /* [blocks, P]                                             */
   double *ddecay;  /* [blocks] dL/dd                                          */
+  double *dsynapse; /* [blocks] dL/dd_s                                       */
   float *start;    /* [chunks - 1, M] v before the second chunk, third, ...   */
+  float *start_i;  /* likewise a synapse's current                            */
 };
 
-/* Channels of a thread: the more steps, the fewer. The smooth twin, made for
- * proofs and not for speed, has one instance. */
+/* The smooth twin, made for proofs and not for speed, and synapses, made for many
+ * steps, have the one instance for those: in the others the branch would cost
+ * registers that all pay for. */
+static bool has_every_option(const surge_neuron *a) {
+  return a->spec.soft_forward || surge_neuron_synaptic(&a->spec);
+}
+
+/* Channels of a thread: the more steps, the fewer. */
 static int backward_vector(const surge_neuron *a) {
   int V = a->T <= 4 ? 4 : a->T <= 8 ? 2 : 1;
-  return a->map.c % V == 0 && !a->spec.soft_forward ? V : 1;
+  return a->map.c % V == 0 && !has_every_option(a) ? V : 1;
 }
 
 static size_t bind(backward_work *work, void *base, const surge_neuron *a,
@@ -36,6 +45,10 @@ static size_t bind(backward_work *work, void *base, const surge_neuron *a,
       take<double>(&scratch, neuron_sharers(cut, by) * neuron_parts(a, by));
   work->ddecay = take<double>(&scratch, neuron_sharers(cut, SURGE_PER_LAYER));
   work->start = take<float>(&scratch, (chunks - 1) * cut.M);
+  bool synaptic = surge_neuron_synaptic(&a->spec);
+  work->dsynapse = take<double>(
+      &scratch, synaptic ? neuron_sharers(cut, SURGE_PER_LAYER) : 0);
+  work->start_i = take<float>(&scratch, synaptic ? (chunks - 1) * cut.M : 0);
   return scratch.used;
 }
 
@@ -49,8 +62,9 @@ size_t surge_cuda_neuron_backward_workspace(const surge_neuron *a) {
 template <int V>
 struct adjoint {
   pack<V> gv;            /* dL/dv                                          */
+  pack<V> gi;            /* d_s dL/di of the step after                    */
   receiver<V> input[2];  /* da, and what is summed of it                   */
-  pack<V> drho, ddecay;  /* sums over steps and rows                       */
+  pack<V> drho, ddecay, dsynapse; /* sums over steps and rows              */
   neuron_width<V> width; /* at t > 0                                       */
   pack<V> pda_m, pda_c0, pda_c1;
 };
@@ -78,37 +92,61 @@ static __device__ __forceinline__ adjoint<V> adjoint_at(
 
 /* --- rebuilding u ---------------------------------------------------------- */
 
-/* u of steps t .. t+count-1 from their inputs; v is handed on. */
+/* u of steps t .. t+count-1 from their inputs, and the synapse's current before
+ * each; the state is handed on. */
 template <int level, class E, int V, int B>
 static __device__ __forceinline__ void rebuild(
-    pack<V> (&u)[B], pack<V> &v, const neuron_steps<E, V, B> &steps,
-    neuron_lanes<V> &lanes, const surge_neuron &n, int32_t t, int32_t count) {
+    pack<V> (&u)[B], pack<V> (&i)[B], neuron_state<V> &state,
+    const neuron_steps<E, V, B> &steps, neuron_lanes<V> &lanes,
+    const surge_neuron &n, int32_t t, int32_t count) {
   const float d = n.scalars[SURGE_SCALAR_DECAY];
   const float gain = n.scalars[SURGE_SCALAR_GAIN];
+  const float kept = synapse_decay<level>(n);
 #pragma unroll
   for (int k = 0; k < B; k++)
     if (k < count) {
       pack<V> x = input_sum<level>(steps, k, lanes, n, t + k);
-      EACH_LANE u[k].v[l] = surge_membrane(d, v.v[l], gain * x.v[l]);
+      EACH_LANE x.v[l] = gain * x.v[l];
+      i[k] = state.i;
+      x = through_synapse<V, level>(n, state, x, kept);
+      EACH_LANE u[k].v[l] = surge_membrane(d, state.v.v[l], x.v[l]);
       pack<V> s = spikes_at<V, level>(n, lanes, u[k], t + k);
-      v = after_spikes<V, level>(n.spec, u[k], s);
+      state.v = after_spikes<V, level>(n.spec, u[k], s);
     }
 }
 
-/* Leaves v before each chunk but the first in the workspace. */
+/* The state before chunk 1, 2, ...: to or from the workspace. */
+template <int V, int level>
+static __device__ __forceinline__ void leave_start(
+    const backward_work &work, const surge_neuron &n,
+    const neuron_state<V> &state, size_t at) {
+  surge_store(work.start + at, state.v);
+  if (has_synapse<level>(n)) surge_store(work.start_i + at, state.i);
+}
+
+template <int V, int level>
+static __device__ __forceinline__ neuron_state<V> load_start(
+    const backward_work &work, const surge_neuron &n, size_t at) {
+  neuron_state<V> state = {};
+  state.v = surge_load<V>(work.start + at);
+  if (has_synapse<level>(n)) state.i = surge_load<V>(work.start_i + at);
+  return state;
+}
+
+/* Leaves the state before each chunk but the first in the workspace. */
 template <class E, int V, int B, int level>
 static __device__ __forceinline__ void leave_starts(const backward_work &work,
                                                     neuron_lanes<V> &lanes,
                                                     const surge_neuron &n,
                                                     size_t M, size_t at,
-                                                    pack<V> v) {
-  float *to = work.start + at;
+                                                    neuron_state<V> state) {
+  size_t to = at;
   for (int32_t t = 0; t + B < n.T; t += B, to += M) {
     neuron_steps<E, V, B> steps;
-    pack<V> u[B];
+    pack<V> u[B], i[B];
     load_inputs<level>(steps, n, M, at, t, B);
-    rebuild<level>(u, v, steps, lanes, n, t, B);
-    surge_store(to, v);
+    rebuild<level>(u, i, state, steps, lanes, n, t, B);
+    leave_start<V, level>(work, n, state, to);
   }
 }
 
@@ -161,8 +199,24 @@ static __device__ __forceinline__ pack<V> step_back(
   return gu;
 }
 
+/* dL/di of a step from its dL/du, and dL/dd_s, which leaks i of the step
+ * before. */
+template <int V>
+static __device__ __forceinline__ pack<V> step_synapse(
+    adjoint<V> &own, const surge_neuron &n, const pack<V> &g,
+    const pack<V> &before) {
+  const float kept = n.scalars[SURGE_SCALAR_SYNAPSE];
+  pack<V> gi;
+  EACH_LANE {
+    gi.v[l] = g.v[l] + own.gi.v[l];
+    own.dsynapse.v[l] += gi.v[l] * before.v[l];
+    own.gi.v[l] = kept * gi.v[l];
+  }
+  return gi;
+}
+
 /* dL/dd of step t: d leaks v[t-1] and, with decay_input, scales the input by
- * 1 - d. `g` is dL/du, `total` that and dL/dcurrent. */
+ * 1 - d. `g` is dL/du, `total` what arrives at the current. */
 template <int V>
 static __device__ __forceinline__ void step_decay(
     adjoint<V> &own, const surge_neuron_spec &spec, const pack<V> &before,
@@ -180,6 +234,7 @@ template <class E, int V, int level>
 static __device__ __forceinline__ void deliver_row(
     const adjoint<V> &own, const surge_neuron_backward &a, size_t at) {
   if (a.dv_in) surge_store(a.dv_in + at, own.gv);
+  if (level >= NEURON_ALL && a.di_in) surge_store(a.di_in + at, own.gi);
 #pragma unroll
   for (int which = 0; which < neuron_inputs(level); which++)
     if (has_input(a.common, which))
@@ -220,6 +275,10 @@ static __device__ __forceinline__ void share_all(adjoint<V> &own,
     EACH_LANE part[l] = (double)own.ddecay.v[l];
     share_parts(work.ddecay, part, cut, SURGE_PER_LAYER);
   }
+  if (level >= NEURON_ALL && a.dsynapse_logit) {
+    EACH_LANE part[l] = (double)own.dsynapse.v[l];
+    share_parts(work.dsynapse, part, cut, SURGE_PER_LAYER);
+  }
 }
 
 /* --- the kernel ------------------------------------------------------------ */
@@ -244,26 +303,28 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
     /* Where steps are summed apart, the whole block has to come along. */
     if (level < NEURON_MORE && !mine) break;
     size_t at = row * (size_t)cut.channels + (size_t)channel;
-    pack<V> v_in = {};
-    own.gv = own.input[0].da = own.input[1].da = repeat<V>(0.0f);
-    if (n.v_in && mine) v_in = surge_load<V>(n.v_in + at);
+    own.gv = own.gi = own.input[0].da = own.input[1].da = repeat<V>(0.0f);
+    const neuron_state<V> first = state_before<V, level>(n, at, mine);
     if (a.gv_out && mine) own.gv = surge_load<V>(a.gv_out + at);
+    if (level >= NEURON_ALL && a.gi_out && mine)
+      own.gi = surge_load<V>(a.gi_out + at);
     if (B == MAX_STEPS && n.T > B && mine)
-      leave_starts<E, V, B, level>(work, lanes, n, cut.M, at, v_in);
+      leave_starts<E, V, B, level>(work, lanes, n, cut.M, at, first);
 
     for (int32_t chunk = B < MAX_STEPS ? 0 : (n.T - 1) / B; chunk >= 0;
          chunk--) {
       neuron_steps<E, V, B> steps = {};
       surge_packed<E, V> gs[B] = {};
-      pack<V> u[B] = {};
+      pack<V> u[B] = {}, i[B] = {};
       int32_t t = chunk * B, count = n.T - t, owned = mine ? count : 0;
       load_inputs<level>(steps, n, cut.M, at, t, owned);
       load_steps(gs, (const E *)a.gs + (size_t)t * cut.M + at, cut.M, owned);
-      pack<V> start = v_in;
+      neuron_state<V> start = first;
       if (B == MAX_STEPS && chunk > 0 && mine)
-        start = surge_load<V>(work.start + (size_t)(chunk - 1) * cut.M + at);
-      pack<V> v = start;
-      rebuild<level>(u, v, steps, lanes, n, t, owned);
+        start = load_start<V, level>(work, n,
+                                     (size_t)(chunk - 1) * cut.M + at);
+      neuron_state<V> state = start;
+      rebuild<level>(u, i, state, steps, lanes, n, t, owned);
 
 #pragma unroll
       for (int k = B - 1; k >= 0; k--) {
@@ -271,13 +332,14 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
         if (mine) {
           pack<V> g = step_back<level>(own, a, lanes, u[k], gs[k], t + k, clip);
           pack<V> total = g;
+          if (has_synapse<level>(n)) total = step_synapse(own, n, g, i[k]);
           if (level >= NEURON_MORE && a.g_current) {
             pack<V> extra =
                 surge_load<V>(a.g_current + (size_t)(t + k) * cut.M + at);
-            EACH_LANE total.v[l] = g.v[l] + extra.v[l];
+            EACH_LANE total.v[l] = total.v[l] + extra.v[l];
           }
           if (level >= NEURON_MORE && a.ddecay_logit) {
-            pack<V> before = start;
+            pack<V> before = start.v;
             if (k > 0)
               before = after_spikes<V, level>(
                   n.spec, u[k - 1],
@@ -311,12 +373,13 @@ struct finish_rho {
   }
 };
 
+/* The gradient of a decay's logit from that of the decay. */
 struct finish_decay {
-  float *ddecay_logit;
-  const float *scalars;
+  float *dlogit;
+  const float *decay;
   __device__ void operator()(size_t, double total) const {
-    double d = (double)scalars[SURGE_SCALAR_DECAY];
-    *ddecay_logit += (float)(d * (1 - d) * total);
+    double d = (double)*decay;
+    *dlogit += (float)(d * (1 - d) * total);
   }
 };
 
@@ -331,8 +394,13 @@ static void finish(surge_context *context, const surge_neuron_backward *a,
     launch_finish(context, work.drho, neuron_sharers(cut, by),
                   neuron_parts(n, by), finish_rho{a->drho});
   if (a->ddecay_logit)
-    launch_finish(context, work.ddecay, neuron_sharers(cut, SURGE_PER_LAYER), 1,
-                  finish_decay{a->ddecay_logit, n->scalars});
+    launch_finish(
+        context, work.ddecay, neuron_sharers(cut, SURGE_PER_LAYER), 1,
+        finish_decay{a->ddecay_logit, n->scalars + SURGE_SCALAR_DECAY});
+  if (a->dsynapse_logit)
+    launch_finish(
+        context, work.dsynapse, neuron_sharers(cut, SURGE_PER_LAYER), 1,
+        finish_decay{a->dsynapse_logit, n->scalars + SURGE_SCALAR_SYNAPSE});
 }
 
 /* --- launches ---------------------------------------------------------------- */
@@ -365,7 +433,7 @@ static void launch_by_steps(surge_context *context,
 
 static neuron_level level_of(const surge_neuron_backward *a) {
   const surge_neuron *n = &a->common;
-  if (n->spec.soft_forward) return NEURON_ALL;
+  if (has_every_option(n)) return NEURON_ALL;
   if (a->pda || a->ddecay_logit || a->g_current) return NEURON_MORE;
   for (int which = 0; which < n->inputs; which++)
     if (n->input[which].per_step) return NEURON_MORE;

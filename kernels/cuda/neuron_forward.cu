@@ -256,6 +256,7 @@ __global__ void __launch_bounds__(NEURON_THREADS, blocks_wanted(V, level))
   const surge_neuron &n = a.common;
   const float d = n.scalars[SURGE_SCALAR_DECAY];
   const float gain = n.scalars[SURGE_SCALAR_GAIN];
+  const float kept = synapse_decay<level>(n);
   E *const s_out = (E *)a.s;
   int32_t channel = neuron_channel<V>();
   bool has_channels = channel < cut.channels;
@@ -270,8 +271,7 @@ __global__ void __launch_bounds__(NEURON_THREADS, blocks_wanted(V, level))
     /* Where steps are reduced, the whole block has to come along. */
     if (level < NEURON_ALL && !mine) break;
     size_t at = row * (size_t)cut.channels + (size_t)channel;
-    pack<V> v = {};
-    if (n.v_in && mine) v = surge_load<V>(n.v_in + at);
+    neuron_state<V> state = state_before<V, level>(n, at, mine);
 
     for (int32_t t = 0; t < n.T; t += B) {
       neuron_steps<E, V, B> steps = {};
@@ -282,13 +282,14 @@ __global__ void __launch_bounds__(NEURON_THREADS, blocks_wanted(V, level))
       for (int k = 0; k < B; k++) {
         if (t + k >= n.T) break;
         pack<V> x = input_sum<level>(steps, k, lanes, n, t + k);
+        EACH_LANE x.v[l] = gain * x.v[l];
+        pack<V> i = through_synapse<V, level>(n, state, x, kept);
         EACH_LANE {
-          x.v[l] = gain * x.v[l];
-          u[k].v[l] = surge_membrane(d, v.v[l], x.v[l]);
+          u[k].v[l] = surge_membrane(d, state.v.v[l], i.v[l]);
           if (mine) faults |= surge_fault_bits(u[k].v[l]);
         }
         pack<V> s = spikes_at<V, level>(n, lanes, u[k], t + k);
-        v = after_spikes<V, level>(n.spec, u[k], s);
+        state.v = after_spikes<V, level>(n.spec, u[k], s);
         size_t out = (size_t)(t + k) * cut.M + at;
         if (mine) surge_store(s_out + out, s);
         if (mine && a.current) surge_store(a.current + out, x);
@@ -302,7 +303,9 @@ __global__ void __launch_bounds__(NEURON_THREADS, blocks_wanted(V, level))
       else
         watch_quantization(seen, u, n, lanes.channel, t, count, clip);
     }
-    if (a.v_out && mine) surge_store(a.v_out + at, v);
+    if (a.v_out && mine) surge_store(a.v_out + at, state.v);
+    if (level >= NEURON_ALL && a.i_out && mine)
+      surge_store(a.i_out + at, state.i);
   }
 
   if (faults) surge_cuda_fault(a.fault, n.layer);
@@ -335,7 +338,9 @@ static void launch_by_steps(surge_context *context,
 
 static neuron_level level_of(const surge_neuron_forward *a) {
   const surge_neuron *n = &a->common;
-  if (a->statistics || a->histogram || n->spec.soft_forward) return NEURON_ALL;
+  if (a->statistics || a->histogram || n->spec.soft_forward ||
+      surge_neuron_synaptic(&n->spec))
+    return NEURON_ALL;
   if (a->pda) return NEURON_MORE;
   for (int which = 0; which < n->inputs; which++)
     if (n->input[which].per_step) return NEURON_MORE;

@@ -41,6 +41,9 @@ __global__ void neuron_scalars_kernel(const surge_neuron_scalars a) {
   a.scalars[SURGE_SCALAR_PDA_MEAN] = spec.pda_mean;
   a.scalars[SURGE_SCALAR_PDA_STD] =
       spec.pda_std > 0 ? spec.pda_std : (float)surge_target_spread(&spec, d);
+  if (surge_neuron_synaptic(&spec))
+    a.scalars[SURGE_SCALAR_SYNAPSE] =
+        (float)surge_synapse_factor(&spec, a.synapse_logit);
 }
 
 surge_status surge_cuda_neuron_scalars(surge_context *context,

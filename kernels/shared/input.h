@@ -112,36 +112,40 @@ SURGE_INLINE bool surge_view_hides(const surge_view *view, int32_t y,
   return surge_holds(&view->cutout, y, x) || surge_holds(&view->erased, y, x);
 }
 
-/* Image n of the batch. */
+/* Image n of the batch at step t. */
 SURGE_INLINE const uint8_t *surge_augment_image(const surge_augment *a,
-                                                size_t n) {
-  return a->images +
-         (a->gather ? a->sample[n] : n) * surge_map_elements(&a->map);
+                                                size_t t, size_t n) {
+  size_t image = (a->gather ? a->sample[n] : n) * (size_t)a->T + t;
+  return a->images + image * surge_map_elements(&a->map);
 }
 
-/* Element (y, x, c) of one channels-last image, cropped; torchvision's ToTensor
- * and Normalize to the bit. Outside the image a pixel is 0 before
+/* Element (y, x, c) of one channels-last image, cropped; with unit 255
+ * torchvision's ToTensor and Normalize to the bit. Outside the image a pixel is 0 before
  * normalisation. */
 SURGE_INLINE float surge_crop_value(const uint8_t *image, const surge_map *map,
                                     surge_crop crop, int32_t y, int32_t x,
-                                    int32_t c, float mean, float std) {
+                                    int32_t c, float unit, float mean,
+                                    float std) {
   int32_t from_y = y + crop.dy;
   int32_t from_x = (crop.flip ? map->w - 1 - x : x) + crop.dx;
   bool inside =
       from_y >= 0 && from_y < map->h && from_x >= 0 && from_x < map->w;
   size_t pixel = inside ? (size_t)from_y * (size_t)map->w + (size_t)from_x : 0;
   uint8_t value = inside ? image[pixel * (size_t)map->c + (size_t)c] : 0;
-  return ((float)value / 255.0f - mean) / std;
+  return ((float)value / unit - mean) / std;
 }
 
 /* An image of the batch and what is drawn for it. */
 typedef struct surge_shown {
   const uint8_t *image;
+  float unit;
   surge_view view;
 } surge_shown;
 
-SURGE_INLINE surge_shown surge_show(const surge_augment *a, size_t n) {
-  surge_shown shown = {surge_augment_image(a, n), surge_view_draw(a, n)};
+SURGE_INLINE surge_shown surge_show(const surge_augment *a, size_t t,
+                                    size_t n) {
+  surge_shown shown = {surge_augment_image(a, t, n), a->unit,
+                       surge_view_draw(a, n)};
   return shown;
 }
 
@@ -150,7 +154,8 @@ SURGE_INLINE float surge_shown_value(const surge_shown *s, const surge_map *map,
                                      int32_t y, int32_t x, int32_t c,
                                      float mean, float std) {
   if (surge_view_hides(&s->view, y, x)) return 0;
-  return surge_crop_value(s->image, map, s->view.crop, y, x, c, mean, std);
+  return surge_crop_value(s->image, map, s->view.crop, y, x, c, s->unit, mean,
+                          std);
 }
 
 /* --- one uniform number an element: Poisson, dropout ----------------------- */

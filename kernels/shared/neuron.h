@@ -18,7 +18,7 @@ SURGE_INLINE float surge_affine(float scale, float z, float shift) {
   return scale * z + shift;
 }
 
-/* u[t] = d*v[t-1] + a[t]. */
+/* u[t] = d*v[t-1] + a[t]; of a synapse's current i[t] = d_s*i[t-1] + a[t]. */
 SURGE_INLINE float surge_membrane(float d, float v, float a) {
   return d * v + a;
 }
@@ -77,6 +77,13 @@ SURGE_INLINE double surge_decay_factor(const surge_neuron_spec *spec,
                                        const float *logit) {
   return spec->decay_learned ? 1 / (1 + exp(-(double)*logit))
                              : (double)spec->decay;
+}
+
+/* d_s, likewise. */
+SURGE_INLINE double surge_synapse_factor(const surge_neuron_spec *spec,
+                                         const float *logit) {
+  return spec->synapse_learned ? 1 / (1 + exp(-(double)*logit))
+                               : (double)spec->synapse_decay;
 }
 
 /* theta sqrt(1 + d^2): the spread that threshold-dependent normalisation aims

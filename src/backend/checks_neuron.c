@@ -16,6 +16,7 @@ surge_status surge_check_neuron_scalars(const surge_neuron_scalars *a) {
   WANT_ARRAY(width);
   WANT_POSITIVE(C);
   if (a->spec.decay_learned) WANT_ARRAY(decay_logit);
+  if (a->spec.synapse_learned) WANT_ARRAY(synapse_logit);
   if (a->spec.width_rule == SURGE_WIDTH_LEARNED) WANT_ARRAY(rho);
   if (a->spec.width_rule == SURGE_WIDTH_NORM) WANT_ARRAY(gamma[0]);
   if (a->spec.width_rule == SURGE_WIDTH_SCHEDULE) WANT_ARRAY(step);
@@ -41,6 +42,15 @@ static surge_status check_inputs(const char *op, int32_t inputs,
   return SURGE_OK;
 }
 
+/* Arrays of the synapse's current are there only where there is a synapse. */
+static surge_status check_synapse(const char *op, const char *name,
+                                  const surge_neuron_spec *spec,
+                                  const float *array) {
+  if (array && !surge_neuron_synaptic(spec))
+    REFUSE("%s: %s: wanted NULL without a synapse, found an array", op, name);
+  return SURGE_OK;
+}
+
 static surge_status check_common(const char *op, const surge_neuron *a) {
   SURGE_TRY(surge_check_map(op, &a->map));
   WANT_POSITIVE(T);
@@ -55,7 +65,7 @@ static surge_status check_common(const char *op, const surge_neuron *a) {
   if ((unsigned)a->spec.family >= SURGE_FAMILY_COUNT)
     REFUSE("%s: family: wanted 0 to %d, found %u", op, SURGE_FAMILY_COUNT - 1,
            (unsigned)a->spec.family);
-  return SURGE_OK;
+  return check_synapse(op, "i_in", &a->spec, a->i_in);
 }
 
 /* PDA's coefficients are there only where the layer has a kind of PDA. */
@@ -75,6 +85,7 @@ surge_status surge_check_neuron_forward(const surge_neuron_forward *a) {
   const char *op = "neuron_forward";
   SURGE_TRY(check_common(op, &a->common));
   SURGE_TRY(check_pda(op, &a->common.spec, a->pda));
+  SURGE_TRY(check_synapse(op, "i_out", &a->common.spec, a->i_out));
   WANT_ARRAY(s);
   WANT_ARRAY(fault);
   if (a->pda) WANT_ARRAY(metrics);
@@ -107,6 +118,8 @@ surge_status surge_check_neuron_backward(const surge_neuron_backward *a) {
   const surge_neuron_spec *spec = &a->common.spec;
   SURGE_TRY(check_common(op, &a->common));
   SURGE_TRY(check_pda(op, spec, a->pda));
+  SURGE_TRY(check_synapse(op, "di_in", spec, a->di_in));
+  SURGE_TRY(check_synapse(op, "gi_out", spec, a->gi_out));
   WANT_ARRAY(gs);
   for (int which = 0; which < a->common.inputs; which++)
     SURGE_TRY(check_gradient(op, which, &a->common.input[which], a->da[which],
@@ -117,6 +130,11 @@ surge_status surge_check_neuron_backward(const surge_neuron_backward *a) {
   if (a->ddecay_logit && !spec->decay_learned)
     REFUSE(
         "%s: ddecay_logit: wanted NULL unless the decay is learned, found "
+        "an array",
+        op);
+  if (a->dsynapse_logit && !spec->synapse_learned)
+    REFUSE(
+        "%s: dsynapse_logit: wanted NULL unless the synapse is learned, found "
         "an array",
         op);
   return SURGE_OK;

@@ -77,9 +77,11 @@ surge_status surge_check_norm_backward(const surge_norm_backward *a) {
 surge_status surge_check_augment(const surge_augment *a) {
   const char *op = "augment";
   SURGE_TRY(surge_check_map(op, &a->map));
+  WANT_POSITIVE(T);
   WANT_POSITIVE(N);
   WANT_ARRAY(x);
   WANT_ARRAY(images);
+  WANT(unit, a->unit > 0, "more than 0");
   WANT_ARRAY(mean);
   WANT_ARRAY(std);
   for (int32_t c = 0; c < a->map.c; c++)

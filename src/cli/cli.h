@@ -16,7 +16,7 @@ typedef struct cli_options {
   const char *overrides[CLI_MAX + 1]; /* NULL-terminated */
   const char *out, *resume, *from, *steps_list, *checkpoint, *against;
   bool dry_run, force, soft, no_graph, anytime, no_eval;
-  int steps, warmup, count;
+  int steps, warmup, count, recording;
   char storage[CLI_MAX][64]; /* texts of the overrides made from options */
 } cli_options;
 

@@ -1,4 +1,4 @@
-/* data.c - `surge data`: a recipe's images, without its network. */
+/* data.c - `surge data`: what is in data, without a network. */
 #include <string.h>
 
 #include "src/cli/cli.h"
@@ -27,10 +27,59 @@ static surge_status preview(const cli_options *o) {
   return status;
 }
 
+/* The list ends with a NULL: there is room for one more. */
+static surge_status check(const cli_options *o) {
+  return surge_events_check(o->positional + 1, o->out, print_line, NULL);
+}
+
+/* Reads recording `index` of a file; one of several has to be chosen. */
+static surge_status read_recording(surge_events *events, const char *path,
+                                   int index) {
+  surge_events_file *file;
+  SURGE_TRY(surge_events_open(&file, path));
+  size_t count = surge_events_file_info(file)->recordings;
+  surge_status status = SURGE_OK;
+  if (index == CLI_UNSET && count != 1)
+    status = SURGE_FAIL(SURGE_ERROR_RECIPE,
+                        "%s: wanted --recording n, one of its %zu, found none",
+                        path, count);
+  else if (index != CLI_UNSET)
+    status = surge_events_select(file, (size_t)index);
+  if (status == SURGE_OK) status = surge_events_rest(file, events);
+  surge_events_close(file);
+  return status;
+}
+
+static surge_status convert(const cli_options *o) {
+  const char *out = o->positional[2];
+  surge_events events = {0};
+  surge_status status = read_recording(&events, o->positional[1], o->recording);
+  if (status == SURGE_OK) status = surge_events_write_npz(&events, out);
+  if (status == SURGE_OK) printf("%s: %zu events\n", out, events.count);
+  surge_events_free(&events);
+  return status;
+}
+
 surge_status cli_data(int argc, char **argv) {
-  cli_options o;
-  SURGE_TRY(cli_parse(&o, argc, argv, "set out count seed threads", 2, 2));
-  if (!strcmp(o.positional[0], "preview")) return preview(&o);
-  return SURGE_FAIL(SURGE_ERROR_RECIPE, "surge data: wanted preview, found %s",
-                    o.positional[0]);
+  static const struct {
+    const char *name;
+    surge_status (*run)(const cli_options *o);
+    const char *options;
+    int min, max; /* arguments, the name among them */
+  } verbs[] = {
+      {"preview", preview, "set out count seed threads", 2, 2},
+      {"check", check, "out", 2, CLI_MAX - 1},
+      {"convert", convert, "recording", 3, 3},
+  };
+  const char *name = argc > 1 ? argv[1] : "nothing";
+  for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+    cli_options o;
+    if (strcmp(name, verbs[i].name)) continue;
+    SURGE_TRY(cli_parse(&o, argc, argv, verbs[i].options, verbs[i].min,
+                        verbs[i].max));
+    return verbs[i].run(&o);
+  }
+  return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                    "surge data: wanted preview, check or convert, found %s",
+                    name);
 }

@@ -46,8 +46,8 @@ static surge_status print_energy(surge_net *net) {
 }
 
 static surge_status print_layers(surge_net *net) {
-  printf("  %-12s %8s %8s %8s %8s %8s %8s %8s\n", "neuron", "rate", "mean u",
-         "std u", "window", "quant", "width", "decay");
+  printf("  %-12s %8s %8s %8s %8s %8s %8s %8s %8s\n", "neuron", "rate", "mean u",
+         "std u", "window", "quant", "width", "decay", "synapse");
   for (int32_t i = 0; surge_net_spiking_layer(net, i); i++) {
     surge_layer_report r;
     SURGE_TRY(surge_net_layer_report(net, i, &r));
@@ -62,9 +62,10 @@ static surge_status print_layers(surge_net *net) {
       square += s->m2 + s->count * s->mean * s->mean;
     }
     mean /= count;
-    printf("  %-12s %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f\n", r.name,
+    printf("  %-12s %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f\n", r.name,
            spikes / count, mean, sqrt(fmax(0, square / count - mean * mean)),
-           window / count, quant / count, (double)r.width[0], (double)r.decay);
+           window / count, quant / count, (double)r.width[0], (double)r.decay,
+           (double)r.synapse);
   }
   return SURGE_OK;
 }

@@ -32,7 +32,8 @@ static const command commands[] = {
     {"predict", cli_predict,
      "predict RUN|CHECKPOINT FILE... [--out FILE.csv] [-T n] [--set a.b=v]...\n"
      "        [--device auto|cpu|cuda] [--threads n]",
-     "Classifies the images of IDX (.gz or raw) or CIFAR-10 .bin files; writes\n"
+     "Classifies the images of IDX (.gz or raw) or CIFAR-10 .bin files, image files\n"
+     "    or recordings, as the network's data set has them; writes\n"
      "    file,index,class and the score of every class as CSV."},
     {"info", cli_info, "info RUN|CHECKPOINT|FILE.safetensors",
      "Lists what is in a checkpoint: metadata, tensors, shapes, bytes."},
@@ -53,10 +54,18 @@ static const command commands[] = {
      "    recipe: the network of benchmarks/SPEED.md."},
     {"data", cli_data,
      "data preview RECIPE --out sheet.png [--count n] [--set a.b=v]... [--seed n]\n"
-     "        [--threads n]",
-     "A contact sheet of what the network is shown: a row for each of n training\n"
+     "        [--threads n]\n"
+     "surge data check PATH... [--out picture.png]\n"
+     "surge data convert IN OUT.npz [--recording n]",
+     "preview: a contact sheet of what the network is shown: a row for each of n training\n"
      "    images (8), first the image itself, then after all augmentation in the\n"
-     "    first 7 epochs. Prints class and number of each row."},
+     "    first 7 epochs. Prints class and number of each row.\n"
+     "    check: what is in recordings of events, or in folders of them: format, events,\n"
+     "    times, sensor, share ON, events outside the sensor, times that step back, and\n"
+     "    the rate over time; --out draws rate and events a pixel of the first 16 files.\n"
+     "    Files that cannot be read are named, and the exit code is 3.\n"
+     "    convert: a recording as SpikingJelly's .npz (t, x, y, p); of a file of many\n"
+     "    (SHD, SSC) the one that --recording says, from 0 on."},
     {"report", cli_report,
      "report RUN|FOLDER-OF-RUNS... [--out FOLDER] [--against KEY=A,B] [--no-eval]\n"
      "        [--set data.a=v]... [--device auto|cpu|cuda] [--threads n]",

@@ -30,6 +30,7 @@ static const option_entry entries[] = {
     {"steps", 1, NULL, 0},
     {"warmup", 1, NULL, 0},
     {"count", 1, NULL, 0},
+    {"recording", 1, NULL, 0},
     {"device", 1, "device", 0},
     {"seed", 1, "seed", 0},
     {"epochs", 1, "train.epochs", 0},
@@ -88,6 +89,8 @@ static surge_status take(cli_options *o, const option_entry *entry,
   if (!strcmp(name, "steps")) return parse_count(name, value, &o->steps);
   if (!strcmp(name, "warmup")) return parse_count(name, value, &o->warmup);
   if (!strcmp(name, "count")) return parse_count(name, value, &o->count);
+  if (!strcmp(name, "recording"))
+    return parse_count(name, value, &o->recording);
   if (!strcmp(name, "out")) o->out = value;
   if (!strcmp(name, "resume")) o->resume = value;
   if (!strcmp(name, "from")) o->from = value;
@@ -116,7 +119,10 @@ static const option_entry *find(const char *allowed, int index, int letter) {
 surge_status cli_parse(cli_options *o, int argc, char **argv,
                        const char *allowed, int min, int max) {
   struct option longs[ENTRIES + 1] = {0};
-  *o = (cli_options){.steps = CLI_UNSET, .warmup = 3, .count = CLI_UNSET};
+  *o = (cli_options){.steps = CLI_UNSET,
+                     .warmup = 3,
+                     .count = CLI_UNSET,
+                     .recording = CLI_UNSET};
   for (size_t i = 0; i < ENTRIES; i++)
     longs[i] =
         (struct option){entries[i].name, entries[i].has_argument, NULL, 0};

@@ -79,7 +79,8 @@ static surge_status describe(const surge_session *s) {
  * a device, for `auto` on what a run here would take. */
 static surge_status dry_run(const surge_recipe *recipe) {
   surge_session session = {.recipe = recipe};
-  surge_status status = surge_dataset_describe(&session.info, &recipe->data);
+  surge_status status =
+      surge_dataset_describe(&session.info, &recipe->data, recipe->T);
   if (status == SURGE_OK)
     status =
         surge_session_device(&session, recipe->device == SURGE_DEVICE_CUDA);
@@ -102,6 +103,7 @@ static surge_status check_same(const surge_recipe *given,
     copy.threads = copy.data.workers = 0;
     copy.device = SURGE_DEVICE_AUTO;
     copy.memory = SURGE_MEMORY_NORMAL;
+    copy.data.cache[0] = 0;
     copy.data.on_error = SURGE_ON_ERROR_STOP;
     copy.train.epochs = 1;
     FILE *file = open_memstream(&text[i], &size);

@@ -39,18 +39,12 @@ surge_status surge_rule(const surge_scope *scope, bool broken, const char *path,
  *  Decay: type, decay, tau and decay_start are four ways to say one number
  * ======================================================================== */
 
-/* Refuses two of them, with both places. `decay: learned` says no number, but
- * it contradicts `type: if`. */
-static surge_status refuse_two_decays(const surge_scope *scope) {
-  static const char *const paths[] = {"neuron.type", "neuron.decay",
-                                      "neuron.tau", "neuron.decay_start"};
-  const surge_draft *draft = scope->draft;
-  bool fires = draft->neuron_type == SURGE_INTEGRATE_FIRE;
+/* Refuses two of the keys that say one number, with both places. */
+static surge_status refuse_two(const surge_scope *scope,
+                               const char *const *paths, size_t count) {
   const char *first = NULL;
-  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-    if (!given(scope, paths[i]) || (i == 0 && !fires) ||
-        (i == 1 && draft->decay == SURGE_LEARNED && !first))
-      continue;
+  for (size_t i = 0; i < count; i++) {
+    if (!given(scope, paths[i])) continue;
     if (first) {
       char wanted[2 * SURGE_MAX_WHERE],
           found[SURGE_MAX_PLACE + 2 * SURGE_MAX_WHERE];
@@ -59,13 +53,24 @@ static surge_status refuse_two_decays(const surge_scope *scope) {
       scoped_name(scope, paths[i], two);
       surge_place_print(given_place(scope, first), where);
       snprintf(wanted, sizeof wanted, "it or %s%s", one,
-               first == paths[0] ? ": if" : "");
+               strcmp(first, "neuron.type") == 0 ? ": if" : "");
       snprintf(found, sizeof found, "both (%s at %s)", one, where);
       return surge_refuse(given_place(scope, paths[i]), two, wanted, found);
     }
     first = paths[i];
   }
   return SURGE_OK;
+}
+
+/* `decay: learned` says no number, but it contradicts `type: if`. */
+static surge_status refuse_two_decays(const surge_scope *scope) {
+  static const char *const paths[] = {"neuron.type", "neuron.decay",
+                                      "neuron.tau", "neuron.decay_start"};
+  const surge_draft *draft = scope->draft;
+  bool fires = given(scope, paths[0]) &&
+               draft->neuron_type == SURGE_INTEGRATE_FIRE;
+  size_t none = fires ? 0 : draft->decay == SURGE_LEARNED ? 2 : 1;
+  return refuse_two(scope, paths + none, 4 - none);
 }
 
 static surge_status settle_decay(const surge_scope *scope) {
@@ -103,6 +108,36 @@ static surge_status settle_decay(const surge_scope *scope) {
                     "false where decay is 1, for 1 - d is 0", "true");
 }
 
+/* The synapse's likewise; without any there is none. */
+static surge_status settle_synapse(const surge_scope *scope) {
+  static const char *const paths[] = {"neuron.synapse_decay",
+                                      "neuron.synapse_tau",
+                                      "neuron.synapse_decay_start"};
+  const surge_draft *draft = scope->draft;
+  surge_neuron_spec *neuron = &scope->draft->recipe.neuron;
+  size_t none = draft->synapse_decay == SURGE_LEARNED;
+  SURGE_TRY(refuse_two(scope, paths + none, 3 - none));
+  if (given(scope, paths[0])) {
+    neuron->synapse_learned = draft->synapse_decay == SURGE_LEARNED;
+    if (!neuron->synapse_learned) neuron->synapse_decay = draft->synapse_decay;
+  }
+  if (given(scope, paths[1]))
+    neuron->synapse_decay = (float)(1 - 1 / draft->synapse_tau);
+  if (given(scope, paths[2])) neuron->synapse_decay = draft->synapse_start;
+
+  bool learned = neuron->synapse_learned;
+  bool ends = neuron->synapse_decay <= 0 || neuron->synapse_decay >= 1;
+  SURGE_TRY(surge_rule(scope, given(scope, paths[2]) && !learned, paths[2],
+                       paths[0], "it only with synapse_decay: learned",
+                       "a decay that is not"));
+  return surge_rule(scope, ends && (learned || neuron->synapse_decay >= 1),
+                    paths[1], paths[0],
+                    learned ? "a learned decay to start in (0, 1), by "
+                              "synapse_tau or synapse_decay_start"
+                            : "a synapse that decays",
+                    neuron->synapse_decay <= 0 ? "0" : "1");
+}
+
 /* ======================================================================== *
  *  Neuron and surrogate
  * ======================================================================== */
@@ -112,6 +147,7 @@ surge_status surge_settle_neuron(const surge_scope *scope) {
   bool learned = neuron->width_rule == SURGE_WIDTH_LEARNED;
   char width[32];
   SURGE_TRY(settle_decay(scope));
+  SURGE_TRY(settle_synapse(scope));
   SURGE_TRY(surge_rule(scope,
                        neuron->reset == SURGE_RESET_HARD &&
                            neuron->v_reset >= neuron->v_threshold,
@@ -134,10 +170,13 @@ surge_status surge_settle_neuron(const surge_scope *scope) {
 
 static surge_status check_data(const surge_scope *scope) {
   const struct surge_data_recipe *data = &scope->draft->recipe.data;
+  int32_t size = data->size ? data->size : SURGE_IMAGE_SIZE;
   char wanted[64], found[32];
-  snprintf(wanted, sizeof wanted, "0 or at least data.size, %d", data->size);
+  SURGE_TRY(surge_rule(scope, data->sensor_count == 1, "data.sensor",
+                       "data.sensor", "[width, height] or []", "one number"));
+  snprintf(wanted, sizeof wanted, "0 or at least data.size, %d", size);
   snprintf(found, sizeof found, "%d", data->resize);
-  return surge_rule(scope, data->resize > 0 && data->resize < data->size,
+  return surge_rule(scope, data->resize > 0 && data->resize < size,
                     "data.resize", "data.size", wanted, found);
 }
 
@@ -231,4 +270,8 @@ void surge_draft_of(surge_draft *draft, const surge_recipe *recipe) {
   draft->decay = neuron->decay_learned ? (float)SURGE_LEARNED : neuron->decay;
   draft->decay_start = neuron->decay;
   draft->tau = 1 / (1 - (double)neuron->decay);
+  draft->synapse_decay = neuron->synapse_learned ? (float)SURGE_LEARNED
+                                                 : neuron->synapse_decay;
+  draft->synapse_start = neuron->synapse_decay;
+  draft->synapse_tau = 1 / (1 - (double)neuron->synapse_decay);
 }

@@ -64,6 +64,13 @@ static const surge_word policy_words[] = {
     {NULL, 0}};
 static const surge_word on_error_words[] = {
     {"stop", SURGE_ON_ERROR_STOP}, {"skip", SURGE_ON_ERROR_SKIP}, {NULL, 0}};
+static const surge_word split_by_words[] = {
+    {"number", SURGE_FRAMES_BY_NUMBER},
+    {"time", SURGE_FRAMES_BY_TIME},
+    {"duration", SURGE_FRAMES_BY_DURATION},
+    {NULL, 0}};
+static const surge_word counts_words[] = {
+    {"sum", SURGE_COUNTS_SUM}, {"binary", SURGE_COUNTS_BINARY}, {NULL, 0}};
 static const surge_word coding_words[] = {{"direct", SURGE_CODING_DIRECT},
                                           {"poisson", SURGE_CODING_POISSON},
                                           {NULL, 0}};
@@ -200,9 +207,12 @@ const surge_key surge_keys[] = {
 
     {"data", SURGE_KEY_SECTION, .text = "The images and what is done to them."},
     {"data.set", NAME(recipe.data.set), .standard = "fashion_mnist",
-     .text = "Data set: fashion_mnist, mnist, cifar10, cifar100, or "
-             "image_folder: PATH/train/CLASS/ and PATH/val/CLASS/ with JPEG or "
-             "PNG files."},
+     .text = "Data set: fashion_mnist, mnist, cifar10, cifar100; image_folder: "
+             "PATH/train/CLASS/ and PATH/val/CLASS/ with JPEG or PNG files; of "
+             "recordings nmnist, cifar10_dvs, dvs_gesture, ncaltech101, "
+             "ncars, shd, ssc, or "
+             "event_folder: PATH/train/CLASS/ and PATH/test/CLASS/, or "
+             "PATH/CLASS/ with data.split."},
     {"data.path", TEXT(recipe.data.path), .standard = "",
      .text = "Its folder; \"\" is where the set's package puts it."},
     {"data.limit", INT(recipe.data.limit), BETWEEN(0, MOST), .unit = "images",
@@ -240,11 +250,13 @@ const surge_key surge_keys[] = {
      .text = "alpha: a rectangle of the image before is pasted into each, "
              "labels by area (Yun 2019); with mixup: one of them a batch, p = "
              "0.5; 0: off."},
-    {"data.size", INT(recipe.data.size), BETWEEN(1, 4096), .unit = "pixels",
-     .standard = "224",
-     .text = "image_folder: sides of the network's input. Training takes a "
-             "random part of 8 to 100 % of the area at a ratio of 3/4 to 4/3 "
-             "(torchvision's RandomResizedCrop), evaluation the centre."},
+    {"data.size", INT(recipe.data.size), BETWEEN(0, 4096), .unit = "pixels",
+     .standard = "0",
+     .text = "Sides of the network's input. image_folder, 0: 224; training takes "
+             "a random part of 8 to 100 % of the area at a ratio of 3/4 to 4/3 "
+             "(torchvision's RandomResizedCrop), evaluation the centre. "
+             "Recordings, 0: the sensor's; the sensor's longer side becomes so "
+             "long by summing, the shorter lies in the middle."},
     {"data.resize", INT(recipe.data.resize), BETWEEN(0, 8192),
      .unit = "pixels", .standard = "0",
      .text = "image_folder: the shorter side before the centre is taken; 0: "
@@ -255,9 +267,41 @@ const surge_key surge_keys[] = {
              "`threads`; results do not depend on it."},
     {"data.on_error", WORD(recipe.data.on_error, on_error_words),
      .standard = "stop",
-     .text = "image_folder: an image that cannot be read stops the run, or is "
-             "counted and named once: in training the next image of the epoch "
+     .text = "A file of image_folder or of recordings that cannot be read, or "
+             "has events outside the sensor, stops the run, or is counted and named once: in training the next image of the epoch "
              "stands in for it, in evaluation it is left out."},
+    {"data.cache", TEXT(recipe.data.cache), .standard = "",
+     .text = "Recordings: a folder in which frames are kept; a recording's are "
+             "found by a hash of its bytes and of how it is framed. \"\": none. Not "
+             "of shd and ssc."},
+    {"data.split", FLOAT(recipe.data.split), INSIDE(0, 1), .standard = "0.9",
+     .text = "Recordings in PATH/CLASS/ without a split: the share of each class, "
+             "the first by name and rounded up, that is trained on; the rest is "
+             "the test set (SpikingJelly's split_to_train_test_set)."},
+    {"data.sensor", INTS(recipe.data.sensor, recipe.data.sensor_count),
+     BETWEEN(1, 65536), .unit = "pixels", .standard = "[]",
+     .text = "event_folder: width and height of the sensor; []: as its first "
+             "recording says."},
+    {"data.split_by", WORD(recipe.data.split_by, split_by_words),
+     .standard = "number",
+     .text = "Recordings are cut into T frames of a count for each pixel of OFF "
+             "and of ON events: of equal numbers of events or of equal times, as "
+             "SpikingJelly's, or of data.duration_us from the first event on."},
+    {"data.duration_us", INT(recipe.data.duration_us), BETWEEN(1, MOST),
+     .unit = "us", .standard = "10000",
+     .text = "split_by duration: a frame's time. Events after frame T are left "
+             "out; frames behind the last event are empty."},
+    {"data.counts", WORD(recipe.data.counts, counts_words), .standard = "sum",
+     .text = "Recordings: how many events a pixel has in a frame, up to 255, or "
+             "binary, whether it has any."},
+    {"data.roll", INT(recipe.data.roll), BETWEEN(0, 4096), .unit = "pixels",
+     .standard = "0",
+     .text = "Recordings: random shift of training frames each way by up to so "
+             "much, the edges joined."},
+    {"data.drop_event", BOOL(recipe.data.drop_event), .standard = "false",
+     .text = "Recordings: of a training sample drop, each as likely, nothing, the "
+             "events of a random time, of a random area, or random events "
+             "(EventDrop, Gu 2021)."},
 
     {"model", SURGE_KEY_SECTION, .text = "The network."},
     {"model.arch", WORD(recipe.model.arch, arch_words), .standard = "convnet",
@@ -314,7 +358,9 @@ const surge_key surge_keys[] = {
      .text = "What the loss reads: the last layer's output itself, or after "
              "an integrator with neuron.decay, or after a neuron."},
     {"model.vote", INT(recipe.model.vote), BETWEEN(1, 1024), .standard = "1",
-     .text = "Output neurons that are averaged for each class."},
+     .text = "Output neurons that are averaged for each class, neighbours "
+             "(SpikingJelly's VotingLayer): with readout: spikes their spikes "
+             "vote (Fang 2021)."},
     {"model.layers", SURGE_KEY_LAYERS, .standard = "[]",
      .text = "The network as a list of layers, with arch: layers."},
 
@@ -331,6 +377,18 @@ const surge_key surge_keys[] = {
     {"neuron.tau", DOUBLE(tau), FROM(1), .unit = "steps",
      .derived = "from decay",
      .text = "Time constant in place of decay or decay_start: d = 1 - 1/tau."},
+    {"neuron.synapse_decay", FLOAT(synapse_decay), .words = decay_words,
+     BELOW_ONE, .standard = "0",
+     .text = "Decay factor d_s a step of a synapse's current, i[t] = d_s*i[t-1] "
+             "+ a[t], which the membrane reads in place of a[t] (current-based "
+             "LIF: Neftci 2019, snnTorch's Synaptic); learned: one d_s a layer; "
+             "0: no synapse."},
+    {"neuron.synapse_decay_start", FLOAT(synapse_start), INSIDE(0, 1),
+     .derived = "none", .text = "Where a learned synapse_decay starts."},
+    {"neuron.synapse_tau", DOUBLE(synapse_tau), FROM(1), .unit = "steps",
+     .derived = "from synapse_decay",
+     .text = "Time constant in place of synapse_decay or synapse_decay_start: "
+             "d_s = 1 - 1/synapse_tau; 1: no synapse."},
     {"neuron.v_threshold", FLOAT(recipe.neuron.v_threshold), ABOVE(0),
      .standard = "1", .text = "Threshold theta; a membrane equal to it fires."},
     {"neuron.v_reset", FLOAT(recipe.neuron.v_reset), FROM(-INFINITY),
@@ -421,7 +479,7 @@ const surge_key surge_keys[] = {
      .text = "Learning rate of the widths' own Adam, on ln w."},
     {"optim.decay_lr", FLOAT(recipe.optim.decay_lr), FROM(0),
      .standard = "0.01",
-     .text = "Learning rate of the decays' own Adam, on logit d."},
+     .text = "Learning rate of the decays' own Adam, on logit d (and d_s)."},
     {"optim.clip_norm", FLOAT(recipe.optim.clip_norm), FROM(0), .standard = "0",
      .text = "Largest norm of the gradient of weights, norms and biases; 0: "
              "not clipped."},

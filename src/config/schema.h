@@ -69,6 +69,9 @@ typedef struct surge_draft {
   float decay;       /* neuron.decay: d, or SURGE_LEARNED                    */
   float decay_start; /* neuron.decay_start                                   */
   double tau;        /* neuron.tau                                           */
+  float synapse_decay; /* neuron.synapse_decay: d_s, or SURGE_LEARNED        */
+  float synapse_start; /* neuron.synapse_decay_start                         */
+  double synapse_tau;  /* neuron.synapse_tau                                 */
 } surge_draft;
 
 #define SURGE_NO_NORM (-1)
@@ -77,7 +80,7 @@ typedef struct surge_draft {
 
 /* The recipe's keys in the order in which they are written; a section's row
  * stands before the rows of its keys. */
-#define SURGE_KEY_COUNT 100
+#define SURGE_KEY_COUNT 111
 extern const surge_key surge_keys[];
 
 /* The fields of layers; offsets are into surge_layer_spec. A neuron layer has

@@ -11,15 +11,18 @@
  * ======================================================================== */
 
 /* type, decay, decay_start and tau are ways to say one number, of which a
- * recipe takes one; the others are echoed as comments. So is base: all that
- * came from it is here. */
+ * recipe takes one; the others are echoed as comments, and a synapse's likewise.
+ * So is base: all that came from it is here. */
 static bool is_comment(const surge_key *key, const surge_draft *draft) {
   if (strcmp(key->path, "base") == 0) return true;
   bool fires = draft->neuron_type == SURGE_INTEGRATE_FIRE;
   if (strcmp(key->path, "neuron.decay") == 0) return fires;
   if (strcmp(key->path, "neuron.decay_start") == 0)
     return draft->decay != SURGE_LEARNED;
-  return strcmp(key->path, "neuron.tau") == 0;
+  if (strcmp(key->path, "neuron.synapse_decay_start") == 0)
+    return draft->synapse_decay != SURGE_LEARNED;
+  return strcmp(key->path, "neuron.tau") == 0 ||
+         strcmp(key->path, "neuron.synapse_tau") == 0;
 }
 
 static void write_key(const surge_key *key, const void *base, int indent,

@@ -22,7 +22,7 @@
 #define LEFT_OUT UINT32_MAX /* in place of a sample: it cannot be read */
 
 typedef struct loader_slot {
-  uint8_t *images;  /* [batch, H, W, C]; NULL where the set is mirrored */
+  uint8_t *images;  /* [batch] samples; NULL where the set is mirrored */
   int32_t *labels;  /* [batch]; likewise */
   uint32_t *sample; /* [batch]          */
   int32_t n, index;
@@ -276,11 +276,10 @@ surge_status surge_loader_create(surge_loader **loader,
                                  int32_t batch, int32_t workers) {
   *loader = NULL;
   SURGE_TRY(check_create(set, samples, count, batch, workers));
-  const surge_dataset_info *info = set->info;
   surge_loader *made = calloc(1, sizeof *made);
   if (!made) return SURGE_FAIL(SURGE_ERROR_DEVICE, "loader: no memory");
   made->set = set;
-  made->image_bytes = (size_t)info->h * (size_t)info->w * (size_t)info->c;
+  made->image_bytes = surge_sample_bytes(set->info);
   made->count = count;
   made->batch = batch < count ? batch : count;
   made->batches = (count - 1) / batch + 1;

@@ -8,7 +8,8 @@ typedef struct surge_reader surge_reader;
 struct surge_reader {
   const void *layout; /* the reader's own, where one serves several formats */
 
-  /* Adds to the registry's entry what recipe and folder say; or NULL. */
+  /* Adds to the registry's entry what recipe and folder say; or NULL. Of a set
+   * whose classes are known the folder is not looked at, and is "". */
   surge_status (*describe)(const surge_reader *reader, surge_dataset_info *info,
                            const struct surge_data_recipe *recipe,
                            const char *folder);
@@ -38,14 +39,10 @@ extern const surge_reader surge_idx_reader;      /* idx.c: the MNIST family  */
 extern const surge_reader surge_cifar10_reader;  /* cifar.c: .bin records    */
 extern const surge_reader surge_cifar100_reader; /* cifar.c                  */
 extern const surge_reader surge_folder_reader;   /* image_folder.c           */
-
-/* Image files that are decoded on demand (image_folder.c). */
-surge_status surge_image_files_read(const surge_dataset *set, uint32_t sample,
-                                    const surge_data_pass *pass,
-                                    uint8_t *image);
-const char *surge_image_files_class(const struct surge_image_files *files,
-                                    int32_t label);
-void surge_image_files_free(struct surge_image_files *files);
+extern const surge_reader surge_event_reader;    /* event_folder.c           */
+extern const surge_reader surge_gesture_reader;  /* dvs_gesture.c            */
+extern const surge_reader surge_shd_reader;      /* spike_trains.c           */
+extern const surge_reader surge_ssc_reader;      /* spike_trains.c           */
 
 /* Reads a split of the set that `info` describes; *set is empty on failure. */
 surge_status surge_dataset_read(surge_dataset *set,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/data/files.h"
+#include "src/data/frame_cache.h"
 #include "src/data/readers.h"
 
 /* --- the table ------------------------------------------------------------ */
@@ -21,10 +23,16 @@ static const char *const cifar10_names[] = {"airplane", "automobile", "bird",
                                             "cat",      "deer",       "dog",
                                             "frog",     "horse",      "ship",
                                             "truck"};
+static const char *const gesture_names[] = {
+    "hand clapping",      "right hand wave", "left hand wave",
+    "right arm clockwise", "right arm counter-clockwise",
+    "left arm clockwise", "left arm counter-clockwise",
+    "arm roll",           "air drums",       "air guitar", "other"};
 
 /* Means and standard deviations are those of the training images / 255: the
  * published ones, of which the tests recompute all but CIFAR-100's and
- * ImageNet's (torchvision's, for image_folder). */
+ * ImageNet's (torchvision's, for image_folder). Counts of events stay as they
+ * are. */
 static const registered_set registry[] = {
     {{.name = "fashion_mnist",
       .h = 28, .w = 28, .c = 1, .classes = 10,
@@ -68,6 +76,68 @@ static const registered_set registry[] = {
       .install_hint = "name in data.path the folder that holds train/<class>/ "
                       "and val/<class>/ with JPEG or PNG files"},
      &surge_folder_reader},
+    {{.name = "nmnist",
+      .w = 34, .h = 34, .c = 2, .classes = 10, .steps = 1,
+      .train_count = 60000, .test_count = 10000,
+      .mean = {0}, .std = {1, 1},
+      .default_path = "",
+      .install_hint = "unpack N-MNIST's Train.zip and Test.zip and name the "
+                      "folder of Train/ and Test/ in data.path"},
+     &surge_event_reader},
+    {{.name = "cifar10_dvs",
+      .w = 128, .h = 128, .c = 2, .classes = 10, .steps = 1,
+      .mean = {0}, .std = {1, 1},
+      .default_path = "",
+      .install_hint = "unpack CIFAR10-DVS's ten archives and name the folder of "
+                      "airplane/ to truck/ in data.path"},
+     &surge_event_reader},
+    {{.name = "ncaltech101",
+      .w = 240, .h = 180, .c = 2, .classes = 101, .steps = 1,
+      .mean = {0}, .std = {1, 1},
+      .default_path = "",
+      .install_hint = "unpack N-Caltech101's Caltech101.zip and name its folder "
+                      "Caltech101, of 101 classes, in data.path"},
+     &surge_event_reader},
+    {{.name = "ncars",
+      .w = 120, .h = 100, .c = 2, .classes = 2, .steps = 1,
+      .train_count = 15422, .test_count = 8607,
+      .mean = {0}, .std = {1, 1},
+      .default_path = "",
+      .install_hint = "unpack N-CARS and name the folder of n-cars_train/ and "
+                      "n-cars_test/ in data.path"},
+     &surge_event_reader},
+    {{.name = "dvs_gesture",
+      .w = 128, .h = 128, .c = 2, .classes = 11, .steps = 1,
+      .train_count = 1176, .test_count = 288,
+      .mean = {0}, .std = {1, 1},
+      .default_path = "",
+      .install_hint = "unpack DvsGesture.tar.gz and name the folder of "
+                      "trials_to_train.txt and user01_led.aedat in data.path",
+      .names = gesture_names},
+     &surge_gesture_reader},
+    {{.name = "shd",
+      .w = 700, .h = 1, .c = 1, .classes = 20, .steps = 1,
+      .train_count = 8156, .test_count = 2264,
+      .mean = {0}, .std = {1},
+      .default_path = "",
+      .install_hint = "name the folder of SHD's shd_train.h5 and shd_test.h5, "
+                      "unpacked, in data.path"},
+     &surge_shd_reader},
+    {{.name = "ssc",
+      .w = 700, .h = 1, .c = 1, .classes = 35, .steps = 1,
+      .train_count = 75466, .test_count = 20382,
+      .mean = {0}, .std = {1},
+      .default_path = "",
+      .install_hint = "name the folder of SSC's ssc_train.h5 and ssc_test.h5, "
+                      "unpacked, in data.path"},
+     &surge_ssc_reader},
+    {{.name = "event_folder",
+      .c = 2, .steps = 1,
+      .mean = {0}, .std = {1, 1},
+      .default_path = "",
+      .install_hint = "name in data.path the folder that holds train/<class>/ "
+                      "and test/<class>/, or <class>/, with recordings"},
+     &surge_event_reader},
 };
 
 enum { REGISTERED = sizeof registry / sizeof registry[0] };
@@ -81,6 +151,15 @@ static const registered_set *find_set(const char *name) {
 const surge_dataset_info *surge_dataset_find(const char *name) {
   const registered_set *found = find_set(name);
   return found ? &found->info : NULL;
+}
+
+int32_t surge_sample_steps(const surge_dataset_info *info) {
+  return info->steps ? info->steps : 1;
+}
+
+size_t surge_sample_bytes(const surge_dataset_info *info) {
+  return (size_t)surge_sample_steps(info) * (size_t)info->h * (size_t)info->w *
+         (size_t)info->c;
 }
 
 /* --- from a recipe to an entry and a folder ------------------------------- */
@@ -121,13 +200,16 @@ static surge_status check_crop(const surge_dataset_info *info,
 }
 
 surge_status surge_dataset_describe(surge_dataset_info *info,
-                                    const struct surge_data_recipe *recipe) {
+                                    const struct surge_data_recipe *recipe,
+                                    int32_t T) {
   const registered_set *entry = find_set(recipe->set);
   const char *folder;
   if (!entry) return fail_unknown(recipe->set);
   *info = entry->info;
+  if (info->steps) info->steps = T;
   if (entry->reader->describe) {
-    SURGE_TRY(resolve(recipe, &entry, &folder));
+    folder = "";
+    if (info->classes == 0) SURGE_TRY(resolve(recipe, &entry, &folder));
     SURGE_TRY(entry->reader->describe(entry->reader, info, recipe, folder));
   }
   return check_crop(info, recipe);
@@ -152,14 +234,14 @@ surge_status surge_check_label(const surge_dataset_info *info, const char *path,
 
 surge_status surge_dataset_allocate(surge_dataset *set, int32_t count) {
   const surge_dataset_info *info = set->info;
-  size_t pixels = (size_t)info->h * (size_t)info->w * (size_t)info->c;
+  size_t bytes = surge_sample_bytes(info);
   set->count = count;
-  set->images = malloc((size_t)count * pixels + 1);
+  set->images = malloc((size_t)count * bytes + 1);
   set->labels = calloc((size_t)count + 1, sizeof *set->labels);
   if (set->images && set->labels) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_DEVICE,
-                    "%s: wanted memory for %d images of %zu bytes, found less",
-                    info->name, (int)count, pixels);
+                    "%s: wanted memory for %d samples of %zu bytes, found less",
+                    info->name, (int)count, bytes);
 }
 
 surge_status surge_dataset_read(surge_dataset *set,
@@ -200,13 +282,18 @@ surge_status surge_dataset_open(surge_dataset *set,
   } else {
     status = surge_dataset_read(set, info, reader, folder, split);
   }
-  if (split == SURGE_TRAIN) set->policy = recipe->policy;
+  if (split == SURGE_TRAIN) {
+    set->policy = recipe->policy;
+    set->roll = recipe->roll;
+    set->drop_event = recipe->drop_event;
+  }
   if (status != SURGE_OK) surge_dataset_close(set);
   return status;
 }
 
 void surge_dataset_close(surge_dataset *set) {
-  surge_image_files_free(set->files);
+  surge_files_free(set->files);
+  surge_frame_cache_free(set->cache);
   free(set->images);
   free(set->labels);
   *set = (surge_dataset){0};
@@ -214,14 +301,13 @@ void surge_dataset_close(surge_dataset *set) {
 
 surge_status surge_dataset_image(const surge_dataset *set, uint32_t sample,
                                  const surge_data_pass *pass, uint8_t *image) {
-  if (set->files) return surge_image_files_read(set, sample, pass, image);
-  const surge_dataset_info *info = set->info;
-  size_t bytes = (size_t)info->h * (size_t)info->w * (size_t)info->c;
+  if (set->files) return surge_files_read(set, sample, pass, image);
+  size_t bytes = surge_sample_bytes(set->info);
   memcpy(image, set->images + sample * bytes, bytes);
   return SURGE_OK;
 }
 
 const char *surge_dataset_class(const surge_dataset *set, int32_t label) {
-  if (set->files) return surge_image_files_class(set->files, label);
-  return set->info->names ? set->info->names[label] : NULL;
+  if (set->info->names) return set->info->names[label];
+  return set->files ? surge_files_class(set->files, label) : NULL;
 }

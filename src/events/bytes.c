@@ -82,3 +82,14 @@ void surge_bytes_take(surge_bytes *bytes, size_t count) {
   bytes->size -= count;
   bytes->offset += count;
 }
+
+void surge_bytes_rewind(surge_bytes *bytes) {
+  if (bytes->fd < 0) {
+    bytes->at -= bytes->offset;
+    bytes->size = bytes->total;
+  } else {
+    lseek(bytes->fd, 0, SEEK_SET); /* a regular file's cannot fail */
+    bytes->size = 0;
+  }
+  bytes->offset = 0;
+}

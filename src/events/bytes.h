@@ -33,4 +33,7 @@ surge_status surge_bytes_want(surge_bytes *bytes, size_t wanted);
 /* Takes `count` bytes, at most `size`, from the front. */
 void surge_bytes_take(surge_bytes *bytes, size_t count);
 
+/* Back to the first byte. */
+void surge_bytes_rewind(surge_bytes *bytes);
+
 #endif

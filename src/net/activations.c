@@ -130,8 +130,9 @@ static void declare_outputs(surge_net *net) {
   reads r = reads_of(net, SURGE_IMAGE);
   int32_t last = r.last > r.forward ? r.last : r.forward;
   if (net->options.keep_currents) last = 2 * L + 1;
-  net->input =
-      surge_net_activation(net, "", "input", 1, input, -1, poisson ? -1 : last);
+  net->input = surge_net_activation(
+      net, "", "input", steps_of(net, !net->model.input_steps), input, -1,
+      poisson ? -1 : last);
   net->coded = poisson ? surge_net_activation(net, "", "coded", net->options.T,
                                               input, -1, last)
                        : SURGE_NONE;

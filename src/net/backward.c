@@ -99,6 +99,7 @@ static surge_status backward_neuron(surge_net *net, int32_t i) {
                surge_at(net, ids->norm[1].sums)},
       .drho = surge_gradient_at(net, ids->rho),
       .ddecay_logit = surge_gradient_at(net, ids->decay_logit),
+      .dsynapse_logit = surge_gradient_at(net, ids->synapse_logit),
       .gs = surge_at(net, ids->grad_out),
       .pda = surge_at(net, ids->pda)};
   SURGE_TRY(net->backend->neuron_backward(net->context, &neuron));

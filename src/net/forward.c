@@ -161,6 +161,7 @@ static surge_status compute_scalars(surge_net *net, int32_t i) {
       .width = surge_at(net, ids->width),
       .rho = surge_learned_at(net, ids->rho),
       .decay_logit = surge_learned_at(net, ids->decay_logit),
+      .synapse_logit = surge_learned_at(net, ids->synapse_logit),
       .step = n->width_rule == SURGE_WIDTH_SCHEDULE ? surge_at(net, net->step)
                                                     : NULL,
       .spec = *n,
@@ -280,11 +281,16 @@ surge_status surge_net_load(surge_net *net, const surge_batch *batch,
                       "surge_net_load: batch: wanted 1 to "
                       "%d images, found %d",
                       net->options.N, batch->n);
+  if (d->steps && batch->set->info->steps != net->options.T)
+    return SURGE_FAIL(SURGE_ERROR_INTERNAL,
+                      "surge_net_load: batch: wanted %d frames a sample, found "
+                      "%d",
+                      net->options.T, batch->set->info->steps);
   net->n = batch->n;
   net->mirrored = batch->set->mirror_images ? batch->set : NULL;
   if (!net->mirrored) {
     SURGE_TRY(b->upload(net->context, surge_at(net, net->images), batch->images,
-                        n * (size_t)d->h * (size_t)d->w * (size_t)d->c));
+                        n * surge_sample_bytes(batch->set->info)));
     SURGE_TRY(b->upload(net->context, surge_at(net, net->labels), batch->labels,
                         n * sizeof(int32_t)));
   }
@@ -302,7 +308,9 @@ surge_augment surge_augment_of(const surge_recipe *recipe,
   static const float zero[SURGE_MAX_CHANNELS] = {0, 0, 0, 0},
                      one[SURGE_MAX_CHANNELS] = {1, 1, 1, 1};
   const struct surge_data_recipe *data = &recipe->data;
-  return (surge_augment){.mean = data->normalize ? info->mean : zero,
+  return (surge_augment){.T = surge_sample_steps(info),
+                         .unit = info->steps ? 1 : 255,
+                         .mean = data->normalize ? info->mean : zero,
                          .std = data->normalize ? info->std : one,
                          .crop_pad = data->crop_pad,
                          .cutout = data->cutout,

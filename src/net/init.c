@@ -81,6 +81,11 @@ static surge_status initialize_weights(surge_net *net, int32_t i, float *host) {
   return set_drawn(net, ids->bias, stream + 1, draw_uniform, bound, host);
 }
 
+static float logit(float decay) {
+  double d = (double)decay;
+  return (float)log(d / (1 - d));
+}
+
 static surge_status initialize_layer(surge_net *net, int32_t i, float *host) {
   const surge_layer_ids *ids = &net->ids[i];
   const surge_layer *layer = &net->model.layers[i];
@@ -93,8 +98,8 @@ static surge_status initialize_layer(surge_net *net, int32_t i, float *host) {
     SURGE_TRY(set_constant(net, ids->norm[k].running_var, 1, host));
   }
   SURGE_TRY(set_constant(net, ids->rho, (float)log((double)n->width), host));
-  double d = (double)n->decay;
-  return set_constant(net, ids->decay_logit, (float)log(d / (1 - d)), host);
+  SURGE_TRY(set_constant(net, ids->decay_logit, logit(n->decay), host));
+  return set_constant(net, ids->synapse_logit, logit(n->synapse_decay), host);
 }
 
 /* The weights among `from`, rounded, to the rounded ones from `place` on. */

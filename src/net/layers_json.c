@@ -39,6 +39,8 @@ static void add_neuron(cJSON *object, const surge_neuron_spec *n) {
   add_number(neuron, "decay", (double)n->decay);
   cJSON_AddBoolToObject(neuron, "decay_learned", n->decay_learned);
   cJSON_AddBoolToObject(neuron, "decay_input", n->decay_input);
+  add_number(neuron, "synapse_decay", (double)n->synapse_decay);
+  cJSON_AddBoolToObject(neuron, "synapse_learned", n->synapse_learned);
   add_number(neuron, "v_threshold", (double)n->v_threshold);
   add_number(neuron, "v_reset", (double)n->v_reset);
   add_word(neuron, "reset", "neuron.reset", (int32_t)n->reset);

@@ -161,7 +161,9 @@ static bool has_parameters(const surge_layer *layer) {
     case SURGE_LAYER_CONV:
     case SURGE_LAYER_LINEAR: return true;
     case SURGE_LAYER_NEURON:
-      if (n->decay_learned || n->width_rule == SURGE_WIDTH_LEARNED) return true;
+      if (n->decay_learned || n->synapse_learned ||
+          n->width_rule == SURGE_WIDTH_LEARNED)
+        return true;
       break;
     default: break;
   }
@@ -229,7 +231,8 @@ static surge_status add_source(walk *w, surge_layer *layer, const char *name) {
   int32_t i = find_above(w, name);
   surge_map map = w->model->input;
   *source = (surge_source){.from = SURGE_IMAGE,
-                           .is_static = !w->model->poisson,
+                           .is_static =
+                               !w->model->poisson && !w->model->input_steps,
                            .binary = w->model->poisson};
   if (i >= 0 && w->specs[i].kind == SURGE_LAYER_NORM)
     SURGE_TRY(read_norm(w, spec, &i, source));
@@ -378,6 +381,17 @@ static surge_status check_cutout(const surge_recipe *recipe,
                     most, data->h, data->w, recipe->data.cutout);
 }
 
+/* Counts of events are no rates. */
+static surge_status check_coding(const surge_recipe *recipe,
+                                 const surge_dataset_info *data) {
+  if (recipe->model.coding == SURGE_CODING_DIRECT || data->steps == 0)
+    return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                    "model.coding: wanted direct for %s, whose samples have a "
+                    "frame a step, found poisson",
+                    data->name);
+}
+
 surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
                                const surge_dataset_info *data,
                                surge_layout (*layout)(int32_t c)) {
@@ -385,12 +399,14 @@ surge_status surge_model_build(surge_model *model, const surge_recipe *recipe,
       .classes = data->classes,
       .vote = recipe->model.vote,
       .poisson = recipe->model.coding == SURGE_CODING_POISSON,
+      .input_steps = data->steps > 0,
   };
   walk w = {.model = model, .recipe = recipe, .layout = layout};
   model->input = map_of(&w, data->h, data->w, data->c);
   surge_layer_spec *specs;
   int32_t count;
   SURGE_TRY(check_cutout(recipe, data));
+  SURGE_TRY(check_coding(recipe, data));
   SURGE_TRY(surge_zoo_expand(recipe, &specs, &count));
   surge_status status = walk_list(&w, specs, count);
   free(specs);

@@ -46,6 +46,7 @@ typedef struct surge_model {
   surge_map input;
   int32_t classes, vote;
   bool poisson;
+  bool input_steps; /* the input has its own map at every step */
   int32_t pda_layers; /* spiking layers that take part in PDA             */
 } surge_model;
 

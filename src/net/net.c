@@ -83,8 +83,11 @@ static void declare_neuron(surge_net *net, int32_t i) {
   if (n->decay_learned)
     ids->decay_logit = vector(net, SURGE_ROLE_PARAMETER, SURGE_GROUP_DECAY,
                               name, "decay_logit", 1);
-  ids->scalars =
-      vector(net, SURGE_ROLE_SCALAR, 0, name, "scalars", SURGE_SCALAR_COUNT);
+  if (n->synapse_learned)
+    ids->synapse_logit = vector(net, SURGE_ROLE_PARAMETER, SURGE_GROUP_DECAY,
+                                name, "synapse_logit", 1);
+  ids->scalars = vector(net, SURGE_ROLE_SCALAR, 0, name, "scalars",
+                        (int64_t)surge_scalar_count(n));
   ids->width = vector(net, SURGE_ROLE_SCALAR, 0, name, "width", 2 * P);
   net->table.tensors[ids->scalars].resumed = true; /* an epoch's end reports */
   net->table.tensors[ids->width].resumed = true;   /* them without a pass   */
@@ -114,7 +117,8 @@ static void declare_neuron(surge_net *net, int32_t i) {
 static void declare_integrator(surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
   net->ids[i].scalars = vector(net, SURGE_ROLE_SCALAR, 0, layer->spec.name,
-                               "scalars", SURGE_SCALAR_COUNT);
+                               "scalars",
+                               (int64_t)surge_scalar_count(&layer->spec.neuron));
   net->ids[i].width =
       vector(net, SURGE_ROLE_SCALAR, 0, layer->spec.name, "width", 2);
 }
@@ -137,8 +141,9 @@ static void declare_step(surge_net *net) {
   int64_t N = net->options.N;
   surge_tensor images = {.role = SURGE_ROLE_STAGING,
                          .dtype = SURGE_U8,
-                         .rank = 4,
-                         .shape = {N, d->h, d->w, d->c}};
+                         .rank = 5,
+                         .shape = {N, net->model.input_steps ? net->options.T : 1,
+                                   d->h, d->w, d->c}};
   surge_tensor labels = {
       .role = SURGE_ROLE_STAGING, .dtype = SURGE_I32, .rank = 1, .shape = {N}};
   surge_tensor sample = labels,

@@ -30,7 +30,7 @@ typedef enum surge_keep {
 /* Tensor ids of one layer. */
 typedef struct surge_layer_ids {
   /* parameters, each with a gradient at the same offset */
-  int32_t weight, bias, rho, decay_logit;
+  int32_t weight, bias, rho, decay_logit, synapse_logit;
   surge_norm_ids norm[2]; /* of each source */
   /* scalars and statistics */
   int32_t scalars, width, pda, statistics, histogram, nonzero;

@@ -82,7 +82,9 @@ surge_status surge_net_layer_report(surge_net *net, int32_t number,
   SURGE_TRY(download(net, statistics, ids->statistics, T * sizeof *statistics));
   SURGE_TRY(download(net, histogram, ids->histogram, sizeof(surge_histogram)));
   SURGE_TRY(download(net, width, ids->width, (size_t)P * sizeof *width));
-  SURGE_TRY(download(net, scalars, ids->scalars, sizeof scalars));
+  const surge_neuron_spec *n = &layer->spec.neuron;
+  SURGE_TRY(download(net, scalars, ids->scalars,
+                     surge_scalar_count(n) * sizeof *scalars));
   *report = (surge_layer_report){.name = layer->spec.name,
                                  .T = net->options.T,
                                  .statistics = statistics,
@@ -90,6 +92,9 @@ surge_status surge_net_layer_report(surge_net *net, int32_t number,
                                  .neuron = &layer->spec.neuron,
                                  .threshold = layer->spec.neuron.v_threshold,
                                  .decay = scalars[SURGE_SCALAR_DECAY],
+                                 .synapse = surge_neuron_synaptic(n)
+                                                ? scalars[SURGE_SCALAR_SYNAPSE]
+                                                : 0,
                                  .widths = P,
                                  .width = width};
   return SURGE_OK;
@@ -158,10 +163,14 @@ static void describe_kind(const surge_layer *layer, char *text, size_t size) {
       break;
     case SURGE_LAYER_NEURON: {
       describe_sources(layer, sources, sizeof sources);
+      const surge_neuron_spec *n = &s->neuron;
       snprintf(text, size, "%s%s decay %.4g%s, width %.4g", sources,
-               s->neuron.decay < 1.0f ? "LIF" : "IF", (double)s->neuron.decay,
-               s->neuron.decay_learned ? " learned" : "",
-               (double)s->neuron.width);
+               n->decay < 1.0f ? "LIF" : "IF", (double)n->decay,
+               n->decay_learned ? " learned" : "", (double)n->width);
+      if (surge_neuron_synaptic(n))
+        snprintf(text + strlen(text), size - strlen(text), ", synapse %.4g%s",
+                 (double)n->synapse_decay,
+                 n->synapse_learned ? " learned" : "");
       break;
     }
     case SURGE_LAYER_AVGPOOL:
@@ -190,9 +199,9 @@ static void describe_kind(const surge_layer *layer, char *text, size_t size) {
 static size_t layer_parameters(const surge_net *net, int32_t i) {
   const surge_layer_ids *d = &net->ids[i];
   const surge_norm_ids *a = &d->norm[0], *b = &d->norm[1];
-  const int32_t ids[] = {d->weight, d->bias, d->rho,        d->decay_logit,
-                         a->gamma,  a->beta, a->step_scale, b->gamma,
-                         b->beta,   b->step_scale};
+  const int32_t ids[] = {d->weight,     d->bias,  d->rho,        d->decay_logit,
+                         d->synapse_logit, a->gamma, a->beta, a->step_scale,
+                         b->gamma,         b->beta,  b->step_scale};
   size_t count = 0;
   for (size_t k = 0; k < sizeof ids / sizeof *ids; k++)
     if (ids[k] >= 0) count += net->table.tensors[ids[k]].bytes / sizeof(float);

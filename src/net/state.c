@@ -221,12 +221,12 @@ static surge_status dump_labels(surge_net *net, surge_tensor_list *list) {
 }
 
 static surge_status dump_input(surge_net *net, surge_tensor_list *list) {
-  bool coded = net->coded >= 0;
+  bool coded = net->coded >= 0, steps = coded || net->model.input_steps;
   SURGE_TRY(
       dump_activation(net, list, coded ? net->coded : net->input, "input"));
   const surge_map *m = &net->model.input;
   const int64_t image[4] = {net->n, m->h, m->w, m->c};
-  if (!coded) reshape_last(list, 4, image);
+  if (!steps) reshape_last(list, 4, image);
   return dump_labels(net, list);
 }
 

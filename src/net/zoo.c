@@ -111,7 +111,8 @@ static void add_readout(surge_zoo *zoo) {
   if (readout == SURGE_READOUT_MEMBRANE) { /* it leaks, and that is all */
     surge_neuron_spec *neuron =
         &surge_zoo_append(zoo, SURGE_LAYER_INTEGRATOR)->neuron;
-    neuron->decay_learned = false;
+    neuron->decay_learned = neuron->synapse_learned = false;
+    neuron->synapse_decay = 0;
     neuron->width_rule = SURGE_WIDTH_FIXED;
     neuron->granularity = SURGE_PER_LAYER;
   } else if (readout == SURGE_READOUT_SPIKES)

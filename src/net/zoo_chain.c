@@ -50,7 +50,7 @@ void surge_zoo_vggsnn(surge_zoo *zoo) { add_chain(zoo, "-P-P-P-P"); }
  * convolutions for CIFAR-10 are pooled after every third, those for other data
  * sets, two to five, after each. Linear layers have neither norm nor bias
  * (codes/models.py of its code); it reads out the rates of 10 neurons a class,
- * readout: spikes with vote: 10. */
+ * readout: spikes with vote: 10 (SpikingJelly's VotingLayer). */
 void surge_zoo_plif_net(surge_zoo *zoo) {
   const struct surge_model_recipe *m = &zoo->recipe->model;
   add_convolutions(zoo, m->channel_count == 6 ? "--P--P" : "PPPPP");

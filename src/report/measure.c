@@ -115,12 +115,13 @@ static size_t shown(const surge_raster *r, int32_t k) {
 }
 
 /* One neuron's spikes for one image from its currents, `stride` apart. */
-static void fire(uint8_t *spike, int32_t neurons, int32_t T,
-                 const float *current, size_t stride,
-                 const surge_neuron_spec *neuron, float decay) {
-  float v = 0, theta = neuron->v_threshold;
-  for (int32_t t = 0; t < T; t++) {
-    float u = surge_membrane(decay, v, current[(size_t)t * stride]);
+static void fire(uint8_t *spike, int32_t neurons, const float *current,
+                 size_t stride, const surge_layer_report *layer) {
+  const surge_neuron_spec *neuron = layer->neuron;
+  float i = 0, v = 0, theta = neuron->v_threshold;
+  for (int32_t t = 0; t < layer->T; t++) {
+    i = surge_membrane(layer->synapse, i, current[(size_t)t * stride]);
+    float u = surge_membrane(layer->decay, v, i);
     float s = surge_fire(u, theta);
     v = surge_after_spike(neuron->reset, u, s, theta, neuron->v_reset);
     spike[t * neurons] = s != 0.0f;
@@ -144,9 +145,8 @@ static surge_status draw_raster(surge_raster *r,
   for (int32_t n = 0; n < r->images; n++)
     for (int32_t k = 0; k < r->neurons; k++) {
       size_t neuron = r->of > r->neurons ? shown(r, k) : (size_t)k;
-      fire(r->spike + n * r->T * r->neurons + k, r->neurons, r->T,
-           current + (size_t)n * of + neuron, (size_t)r->images * of,
-           report->neuron, report->decay);
+      fire(r->spike + n * r->T * r->neurons + k, r->neurons,
+           current + (size_t)n * of + neuron, (size_t)r->images * of, report);
     }
   return SURGE_OK;
 }

@@ -15,7 +15,7 @@ static const char metrics_header[] =
     "val_loss,val_acc,learning_rate,gradient_norm,pda,wait_share,eval_seconds\n";
 static const char layers_header[] =
     "epoch,split,layer,t,mean,std,window,rate,quantization,width,width_min,"
-    "width_max,decay\n";
+    "width_max,decay,synapse\n";
 static const char histograms_header[] = "epoch,split,layer,low,high,count\n";
 
 /* --- paths and files ------------------------------------------------------ */
@@ -254,11 +254,11 @@ static void print_layer(surge_folder *folder, const surge_layer_report *report,
     const surge_neuron_statistics *s = &report->statistics[t];
     if (s->count == 0) continue;
     fprintf(folder->layers,
-            "%d,%s,%s,%d,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n", epoch,
-            split, report->name, t, s->mean, sqrt(s->m2 / s->count),
+            "%d,%s,%s,%d,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n",
+            epoch, split, report->name, t, s->mean, sqrt(s->m2 / s->count),
             s->window / s->count, s->spikes / s->count,
             s->quantization / s->count, w.mean, w.min, w.max,
-            (double)report->decay);
+            (double)report->decay, (double)report->synapse);
   }
 }
 

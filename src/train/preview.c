@@ -1,7 +1,8 @@
 /* preview.c - a contact sheet of what a network is shown (see train.h).
  *
- * It is the training of a recipe with `count` images, one batch an epoch, up to
- * where the network would begin: loader, policy, the CPU's augment. */
+ * It is the training of a recipe with `count` samples, one batch an epoch, up to
+ * where the network would begin: loader, policy, the CPU's augment. The frames
+ * of a recording stand side by side. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,37 +17,70 @@
 typedef struct preview {
   surge_session session;
   surge_augment augment; /* as the recipe has it */
-  float *x;              /* [count, H, W, C]: the network's input            */
-  uint8_t *image;        /* [H, W, C]                                        */
+  float *x;              /* [T, count, H, W, C]: the network's input         */
+  uint8_t *image;        /* [T, H, W, C]: a sample                           */
   uint8_t *sheet;        /* [h, w, 3]                                        */
   int32_t h, w, zoom;
 } preview;
 
 /* --- painting ------------------------------------------------------------- */
 
-/* Puts an image at its place in the sheet; grey is red, green and blue. */
-static void paint(preview *p, int32_t row, int32_t column,
-                  const uint8_t *image) {
+/* A pixel: grey is red, green and blue; of events OFF is blue, ON red, both are
+ * violet, more events darker, `most` of them full. */
+static void colour(const surge_dataset_info *d, const uint8_t *from,
+                   int32_t most, uint8_t rgb[3]) {
+  for (int c = 0; c < 3; c++) rgb[c] = from[d->c == 3 ? c : 0];
+  if (!d->steps) return;
+  int32_t off = 255 * from[0] / most, on = 255 * from[d->c - 1] / most;
+  rgb[0] = (uint8_t)(255 - off * (255 - on) / 255);
+  rgb[1] = (uint8_t)(255 - (off > on ? off : on));
+  rgb[2] = (uint8_t)(255 - on * (255 - off) / 255);
+}
+
+/* Of one frame of a sample at (left, top). */
+static void paint_frame(preview *p, int32_t left, int32_t top,
+                        const uint8_t *image, int32_t most) {
   const surge_dataset_info *d = &p->session.info;
-  int32_t top = GAP + row * (d->h * p->zoom + GAP);
-  int32_t left = GAP + column * (d->w * p->zoom + GAP);
   for (int32_t y = 0; y < d->h * p->zoom; y++)
     for (int32_t x = 0; x < d->w * p->zoom; x++) {
       size_t to = (size_t)(top + y) * (size_t)p->w + (size_t)(left + x);
-      const uint8_t *from = image + (y / p->zoom * d->w + x / p->zoom) * d->c;
-      for (int c = 0; c < 3; c++)
-        p->sheet[3 * to + (size_t)c] = from[d->c == 3 ? c : 0];
+      colour(d, image + (y / p->zoom * d->w + x / p->zoom) * d->c, most,
+             p->sheet + 3 * to);
     }
 }
 
-/* The pixels of which the op made x. */
-static void denormalize(const preview *p, const float *x, uint8_t *image) {
+/* Width of a sample in the sheet. An image's epochs stand beside it, in columns;
+ * a recording, which is wide, has them below it, in strips. */
+static int32_t sample_width(const preview *p) {
   const surge_dataset_info *d = &p->session.info;
-  for (int32_t i = 0; i < d->h * d->w * d->c; i++) {
-    float mean = p->augment.mean[i % d->c], std = p->augment.std[i % d->c];
-    float value = rintf((x[i] * std + mean) * 255);
-    image[i] = (uint8_t)fminf(fmaxf(value, 0), 255);
-  }
+  return surge_sample_steps(d) * (d->w * p->zoom + 1) - 1;
+}
+
+/* Puts a sample at its place in the sheet. */
+static void paint(preview *p, int32_t row, int32_t column,
+                  const uint8_t *image) {
+  const surge_dataset_info *d = &p->session.info;
+  size_t frame = (size_t)d->h * (size_t)d->w * (size_t)d->c;
+  int32_t down = d->steps ? row * COLUMNS + column : row, most = 1;
+  int32_t top = GAP + down * (d->h * p->zoom + GAP);
+  int32_t left = GAP + (d->steps ? 0 : column) * (sample_width(p) + GAP);
+  for (size_t i = 0; i < surge_sample_bytes(d); i++)
+    most = image[i] > most ? image[i] : most;
+  for (int32_t t = 0; t < surge_sample_steps(d); t++)
+    paint_frame(p, left + t * (d->w * p->zoom + 1), top,
+                image + (size_t)t * frame, most);
+}
+
+/* The bytes of which the op made sample n of N. */
+static void denormalize(const preview *p, size_t n, size_t N, uint8_t *image) {
+  const surge_augment *a = &p->augment;
+  size_t frame = surge_map_elements(&a->map), C = (size_t)a->map.c;
+  for (size_t t = 0; t < (size_t)a->T; t++)
+    for (size_t i = 0; i < frame; i++) {
+      float x = p->x[(t * N + n) * frame + i];
+      float value = rintf((x * a->std[i % C] + a->mean[i % C]) * a->unit);
+      image[t * frame + i] = (uint8_t)fminf(fmaxf(value, 0), 255);
+    }
 }
 
 /* --- the columns ---------------------------------------------------------- */
@@ -61,33 +95,34 @@ static surge_status paint_originals(preview *p, surge_tell *tell, void *user) {
     const char *name = surge_dataset_class(&s->train, label);
     SURGE_TRY(surge_dataset_image(&s->train, sample, &pass, p->image));
     paint(p, row, 0, p->image);
-    snprintf(line, sizeof line, "row %d: training image %u, class %d%s%s",
-             row + 1, (unsigned)sample, label, name ? ", " : "",
+    snprintf(line, sizeof line, "row %d: training %s %u, class %d%s%s", row + 1,
+             s->info.steps ? "recording" : "image", (unsigned)sample, label, name ? ", " : "",
              name ? name : "");
     SURGE_TRY(tell(user, line));
   }
   return SURGE_OK;
 }
 
-/* The row of each of the batch's images, which are in the epoch's order. */
+/* The row of each of the batch's samples, which are in the epoch's order. */
 static void paint_batch(preview *p, const surge_batch *batch, int32_t column) {
   const surge_session *s = &p->session;
-  size_t elements = surge_map_elements(&p->augment.map);
   for (int32_t n = 0; n < batch->n; n++) {
-    denormalize(p, p->x + (size_t)n * elements, p->image);
+    denormalize(p, (size_t)n, (size_t)batch->n, p->image);
     for (int32_t row = 0; row < s->train_count; row++)
       if (s->train_samples[row] == batch->sample[n])
         paint(p, row, column, p->image);
   }
 }
 
-static surge_status tell_epoch(uint32_t epoch, const surge_mix *mix,
-                               surge_tell *tell, void *user) {
+static surge_status tell_epoch(const preview *p, uint32_t epoch,
+                               const surge_mix *mix, surge_tell *tell,
+                               void *user) {
   char line[128], how[64] = "";
   if (mix->share < 1)
     snprintf(how, sizeof how, ", %s, share of its own %.2f",
              mix->pasted.h > 0 ? "cutmix" : "mixup", (double)mix->share);
-  snprintf(line, sizeof line, "column %u: epoch %u%s", (unsigned)epoch + 2,
+  snprintf(line, sizeof line, "%s %u: epoch %u%s",
+           p->session.info.steps ? "strip" : "column", (unsigned)epoch + 2,
            (unsigned)epoch + 1, how);
   return tell(user, line);
 }
@@ -110,7 +145,7 @@ static surge_status paint_epoch(preview *p, uint32_t epoch, surge_tell *tell,
   augment.N = batch.n;
   SURGE_TRY(s->backend->augment(s->context, &augment));
   paint_batch(p, &batch, (int32_t)epoch + 1);
-  return tell_epoch(epoch, &step.mix, tell, user);
+  return tell_epoch(p, epoch, &step.mix, tell, user);
 }
 
 /* --- the sheet ------------------------------------------------------------ */
@@ -118,7 +153,7 @@ static surge_status paint_epoch(preview *p, uint32_t epoch, surge_tell *tell,
 static surge_status open_sheet(preview *p) {
   surge_session *s = &p->session;
   const surge_dataset_info *d = &s->info;
-  size_t elements = (size_t)d->h * (size_t)d->w * (size_t)d->c;
+  size_t elements = surge_sample_bytes(d);
   void *x;
   SURGE_TRY(s->backend->allocate(
       s->context, &x, (size_t)s->train_count * elements * sizeof(float)));
@@ -126,8 +161,9 @@ static surge_status open_sheet(preview *p) {
   p->augment.x = p->x = x;
   p->augment.map = (surge_map){d->h, d->w, d->c, SURGE_CHANNELS_LAST};
   p->zoom = d->w < TILE ? TILE / d->w : 1;
-  p->h = GAP + s->train_count * (d->h * p->zoom + GAP);
-  p->w = GAP + COLUMNS * (d->w * p->zoom + GAP);
+  int32_t wide = d->steps ? 1 : COLUMNS, high = COLUMNS / wide;
+  p->h = GAP + s->train_count * high * (d->h * p->zoom + GAP);
+  p->w = GAP + wide * (sample_width(p) + GAP);
   size_t bytes = (size_t)p->h * (size_t)p->w * 3;
   p->image = malloc(elements);
   p->sheet = malloc(bytes);
@@ -143,7 +179,7 @@ static surge_status open_sheet(preview *p) {
 static surge_status make_sheet(preview *p, const char *out, surge_tell *tell,
                                void *user) {
   surge_session *s = &p->session;
-  SURGE_TRY(surge_dataset_describe(&s->info, &s->recipe->data));
+  SURGE_TRY(surge_dataset_describe(&s->info, &s->recipe->data, s->recipe->T));
   SURGE_TRY(surge_session_device(s, false));
   SURGE_TRY(surge_session_open_train(s));
   SURGE_TRY(open_sheet(p));

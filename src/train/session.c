@@ -20,7 +20,8 @@ surge_status surge_session_open(surge_session *session,
                                 const surge_recipe *recipe,
                                 const surge_net_options *options) {
   *session = (surge_session){.recipe = recipe};
-  SURGE_TRY(surge_dataset_describe(&session->info, &recipe->data));
+  SURGE_TRY(surge_dataset_describe(&session->info, &recipe->data,
+                                   options->T ? options->T : recipe->T));
   SURGE_TRY(surge_session_device(session, false));
   SURGE_TRY(surge_net_create(&session->net, session->backend, session->context,
                              recipe, &session->info, options));
@@ -36,9 +37,9 @@ static surge_status open_split(surge_session *session, surge_dataset *set,
   if (!set->images || set->policy) return SURGE_OK;
   const surge_backend *b = session->backend;
   size_t count = (size_t)set->count;
-  size_t pixels = (size_t)(set->info->h * set->info->w * set->info->c);
+  size_t bytes = surge_sample_bytes(set->info);
   const void *images, *labels = NULL;
-  SURGE_TRY(b->mirror(session->context, &images, set->images, count * pixels));
+  SURGE_TRY(b->mirror(session->context, &images, set->images, count * bytes));
   if (images)
     SURGE_TRY(b->mirror(session->context, &labels, set->labels,
                         count * sizeof *set->labels));

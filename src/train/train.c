@@ -1,5 +1,6 @@
 /* train.c - the training loop, on one screen, and what an epoch ends with. */
 #include <stdarg.h>
+#include <stdlib.h>
 
 #include "src/train/folder.h"
 #include "src/train/position.h"
@@ -101,6 +102,24 @@ static surge_status tell(run *r, const char *format, ...) {
 
 static surge_status tell_line(void *user, const char *line) {
   return tell(user, "%s", line);
+}
+
+/* How many samples each class has, of sets that are folders: the fewest and the
+ * most. */
+static surge_status tell_classes(run *r, const surge_dataset *set,
+                                 const char *split) {
+  int32_t classes = set->info->classes, least = INT32_MAX, most = 0;
+  if (!set->files) return SURGE_OK;
+  int32_t *count = calloc((size_t)classes, sizeof *count);
+  if (!count) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for counts");
+  for (int32_t i = 0; i < set->count; i++) count[set->labels[i]]++;
+  for (int32_t k = 0; k < classes; k++) {
+    least = count[k] < least ? count[k] : least;
+    most = count[k] > most ? count[k] : most;
+  }
+  free(count);
+  return tell(r, "%s set: %d samples of %d classes, %d to %d each", split,
+              set->count, classes, least, most);
 }
 
 /* A device is asked on logged steps alone, as it would have to be waited for,
@@ -302,11 +321,14 @@ static surge_status open_run(run *r) {
   r->session.backend->describe(r->session.context, device, sizeof device);
   if (r->session.note[0]) SURGE_TRY(tell(r, "%s", r->session.note));
   SURGE_TRY(tell(r, "surge %s on %s", SURGE_VERSION, device));
+  SURGE_TRY(tell_classes(r, &r->session.train, "training"));
+  SURGE_TRY(tell_classes(r, &r->session.test, "test"));
   return tell(r,
-              "%s: %d training, %d validation, %d test images; %zu trained "
+              "%s: %d training, %d validation, %d test %s; %zu trained "
               "values; best is chosen on the %s set",
               r->recipe->data.set, r->session.train_count,
               r->session.validation_count, r->session.test_count,
+              r->session.info.steps ? "recordings" : "images",
               surge_net_parameter_count(r->session.net),
               r->session.validation_loader ? "validation" : "test");
 }

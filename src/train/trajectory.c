@@ -46,15 +46,20 @@ static surge_status reserve_numbers(surge_trajectory *trajectory,
                                     int32_t steps) {
   const surge_dataset_info *info = &session->info;
   int64_t images = (int64_t)steps * session->recipe->train.batch;
+  surge_named_tensor sample = {
+      .dtype = SURGE_U8, .rank = 3, .shape = {info->h, info->w, info->c}};
+  if (info->steps)
+    sample = (surge_named_tensor){
+        .dtype = SURGE_U8,
+        .rank = 4,
+        .shape = {info->steps, info->h, info->w, info->c}};
   const struct {
     const char *name;
     int64_t rows;
     surge_named_tensor row;
   } numbers[] = {[IMAGES] = {"images",
                              images,
-                             {.dtype = SURGE_U8,
-                              .rank = 3,
-                              .shape = {info->h, info->w, info->c}}},
+                             sample},
                  [LABELS] = {"labels", images, {.dtype = SURGE_I32}},
                  [BATCH] = {"batch", steps, {.dtype = SURGE_I32}},
                  [LEARNING_RATE] = {"learning_rate",
@@ -114,13 +119,12 @@ static void put(surge_trajectory *trajectory, size_t tensor, int64_t first,
 /* The batch's images: its own, or of a mirrored set those that lie there. */
 static void put_batch(surge_trajectory *trajectory, const surge_batch *batch) {
   const surge_dataset *set = batch->set;
-  size_t pixels =
-      (size_t)set->info->h * (size_t)set->info->w * (size_t)set->info->c;
+  size_t bytes = surge_sample_bytes(set->info);
   for (int32_t n = 0; n < batch->n; n++, trajectory->images++) {
     uint32_t sample = batch->sample[n];
     put(trajectory, IMAGES, trajectory->images, 1,
-        batch->images ? batch->images + (size_t)n * pixels
-                      : set->images + sample * pixels);
+        batch->images ? batch->images + (size_t)n * bytes
+                      : set->images + sample * bytes);
     put(trajectory, LABELS, trajectory->images, 1, &set->labels[sample]);
   }
 }

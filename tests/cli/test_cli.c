@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "tests/support/folder.h"
 #include "tests/support/images.h"
 #include "tests/support/run.h"
 
@@ -285,7 +286,7 @@ Test(cli, a_preview_shows_what_the_recipe_turns_on) {
   surge_dataset_info info;
   surge_dataset set;
   run_needs_data();
-  cr_assert_eq(surge_dataset_describe(&info, &data), SURGE_OK);
+  cr_assert_eq(surge_dataset_describe(&info, &data, 4), SURGE_OK);
   cr_assert_eq(surge_dataset_open(&set, &info, &data, SURGE_TRAIN), SURGE_OK);
   run_make_folder(folder);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -308,8 +309,9 @@ Test(cli, a_preview_shows_what_the_recipe_turns_on) {
 
 Test(cli, previews_that_cannot_be_made) {
   static const struct { const char *arguments, *needle; int code; } cases[] = {
-      {"data", "wanted 2 to 2 arguments", 2},
-      {"data show " RECIPE, "wanted preview, found show", 2},
+      {"data", "wanted preview, check or convert, found nothing", 2},
+      {"data show " RECIPE, "wanted preview, check or convert, found show", 2},
+      {"data preview", "wanted 2 to 2 arguments", 2},
       {"data preview " RECIPE, "wanted --out FILE.png", 2},
       {"data preview " RECIPE " --out x.png --count 0", "--count: wanted 1", 2},
       {"data preview nowhere.yaml --out x.png", "nowhere.yaml", 2},
@@ -322,6 +324,99 @@ Test(cli, previews_that_cannot_be_made) {
     cr_expect_eq(code, cases[i].code, "%s: %d: %s", cases[i].arguments, code, text);
     cr_expect_not_null(strstr(text, cases[i].needle), "%s", text);
     cr_expect_leq(lines(text), 1, "%s", text);
+  }
+  run_remove_folder(folder);
+}
+
+/* --- recordings of events ------------------------------------------------- */
+
+#define SEEDS SURGE_SOURCE_DIR "/tests/fuzz/seeds/"
+
+/* Every file of a folder and of those in it, but hidden ones. */
+Test(cli, check_of_recordings) {
+  char folder[64], text[8192], path[512];
+  int h, w;
+  run_make_folder(folder);
+  snprintf(path, sizeof path, "mkdir -p %s/all/below && cp " SEEDS
+           "hdf5/shd.h5 %s/all && cp " SEEDS "aedat4/lz4.aedat4 %s/all/below",
+           folder, folder, folder);
+  cr_assert_eq(system(path), 0);
+  write_file(folder, "all/.hidden", "?", 1);
+  cr_expect_eq(surge(folder, "data check all --out picture.png", text,
+                     sizeof text), 0, "%s", text);
+  cr_expect_str_eq(
+      text,
+      "all/below/lz4.aedat4: aedat4, 5 events, 0.000100 to 1.000000 s, sensor "
+      "640x480 stated, 60.0 % ON, 0 outside, 0 steps back, 5.0 events/s\n"
+      "  |█                                                            ▂| 62 bins "
+      "of 16.384 ms, at most 4 events\n"
+      "all/shd.h5: hdf5, 3 events, 2 recordings, 0.250000 to 1.000000 s, sensor "
+      "700x1 seen, 100.0 % ON, 0 outside, 0 steps back, 12.0 events/s\n"
+      "  |█              █                              █| 47 bins of 16.384 ms, at "
+      "most 1 events\n"
+      "2 files, 3 recordings, 8 events, 75.0 % ON, 0 outside, 0 steps back; 0 "
+      "files could not be read\n");
+  snprintf(path, sizeof path, "%s/picture.png", folder);
+  uint8_t *rgb = test_read_png(path, &h, &w);
+  cr_expect(h == 8 + 2 * 488 && w == 8 + 2 * 648, "%d x %d", h, w);
+  const uint8_t *first = rgb + 3 * (8 * w + 8 + 648); /* events of (0, 0) */
+  cr_expect(first[0] == 255 && first[3] == 0, "%d %d", first[0], first[3]);
+  const uint8_t *last = first + 3 * (479 * w + 639); /* and of (639, 479) */
+  cr_expect(last[0] == 255 && last[-3] == 0, "%d %d", last[0], last[-3]);
+  free(rgb);
+  run_remove_folder(folder);
+}
+
+/* Files that cannot be read are named, the others are checked, the exit code
+ * says it. */
+Test(cli, check_of_what_is_no_recording) {
+  char folder[64], text[8192];
+  run_make_folder(folder);
+  write_file(folder, "empty.bin", "", 0);
+  write_file(folder, "other.txt", "of no format known", 18);
+  write_file(folder, "good.bin", "\x12\x10\x80\x03\x7d", 5);
+  cr_expect_eq(surge(folder, "data check . nowhere", text, sizeof text), 3, "%s",
+               text);
+  cr_expect_not_null(strstr(text, "empty.bin: wanted events, found 0 bytes"));
+  cr_expect_not_null(strstr(text, "other.txt: wanted a recording in one of"));
+  cr_expect_not_null(strstr(text, "nowhere: No such file"), "%s", text);
+  cr_expect_not_null(strstr(text, "good.bin: nmnist, 1 events, "));
+  cr_expect_not_null(strstr(text, "4 files, 1 recordings, 1 events"), "%s", text);
+  cr_expect_not_null(strstr(text, "; 3 files could not be read"), "%s", text);
+  cr_expect_eq(surge(folder, "data check other.txt --out p.png", text,
+                     sizeof text), 3);
+  cr_expect(!exists(folder, "p.png"));
+  run_remove_folder(folder);
+}
+
+/* A recording is the same behind its conversion, to the byte: no clock is in it. */
+Test(cli, convert_to_npz) {
+  char folder[64], text[8192], command[256];
+  run_make_folder(folder);
+  run_in(folder, "data convert " SEEDS "aedat4/zstd.aedat4 a.npz",
+         "a.npz: 5 events");
+  run_in(folder, "data convert " SEEDS "hdf5/table.h5 b.npz", "b.npz: 5 events");
+  run_in(folder, "data check a.npz", "a.npz: npz, 5 events, 0.000100 to 1.000000 s");
+  snprintf(command, sizeof command, "cmp %s/a.npz %s/b.npz", folder, folder);
+  cr_expect_eq(system(command), 0);
+  run_in(folder, "data convert " SEEDS "hdf5/shd.h5 c.npz --recording 1",
+         "c.npz: 1 events");
+  static const struct { const char *arguments, *needle; int code; } cases[] = {
+      {"data convert a.npz", "wanted 3 to 3 arguments", 2},
+      {"data convert " SEEDS "hdf5/shd.h5 d.npz", "wanted --recording n, one of "
+       "its 2", 2},
+      {"data convert " SEEDS "hdf5/shd.h5 d.npz --recording 2",
+       "wanted recording 2, found 2", 3},
+      {"data convert nowhere d.npz", "nowhere: No such file", 3},
+      {"data convert a.npz no/d.npz", "no/d.npz: wanted to write it", 3},
+      {"data check a.npz --recording 0", "not an option of `surge data`", 2},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int code = surge(folder, cases[i].arguments, text, sizeof text);
+    cr_expect_eq(code, cases[i].code, "%s: %d: %s", cases[i].arguments, code, text);
+    cr_expect_not_null(strstr(text, cases[i].needle), "%s", text);
+    cr_expect_leq(lines(text), 1, "%s", text);
+    cr_expect(!exists(folder, "d.npz"), "%s", cases[i].arguments);
   }
   run_remove_folder(folder);
 }
@@ -414,6 +509,73 @@ Test(cli, a_folder_of_images_from_training_to_prediction) {
                  "--set data.mixup=0.2 --set data.workers=1", "epoch 2/2");
   run_same_checkpoints(folder, "policy", "again");
   run_in(folder, "bench train images.yaml --steps 5 --warmup 0", "library_ms");
+  run_remove_folder(folder);
+}
+
+/* --- recordings ----------------------------------------------------------- */
+
+#define EVENTS "train events.yaml --force --out "
+static const char *const events_recipe =
+    "T: 3\n"
+    "data: {set: event_folder, path: events, sensor: [9, 7], roll: 1,\n"
+    "  crop_pad: 1, cache: kept}\n"
+    "model: {arch: convnet, channels: [8], pool: [true]}\n"
+    "train: {epochs: 2, batch: 4}\n";
+
+/* Recording i of class k in .bin's records: 60 events, left or right. */
+static void write_recording(const char *folder, int k, int i) {
+  char path[128];
+  uint8_t bytes[60][5];
+  for (int e = 0; e < 60; e++) {
+    const uint8_t event[5] = {(uint8_t)(4 * k + (e + i) % 4), (uint8_t)(e % 7),
+                              (uint8_t)(e % 2 << 7), (uint8_t)(e * 3), 0};
+    memcpy(bytes[e], event, 5);
+  }
+  snprintf(path, sizeof path, "%s/events/%s/%s/%02d.bin", folder,
+           i < 8 ? "train" : "test", k ? "right" : "left", i);
+  test_write_file(path, bytes, sizeof bytes);
+}
+
+static void make_recordings(const char *folder) {
+  char command[256], path[128];
+  snprintf(command, sizeof command,
+           "cd %s && mkdir -p events/train/left events/train/right "
+           "events/test/left events/test/right",
+           folder);
+  cr_assert_eq(system(command), 0);
+  for (int k = 0; k < 2; k++)
+    for (int i = 0; i < 11; i++) write_recording(folder, k, i);
+  snprintf(path, sizeof path, "%s/events.yaml", folder);
+  test_write_file(path, events_recipe, strlen(events_recipe));
+}
+
+Test(cli, recordings_from_training_to_prediction) {
+  char folder[64], text[8192];
+  run_make_folder(folder);
+  make_recordings(folder);
+  run_in(folder, EVENTS "none --dry-run",
+         "7x9x2          7x9x8              3");
+  cr_expect_eq(surge(folder,
+                     "train events.yaml --dry-run --set model.coding=poisson "
+                     "--set data.normalize=false",
+                     text, sizeof text),
+               2);
+  cr_expect_not_null(strstr(text, "model.coding: wanted direct"), "%s", text);
+  run_in(folder, EVENTS "one --set data.workers=1",
+         "16 training, 0 validation, 6 test recordings");
+  run_in(folder, EVENTS "three --set data.workers=3 --set data.cache=again",
+         "training set: 16 samples of 2 classes, 8 to 8 each");
+  run_same_checkpoints(folder, "one", "three");
+  run_same_metrics(folder, "one", "three");
+  run_in(folder, "train --resume one --set train.epochs=3", "epoch 3/3");
+  run_in(folder, "eval one -T 1,3,5", "T 5: test accuracy");
+  run_in(folder, "predict one events/test/left/08.bin",
+         "events/test/left/08.bin,0,");
+  run_in(folder, "grad events.yaml --out steps.safetensors --steps 2 --set data.crop_pad=0", "");
+  run_in(folder, "info steps.safetensors", "8x3x7x9x2");
+  run_in(folder, "data preview events.yaml --out sheet.png --count 2",
+         "strip 8: epoch 7");
+  run_in(folder, "bench train events.yaml --steps 5 --warmup 0", "library_ms");
   run_remove_folder(folder);
 }
 

@@ -15,8 +15,9 @@ Test(events, nmnist_in_chunks) {
     surge_events_file *file;
     surge_events chunk = {0};
     size_t seen = 0;
-    cr_assert_eq(surge_events_open_memory(&file, nmnist, sizeof nmnist, "three"),
-                 SURGE_OK);
+    cr_assert_eq(
+        surge_events_open_memory(&file, nmnist, sizeof nmnist, "three"),
+        SURGE_OK);
     cr_assert_eq(surge_events_reserve(&chunk, capacity), SURGE_OK);
     for (;;) {
       cr_assert_eq(surge_events_next(file, &chunk), SURGE_OK);

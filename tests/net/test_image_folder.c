@@ -189,7 +189,7 @@ static surge_dataset_info info;
 static surge_dataset open_set(surge_split split, surge_on_error on_error) {
   struct surge_data_recipe recipe = recipe_of(on_error);
   surge_dataset set;
-  cr_assert_eq(surge_dataset_describe(&info, &recipe), SURGE_OK, "%s",
+  cr_assert_eq(surge_dataset_describe(&info, &recipe, 4), SURGE_OK, "%s",
                surge_last_error());
   cr_assert_eq(surge_dataset_open(&set, &info, &recipe, split), SURGE_OK, "%s",
                surge_last_error());
@@ -262,7 +262,7 @@ Test(image_folder, reads_test_where_there_is_no_val) {
 }
 
 #define REFUSED(status, word, other)                                           \
-  expect_error(surge_dataset_describe(&found, &recipe), status, word, other,   \
+  expect_error(surge_dataset_describe(&found, &recipe, 4), status, word, other,   \
                word)
 
 Test(image_folder, says_what_is_wrong_with_folders) {
@@ -273,15 +273,15 @@ Test(image_folder, says_what_is_wrong_with_folders) {
   mkdir(test_path("train"), 0777);
   mkdir(test_path("val"), 0777);
   REFUSED(SURGE_ERROR_DATA, test_path("train"),
-          "wanted a folder of images for each class, found none");
+          "wanted a folder for each class, found none");
   make_folders();
-  cr_assert_eq(surge_dataset_describe(&found, &recipe), SURGE_OK);
+  cr_assert_eq(surge_dataset_describe(&found, &recipe, 4), SURGE_OK);
   mkdir(test_path("train/bear"), 0777);
   REFUSED(SURGE_ERROR_DATA, test_path("val"), "found no bear");
   expect_error(surge_dataset_probe(&recipe), SURGE_ERROR_DATA, test_path("val"),
                "found no bear", "probe");
   mkdir(test_path("val/bear"), 0777);
-  cr_assert_eq(surge_dataset_describe(&found, &recipe), SURGE_OK);
+  cr_assert_eq(surge_dataset_describe(&found, &recipe, 4), SURGE_OK);
   expect_error(surge_dataset_open(&set, &found, &recipe, SURGE_TRAIN),
                SURGE_ERROR_DATA, test_path("train/bear"),
                "wanted at least one .jpg, .jpeg or .png file", "empty class");
@@ -296,7 +296,7 @@ Test(image_folder, says_what_is_wrong_with_folders) {
   REFUSED(SURGE_ERROR_RECIPE, "data.crop_pad: wanted less than",
           "of image_folder, 8, found 8");
   recipe.crop_pad = SIZE - 1;
-  cr_assert_eq(surge_dataset_describe(&found, &recipe), SURGE_OK);
+  cr_assert_eq(surge_dataset_describe(&found, &recipe, 4), SURGE_OK);
   recipe.path[0] = 0;
   REFUSED(SURGE_ERROR_DATA, "image_folder: data.path: wanted a folder", "val/");
 }
@@ -338,7 +338,7 @@ Test(image_folder, refuses_a_class_that_leads_nowhere) {
   /* a link to a folder is one */
   cr_assert_eq(symlink("ant", test_path("train/ball")), 0);
   cr_assert_eq(symlink("ant", test_path("val/ball")), 0);
-  cr_assert_eq(surge_dataset_describe(&found, &recipe), SURGE_OK, "%s",
+  cr_assert_eq(surge_dataset_describe(&found, &recipe, 4), SURGE_OK, "%s",
                surge_last_error());
   cr_expect_eq(found.classes, CLASSES + 1);
 }

@@ -46,6 +46,13 @@ Test(model, has_the_parameters_it_should) {
        "    - neuron: {width_rule: fixed}\n"
        "    - avgpool: global\n    - linear: {out: classes}\n",
        72 + 8 + 1 + 8 + 16 * 2 + 32 + 170},
+      {"synapses: one learns, one is fixed, the readout has none",
+       "neuron: {synapse_decay: learned, synapse_tau: 3}\n"
+       "surrogate: {width_rule: fixed}\n"
+       "model:\n  readout: membrane\n  layers:\n    - linear: {out: 8}\n"
+       "    - neuron\n    - linear: {out: 8}\n"
+       "    - neuron: {synapse_decay: 0.5}\n    - linear: {out: classes}\n",
+       784 * 8 + 8 + 1 + 8 * 8 + 8 + 8 * 10 + 10},
       {"vote; the largest cutout",
        "model: {arch: mlp, hidden: [10], vote: 3}\ndata: {cutout: 54}\n",
        7840 + 20 + 1 + 300 + 30},

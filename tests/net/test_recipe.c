@@ -178,6 +178,16 @@ static const struct refused {
      "7.5"},
     {"data: {random_erasing: 1.01}",
      "r.yaml:1:24: data.random_erasing: wanted a number in [0, 1], found 1.01"},
+    {"data: {split: 1}",
+     "r.yaml:1:15: data.split: wanted a number in (0, 1), found 1"},
+    {"data: {sensor: [34]}",
+     "r.yaml:1:8: data.sensor: wanted [width, height] or [], found one number"},
+    {"data: {sensor: [0, 34]}",
+     "r.yaml:1:17: data.sensor: wanted a list of integers in [1, 65536], 2 at "
+     "most, found 0"},
+    {"data: {split_by: events}",
+     "r.yaml:1:18: data.split_by: wanted one of number, time, duration, found "
+     "events"},
     {"data: {random_erasing: -0.1}",
      "r.yaml:1:24: data.random_erasing: wanted a number in [0, 1], found -0.1"},
     {"data: {policy: randaugment}",
@@ -279,6 +289,23 @@ static const struct refused {
     {"neuron: {type: if, decay_input: true}",
      "r.yaml:1:20: neuron.decay_input: wanted false where decay is 1, for 1 - "
      "d is 0, found true"},
+    {"neuron: {synapse_decay: 0.5, synapse_tau: 2}",
+     "r.yaml:1:30: neuron.synapse_tau: wanted it or neuron.synapse_decay, found "
+     "both (neuron.synapse_decay at r.yaml:1:10)"},
+    {"neuron: {synapse_decay: learned, synapse_tau: 2, synapse_decay_start: .5}",
+     "r.yaml:1:50: neuron.synapse_decay_start: wanted it or neuron.synapse_tau, "
+     "found both (neuron.synapse_tau at r.yaml:1:34)"},
+    {"neuron: {synapse_decay_start: 0.5}",
+     "r.yaml:1:10: neuron.synapse_decay_start: wanted it only with "
+     "synapse_decay: learned, found a decay that is not"},
+    {"neuron: {synapse_decay: learned}",
+     "r.yaml:1:10: neuron.synapse_decay: wanted a learned decay to start in (0, "
+     "1), by synapse_tau or synapse_decay_start, found 0"},
+    {"neuron: {synapse_decay: 1}",
+     "r.yaml:1:25: neuron.synapse_decay: wanted a number in [0, 1) or "
+     "learned, found 1"},
+    {"neuron: {synapse_tau: 1e9}",
+     "r.yaml:1:10: neuron.synapse_tau: wanted a synapse that decays, found 1"},
 
     /* what keys demand of one another */
     {"neuron: {v_reset: 1}",
@@ -624,6 +651,49 @@ Test(recipe, decay_in_its_four_ways) {
   }
 }
 
+/* Off by default, and as the membrane's decay otherwise. */
+Test(recipe, synapse_in_its_three_ways) {
+  static const struct {
+    const char *neuron;
+    float decay;
+    bool learned;
+  } cases[] = {
+      {"{}", 0, false},
+      {"{synapse_decay: 0}", 0, false},
+      {"{synapse_decay: 0.5}", 0.5f, false},
+      {"{synapse_tau: 1}", 0, false},
+      {"{synapse_tau: 3}", 0x1.555556p-1f, false},
+      {"{synapse_decay: learned, synapse_decay_start: 0.9}", 0.9f, true},
+      {"{type: if, synapse_decay: learned, synapse_tau: 2}", 0.5f, true},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char text[128];
+    snprintf(text, sizeof text, "neuron: %s", cases[i].neuron);
+    surge_recipe recipe = good(text, NULL);
+    cr_expect(recipe.neuron.synapse_decay == cases[i].decay, "%s: %a",
+              cases[i].neuron, (double)recipe.neuron.synapse_decay);
+    cr_expect_eq(recipe.neuron.synapse_learned, cases[i].learned, "%s",
+                 cases[i].neuron);
+    expect_round_trip(&recipe, cases[i].neuron);
+  }
+}
+
+Test(recipe, layers_have_synapses_of_their_own) {
+  surge_recipe recipe = good(
+      "neuron: {synapse_decay: learned, synapse_tau: 2}\n"
+      "model:\n  layers:\n    - neuron\n    - neuron: {synapse_tau: 4}\n"
+      "    - neuron: {synapse_decay: 0.25}\n"
+      "    - neuron: {synapse_decay: 0}\n    - linear: {out: classes}\n",
+      NULL);
+  const surge_layer_spec *l = recipe.model.layers;
+  cr_expect(l[0].neuron.synapse_learned && l[0].neuron.synapse_decay == 0.5f);
+  cr_expect(l[1].neuron.synapse_learned && l[1].neuron.synapse_decay == 0.75f);
+  cr_expect(!l[2].neuron.synapse_learned && l[2].neuron.synapse_decay == 0.25f);
+  cr_expect(!surge_neuron_synaptic(&l[3].neuron));
+  expect_round_trip(&recipe, "synapses");
+  surge_recipe_free(&recipe);
+}
+
 Test(recipe, echoes_tau_beside_decay) {
   static const struct {
     const char *neuron, *lines;
@@ -911,7 +981,8 @@ static const char *const everything =
     "  test_limit: 1, validation: 2, normalize: false, crop_pad: 4,\n"
     "  flip: true, cutout: 8, random_erasing: 0.25, policy: trivialaugment,\n"
     "  mixup: 0.2, cutmix: 1, size: 64, resize: 80, workers: 3,\n"
-    "  on_error: skip}\n"
+    "  on_error: skip, cache: /c, split: 0.75, sensor: [240, 180], split_by: duration,\n"
+    "  duration_us: 2147483647, counts: binary, roll: 5, drop_event: true}\n"
     "model: {arch: resnet20, channels: [1, 65536, 3], pool: [true, false, "
     "true],\n"
     "  hidden: [], pooling: max, kernel: 5, norm: tebn, norm_alpha: "
@@ -920,7 +991,7 @@ static const char *const everything =
     "  dropout: 0.2, coding: poisson, readout: membrane, vote: 10}\n"
     "neuron: {type: lif, decay: learned, decay_start: 0.333333343,\n"
     "  v_threshold: 1.1, v_reset: -0.0, reset: soft, detach_reset: false,\n"
-    "  decay_input: true}\n"
+    "  decay_input: true, synapse_decay: learned, synapse_decay_start: 0.7}\n"
     "surrogate: {family: fast_sigmoid, width: 0.123456789, width_end: 3e-38,\n"
     "  width_rule: schedule, granularity: channel, width_min: 1e-40,\n"
     "  width_max: 3.4028235e+38}\n"

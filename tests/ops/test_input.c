@@ -54,7 +54,13 @@ typedef struct augment_case {
   float random_erasing;
   bool mix; /* as `mixed` below */
   surge_mix mixed;
+  int32_t T; /* of frames of counts; 0: images */
 } augment_case;
+
+static size_t steps_of(const augment_case *c) {
+  return c->T ? (size_t)c->T : 1;
+}
+static float unit_of(const augment_case *c) { return c->T ? 1 : 255; }
 
 static const augment_case augments[] = {
     {"one pixel", {1, 1, 1, LAST}, 1, 0, false, true},
@@ -89,6 +95,11 @@ static const augment_case augments[] = {
      {1, {3, 2, 4, 0}}},
     {"cutmix, all", {32, 32, 3, LAST}, 33, 4, true, true, 8, .5f, true,
      {.9f, {3, 20, 10, 9}}},
+    {"frames", {7, 5, 2, LAST}, 9, 2, true, true, .T = 3},
+    {"frames of an evaluation", {1, 30, 1, LAST}, 4, 0, false, false, .T = 5},
+    {"frames, blocked", {6, 5, 8, BLOCK}, 17, 2, true, true, 3, 1, .T = 2},
+    {"frames, mixed", {8, 8, 2, LAST}, 5, 2, true, true, 3, 1, true, {.4f},
+     .T = 4},
     {"all but mixing", {32, 32, 3, LAST}, 65, 4, true, true, 8, .5f},
 };
 #define AUGMENTS (sizeof augments / sizeof *augments)
@@ -112,7 +123,7 @@ typedef struct augment_source {
 
 static test_buffer run_source(surge_context *context, const augment_case *c,
                               const augment_source *from, uint32_t epoch) {
-  size_t elements = surge_map_elements(&c->map);
+  size_t elements = surge_map_elements(&c->map) * steps_of(c);
   size_t bytes = from->count * elements;
   surge_step step = test_step(SEED, epoch);
   step.mix = c->mixed;
@@ -124,8 +135,8 @@ static test_buffer run_source(surge_context *context, const augment_case *c,
   surge_augment a = {.x = x.device, .images = TEST_AS(image, uint8_t),
                      .sample = TEST_AS(samples, uint32_t),
                      .step = TEST_AS(block, surge_step),
-                     .map = test_map(c->map), .N = c->N, .mean = mean,
-                     .std = std, .crop_pad = c->crop_pad, .cutout = c->cutout,
+                     .map = test_map(c->map), .T = (int32_t)steps_of(c),
+                     .N = c->N, .unit = unit_of(c), .mean = mean, .std = std, .crop_pad = c->crop_pad, .cutout = c->cutout,
                      .random_erasing = c->random_erasing, .flip = c->flip,
                      .mix = c->mix, .training = c->training, .gather = from->gather};
   cr_assert_eq(test_backend()->augment(context, &a), SURGE_OK, "%s",
@@ -220,7 +231,7 @@ static float wanted_of(const augment_case *c, const uint8_t *image,
     return 0;
   if (y >= 0 && y < map->h && x >= 0 && x < map->w)
     value = image[(y * map->w + x) * map->c + k];
-  return ((float)value / 255.0f - mean[k]) / std[k];
+  return ((float)value / unit_of(c) - mean[k]) / std[k];
 }
 
 /* torchvision's RandomMixup and RandomCutmix: the batch rolled by one. */
@@ -234,13 +245,15 @@ static float mixed_of(const augment_case *c, float own, float rolled,
   return a + b;
 }
 
-/* Is x image n of the batch as the reference has it? To the bit. */
-static bool shows(const augment_case *c, const float *x, const uint8_t *images,
-                  size_t n, const expected *own, const expected *rolled) {
+/* Is x at step t image n of the batch as the reference has it? To the bit. */
+static bool shows_at(const augment_case *c, const float *x,
+                     const uint8_t *images, size_t t, size_t n,
+                     const expected *own, const expected *rolled) {
   const surge_map map = test_map(c->map);
   size_t elements = surge_map_elements(&map), before = n ? n - 1 : (size_t)c->N - 1;
-  const uint8_t *image = images + n * elements;
-  const uint8_t *other = images + before * elements;
+  const uint8_t *image = images + (n * steps_of(c) + t) * elements;
+  const uint8_t *other = images + (before * steps_of(c) + t) * elements;
+  x += (t * (size_t)c->N + n) * elements;
   for (int32_t row = 0; row < map.h; row++)
     for (int32_t column = 0; column < map.w; column++)
       for (int32_t k = 0; k < map.c; k++) {
@@ -248,13 +261,20 @@ static bool shows(const augment_case *c, const float *x, const uint8_t *images,
             mixed_of(c, wanted_of(c, image, own, row, column, k),
                      wanted_of(c, other, rolled, row, column, k), row, column);
         test_round(&wanted, 1, map.type);
-        float found = x[n * elements + surge_offset_of(&map, row, column, k)];
+        float found = x[surge_offset_of(&map, row, column, k)];
         if (memcmp(&found, &wanted, sizeof found)) return false;
       }
   return true;
 }
 
-/* Every image is as the reference draws it: crop and flip from the first three
+static bool shows(const augment_case *c, const float *x, const uint8_t *images,
+                  size_t n, const expected *own, const expected *rolled) {
+  for (size_t t = 0; t < steps_of(c); t++)
+    if (!shows_at(c, x, images, t, n, own, rolled)) return false;
+  return true;
+}
+
+/* Every image is as the reference draws it, at all steps alike: crop and flip from the first three
  * numbers of block 0, whatever else is drawn. */
 Test(augment, each_image_is_as_drawn) {
   for (size_t i = 0; i < AUGMENTS * (size_t)test_types(); i++) {
@@ -263,7 +283,7 @@ Test(augment, each_image_is_as_drawn) {
     if (too_wide(&c->map)) continue;
     typed.map.type = test_type[i / AUGMENTS];
     surge_context *context = test_context(2);
-    size_t elements = surge_map_elements(&c->map);
+    size_t elements = surge_map_elements(&c->map) * steps_of(c);
     uint8_t *images = random_images((size_t)c->N * elements);
     test_buffer out = run_augment(context, c, images, 0, 1);
     float *x = test_download(&out, "x");
@@ -484,7 +504,8 @@ Test(augment, gathers_from_the_whole_set) {
   for (size_t i = 0; i < AUGMENTS; i++) {
     const augment_case *c = &augments[i];
     if (too_wide(&c->map)) continue;
-    size_t elements = surge_map_elements(&c->map), N = (size_t)c->N;
+    size_t elements = surge_map_elements(&c->map) * steps_of(c);
+    size_t N = (size_t)c->N;
     uint8_t *set = random_images(SET * elements);
     uint8_t *images = random_images(N * elements);
     uint32_t *sample = malloc(N * sizeof *sample);
@@ -659,9 +680,10 @@ Test(augment, wrong_arguments_are_refused_by_name) {
   float x[4] = {0}, zero[] = {0};
   uint8_t image[4] = {0};
   const surge_augment good = {.x = x, .images = image,
-                              .map = {1, 1, 1, SURGE_CHANNELS_LAST}, .N = 1,
-                              .mean = mean, .std = std};
-  surge_augment bad[] = {good, good, good, good, good, good, good, good, good, good};
+                              .map = {1, 1, 1, SURGE_CHANNELS_LAST}, .T = 1,
+                              .N = 1, .unit = 255, .mean = mean, .std = std};
+  surge_augment bad[] = {good, good, good, good, good, good,
+                         good, good, good, good, good, good};
   bad[0].images = NULL;
   bad[1].std = zero;
   bad[2].crop_pad = -1;
@@ -674,10 +696,12 @@ Test(augment, wrong_arguments_are_refused_by_name) {
   bad[9].mix = true;
   const surge_step step = {0};
   bad[9].step = &step;
+  bad[10].T = 0;
+  bad[11].unit = 0;
   const char *const word[] = {"images:", "std[c]:", "crop_pad:",
                               "sample:", "sample:", "cutout:",
                               "random_erasing:", "random_erasing:", "step:",
-                              "mix:"};
+                              "mix:", "T:", "unit:"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     cr_expect_eq(test_backend()->augment(context, &bad[i]),
                  SURGE_ERROR_INTERNAL, "%s", word[i]);
@@ -694,7 +718,7 @@ Test(augment, a_device_refuses_other_layouts_and_many_channels) {
   float x[8] = {0};
   uint8_t image[8] = {0};
   surge_augment a = {.x = x, .images = image, .map = {1, 1, 8, SURGE_BLOCKED8},
-                     .N = 1, .mean = mean, .std = std};
+                     .T = 1, .N = 1, .unit = 255, .mean = mean, .std = std};
   test_expect_refused(test_backend()->augment(context, &a), "augment",
                       "wanted channels last");
   a.map.layout = SURGE_CHANNELS_LAST;

@@ -77,10 +77,10 @@ static void check(int32_t T, size_t M, float d) {
 }
 
 Test(integrator, equals_the_reference_to_the_bit) {
-  static const int32_t steps[] = {1, 2, 5, 16, 17, 33};
+  static const int32_t steps[] = {1, 2, 5, 16, 17, 33, 100, 250};
   static const size_t neurons[] = {1, 7, 64, 511, 512, 513, 1280, 5003};
   static const float decays[] = {0, 0.25f, 0.9f, 1};
-  for (size_t t = 0; t < 6; t++)
+  for (size_t t = 0; t < 8; t++)
     for (size_t m = 0; m < 8; m++)
       check(steps[t], neurons[m], decays[(t + m) % 4]);
 }

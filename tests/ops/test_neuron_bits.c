@@ -26,6 +26,7 @@ NEURON_TEST(neuron_bits, spikes_equal_to_the_bit) {
         surge_neuron_spec spec = default_spec();
         spec.reset = flags & 1 ? SURGE_RESET_SOFT : SURGE_RESET_HARD;
         spec.decay = decays[flags >> 2];
+        spec.synapse_decay = ((size_t)feeds + k) % 2 ? 0.83f : 0;
         spec.decay_input = flags & 2 && spec.decay < 1;
         spec.v_reset = flags & 4 ? 0.1f : 0;
         spec.v_threshold = flags & 8 ? 0.3f : 1;
@@ -60,7 +61,12 @@ static void make_dyadic(problem *p, float unit) {
     p->v_in[i] = floorf(p->v_in[i] * unit) / unit;
   for (size_t i = 0; p->gv_out && i < M; i++)
     p->gv_out[i] = floorf(p->gv_out[i] * 4);
+  for (size_t i = 0; p->i_in && i < M; i++) {
+    p->i_in[i] = floorf(p->i_in[i] * unit) / unit;
+    p->gi_out[i] = floorf(p->gi_out[i] * 4);
+  }
   if (p->decay_logit) *p->decay_logit = 0;
+  if (p->synapse_logit) *p->synapse_logit = 0;
   for (int32_t c = 0; p->rho && c < p->map.c; c++) {
     p->rho[c] = 0;
     if (p->spec.granularity == SURGE_PER_LAYER) break;
@@ -70,7 +76,8 @@ static void make_dyadic(problem *p, float unit) {
 /* |got - (start + wanted)| within half a unit: nothing else is left. */
 static void expect_exact_sum(const problem *p, const result *r,
                              problem_output which, const double *wanted) {
-  bool start = which == OUT_DRHO || which == OUT_DDECAY_LOGIT;
+  bool start = which == OUT_DRHO || which == OUT_DDECAY_LOGIT ||
+               which == OUT_DSYNAPSE_LOGIT;
   double *sum = malloc((r->words[which] + 1) * sizeof(double));
   for (size_t i = 0; i < r->words[which]; i++) {
     sum[i] = wanted[i] + (start ? (double)problem_start(p, which, i) : 0);
@@ -88,10 +95,12 @@ static void check_exact(problem *p, bool reductions) {
   reference ref = problem_reference(p, &r);
   expect_exact_sum(p, &r, OUT_DA0, ref.g.input[0]);
   expect_exact_sum(p, &r, OUT_DV_IN, ref.g.dv_in);
+  expect_exact_sum(p, &r, OUT_DI_IN, ref.g.di_in);
   if (reductions) {
     expect_exact_sum(p, &r, OUT_SUMS0, ref.g.sums[0]);
     expect_exact_sum(p, &r, OUT_DRHO, ref.g.drho);
     expect_exact_sum(p, &r, OUT_DDECAY_LOGIT, &ref.g.decay_logit);
+    expect_exact_sum(p, &r, OUT_DSYNAPSE_LOGIT, &ref.g.synapse_logit);
   }
   reference_free(&ref);
   result_free(&r);
@@ -119,7 +128,8 @@ NEURON_TEST(neuron_bits, dyadic_inputs_are_exact) {
 }
 
 /* A bound of many roundings would hide a lost element: whole-numbered sums do
- * not. Every size, one width a layer and one a channel. */
+ * not. Every size, one width a layer and one a channel, with a synapse and
+ * without. */
 NEURON_TEST(neuron_bits, whole_numbered_reductions_are_exact) {
   for (size_t k = 0; k < PROBLEM_SIZES + 3; k++)
     for (int flags = 0; flags < 4; flags++) {
@@ -127,6 +137,7 @@ NEURON_TEST(neuron_bits, whole_numbered_reductions_are_exact) {
       spec.reset = flags & 1 ? SURGE_RESET_SOFT : SURGE_RESET_HARD;
       spec.granularity = flags & 2 ? SURGE_PER_CHANNEL : SURGE_PER_LAYER;
       spec.decay_learned = true;
+      spec.synapse_learned = ((size_t)flags / 2 + k) % 2;
       surge_map many = map_of(32, 32, 16, (surge_layout)(k % 2));
       if (k == PROBLEM_SIZES + 2)
         many = map_of(18, 19, 129, SURGE_CHANNELS_LAST);
@@ -235,7 +246,9 @@ static problem part_of(const problem *whole, int32_t first, int32_t T) {
   p.g_current = copied(whole->g_current + start * M, steps * M);
   if (p.rho)
     p.rho = copied(p.rho, problem_channels(p.spec.granularity, &p.map));
+  p.i_in = p.gi_out = NULL;
   if (p.decay_logit) p.decay_logit = copied(p.decay_logit, 1);
+  if (p.synapse_logit) p.synapse_logit = copied(p.synapse_logit, 1);
   for (int j = 0; j < p.inputs; j++) {
     problem_input *in = &p.input[j];
     size_t skip = in->per_step ? start : 0, own = in->per_step ? steps : 1;
@@ -261,12 +274,19 @@ static void expect_part(const problem *whole, const float *all,
 static void check_halves(problem *whole, int32_t cut) {
   size_t M = problem_neurons(whole), rest = (size_t)(whole->T - cut);
   problem a = part_of(whole, 0, cut), b = part_of(whole, cut, whole->T - cut);
+  bool synaptic = surge_neuron_synaptic(&whole->spec);
   a.v_in = copied(whole->v_in, M);
   b.gv_out = copied(whole->gv_out, M);
+  if (synaptic) {
+    a.i_in = copied(whole->i_in, M);
+    b.gi_out = copied(whole->gi_out, M);
+  }
   result r = problem_run(whole, 2, NULL), forward = problem_run(&a, 2, NULL);
   b.v_in = copied(forward.out[OUT_V_OUT], M);
+  if (synaptic) b.i_in = copied(forward.out[OUT_I_OUT], M);
   result second = problem_run(&b, 2, NULL);
   a.gv_out = copied(second.out[OUT_DV_IN], M);
+  if (synaptic) a.gi_out = copied(second.out[OUT_DI_IN], M);
   result first = problem_run(&a, 2, NULL);
   static const problem_output parts[] = {OUT_S, OUT_CURRENT, OUT_DA0, OUT_DA1};
   for (int k = 0; k < 4; k++) {
@@ -277,6 +297,10 @@ static void check_halves(problem *whole, int32_t cut) {
   }
   expect_part(whole, r.out[OUT_V_OUT], second.out[OUT_V_OUT], 0, 1, "v_out");
   expect_part(whole, r.out[OUT_DV_IN], first.out[OUT_DV_IN], 0, 1, "dv_in");
+  if (synaptic) {
+    expect_part(whole, r.out[OUT_I_OUT], second.out[OUT_I_OUT], 0, 1, "i_out");
+    expect_part(whole, r.out[OUT_DI_IN], first.out[OUT_DI_IN], 0, 1, "di_in");
+  }
   result *all[] = {&r, &forward, &first, &second};
   for (int k = 0; k < 4; k++) result_free(all[k]);
   problem_free(&a);
@@ -298,6 +322,8 @@ NEURON_TEST(neuron_bits, two_halves_are_the_whole) {
         spec.soft_forward = flags & 4;
         spec.decay_learned = spec.decay_input = flags & 2;
         spec.granularity = flags & 1 ? SURGE_PER_CHANNEL : SURGE_PER_LAYER;
+        spec.synapse_decay = (size_t)f % 3 == k % 3 ? 0 : 0.8f;
+        spec.synapse_learned = (size_t)f % 3 == (k + 1) % 3;
         problem p = problem_create(
             &spec, map_of(2, 3, 7, SURGE_CHANNELS_LAST), cuts[k].T, 2, 2,
             flags & 1 ? FEED_PLAIN : FEED_NORMALISED, FEED_PER_STEP, seed);

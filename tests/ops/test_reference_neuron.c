@@ -216,7 +216,7 @@ Test(reference_neuron, golden_norm_rule) {
   n.spec.v_threshold = 0.5f;
   n.spec.family = SURGE_RECTANGULAR;
   n.spec.width_rule = SURGE_WIDTH_NORM;
-  ref_neuron_scalars(n.scalars, width, &n.spec, NULL, NULL, gamma, 0, 1);
+  ref_neuron_scalars(n.scalars, width, &n.spec, NULL, NULL, NULL, gamma, 0, 1);
   n.scalars[SURGE_SCALAR_DECAY] = 0.2; /* not the float */
   ref_trace trace = ref_neuron_forward(&n);
   ref_upstream up = {.gs = ones};
@@ -261,29 +261,29 @@ Test(reference_neuron, width_rules) {
   double scalars[SURGE_SCALAR_COUNT], width[2], factor = 0.25 / (1 - M_SQRT1_2);
   double logit = log(3.0), rho = -0.3; /* d = .75 */
   spec.width_rule = SURGE_WIDTH_DECAY;
-  ref_neuron_scalars(scalars, width, &spec, NULL, &logit, NULL, 0, 3);
+  ref_neuron_scalars(scalars, width, &spec, NULL, &logit, NULL, NULL, 0, 3);
   cr_expect(fabs(scalars[SURGE_SCALAR_DECAY] - 0.75) < 1e-15);
   cr_expect(scalars[SURGE_SCALAR_GAIN] >= 1 && scalars[SURGE_SCALAR_GAIN] <= 1);
   cr_expect(fabs(scalars[SURGE_SCALAR_PDA_STD] - 2.5) < 1e-15);
   cr_expect(fabs(width[0] - 5 * factor) < 1e-12, "decay: 2*2*1.25");
   spec.width_rule = SURGE_WIDTH_NORM;
-  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, one_norm, 0, 3);
+  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, NULL, one_norm, 0, 3);
   cr_expect(fabs(width[0] - 8 * factor) < 1e-12, "norm at t = 0: 2*2*2");
   cr_expect(fabs(width[1] - 8 * sqrt(1.25) * factor) < 1e-12, "norm after");
-  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, low_norm, 0, 3);
+  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, NULL, low_norm, 0, 3);
   cr_expect(fabs(width[0] - 0.004 * factor) < 1e-12, "norm: g at least 1e-3");
-  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, both, 0, 3);
+  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, NULL, both, 0, 3);
   cr_expect(fabs(width[0] - 40 * factor) < 1e-12,
             "two norms: 2*10*2, for 10^2 is half of 2^2 + 14^2");
   cr_expect(fabs(width[1] - 40 * sqrt(1.25) * factor) < 1e-12, "two after");
-  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, one_low, 0, 3);
+  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, NULL, one_low, 0, 3);
   cr_expect(fabs(width[0] - 4 * sqrt(98 + 5e-7) * factor) < 1e-12,
             "two norms: each at least 1e-3");
   spec.width_rule = SURGE_WIDTH_SCHEDULE;
-  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, NULL, 0.5, 3);
+  ref_neuron_scalars(scalars, width, &spec, NULL, NULL, NULL, NULL, 0.5, 3);
   cr_expect(fabs(width[1] - 1) < 1e-12, "schedule: geometric middle of 4, 1/4");
   spec.width_rule = SURGE_WIDTH_LEARNED;
-  ref_neuron_scalars(scalars, width, &spec, &rho, NULL, NULL, 0, 3);
+  ref_neuron_scalars(scalars, width, &spec, &rho, NULL, NULL, NULL, 0, 3);
   cr_expect(fabs(width[1] - exp(-0.3)) < 1e-15, "learned");
 }
 
@@ -295,13 +295,13 @@ Test(reference_neuron, width_rules) {
 #define STEP 1e-5
 
 /* A small layer, its parameters in double, and the weights of its loss
- *     L = sum gs*s + sum gv*v_out + sum gc*current + D. */
+ *     L = sum gs*s + sum gv*v_out + sum gi*i_out + sum gc*current + D. */
 typedef struct twin {
   char name[160];
   ref_neuron n;
   double *z[2], *scale[2], *shift[2], *mean[2], *rstd[2], *step_scale;
-  double *v_in, *rho, p, width[2 * 3];
-  double *gs, *gv, *gc;
+  double *v_in, *i_in, *rho, p, p_s, width[2 * 3];
+  double *gs, *gv, *gi, *gc;
   ref_neuron frozen; /* what D sees: widths and target detached */
   double frozen_width[2 * 3];
   double *reset;
@@ -309,20 +309,28 @@ typedef struct twin {
 
 enum { TWIN_T = 4, TWIN_N = 2, TWIN_C = 3, TWIN_M = 2 * 2 * 3 };
 
+static void twin_scalars(twin *w, double scalars[SURGE_SCALAR_COUNT]) {
+  const surge_neuron_spec *spec = &w->n.spec;
+  ref_neuron_scalars(scalars, w->width, spec, w->rho,
+                     spec->decay_learned ? &w->p : NULL,
+                     spec->synapse_learned ? &w->p_s : NULL, NULL, 0, TWIN_C);
+}
+
 static double twin_loss(twin *w) {
   surge_neuron_spec *spec = &w->n.spec;
   double scalars[SURGE_SCALAR_COUNT];
-  ref_neuron_scalars(scalars, w->width, spec, w->rho,
-                     spec->decay_learned ? &w->p : NULL, NULL, 0, TWIN_C);
+  twin_scalars(w, scalars);
   w->n.scalars[SURGE_SCALAR_DECAY] = scalars[SURGE_SCALAR_DECAY];
   w->n.scalars[SURGE_SCALAR_GAIN] = scalars[SURGE_SCALAR_GAIN];
+  w->n.scalars[SURGE_SCALAR_SYNAPSE] = scalars[SURGE_SCALAR_SYNAPSE];
   ref_trace trace = ref_neuron_forward(&w->n);
   ref_pda pda[TWIN_C];
   double L = spec->pda ? 3 * ref_neuron_pda(pda, &w->frozen, &trace, 1) : 0;
   for (size_t k = 0; k < TWIN_T * TWIN_M; k++)
     L += w->gs[k] * trace.s[k] + w->gc[k] * trace.a[k];
   for (size_t i = 0; i < TWIN_M; i++)
-    L += w->gv[i] * trace.v[(TWIN_T - 1) * TWIN_M + i];
+    L += w->gv[i] * trace.v[(TWIN_T - 1) * TWIN_M + i] +
+         w->gi[i] * trace.i[(TWIN_T - 1) * TWIN_M + i];
   ref_trace_free(&trace);
   return L;
 }
@@ -374,9 +382,12 @@ static void twin_fill(twin *w, uint64_t seed) {
   w->v_in = uniform(seed + 6, TWIN_M, -0.5, 0.5);
   w->rho = uniform(seed + 7, TWIN_C, -0.4, 0.7);
   w->p = 0.4;
+  w->p_s = -0.7;
   w->gs = uniform(seed + 8, count, -1, 1);
   w->gv = uniform(seed + 9, TWIN_M, -1, 1);
   w->gc = uniform(seed + 10, count, -1, 1);
+  w->i_in = uniform(seed + 11, TWIN_M, -0.5, 0.5);
+  w->gi = uniform(seed + 12, TWIN_M, -1, 1);
 }
 
 static void twin_free(twin *w) {
@@ -387,7 +398,8 @@ static void twin_free(twin *w) {
     free(w->mean[j]);
     free(w->rstd[j]);
   }
-  double *all[] = {w->step_scale, w->v_in, w->rho, w->gs, w->gv, w->gc};
+  double *all[] = {w->step_scale, w->v_in, w->i_in, w->rho,
+                   w->gs,         w->gv,   w->gi,   w->gc};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
 }
 
@@ -431,17 +443,20 @@ static void expect_twin(twin *w) {
   surge_neuron_spec *spec = &w->n.spec;
   ref_trace trace = ref_neuron_forward(&w->n);
   ref_pda pda[TWIN_C];
-  ref_upstream up = {w->gs, w->gv, w->gc, spec->pda ? pda : NULL};
+  ref_upstream up = {w->gs, w->gv, w->gi, w->gc, spec->pda ? pda : NULL};
   if (spec->pda) ref_neuron_pda(pda, &w->frozen, &trace, 3);
   ref_gradient g = ref_neuron_backward(&w->n, &trace, &up);
   if (spec->detach_reset) w->n.frozen_reset = trace.s;
   for (int which = 0; which < w->n.inputs; which++) expect_input(w, which, &g);
   expect_gradient(w, w->v_in, g.dv_in, TWIN_M, "v_in");
+  expect_gradient(w, w->i_in, g.di_in, TWIN_M, "i_in");
   int32_t P = spec->granularity == SURGE_PER_CHANNEL ? TWIN_C : 1;
   if (spec->width_rule == SURGE_WIDTH_LEARNED)
     expect_gradient(w, w->rho, g.drho, (size_t)P, "rho");
   if (spec->decay_learned)
     expect_gradient(w, &w->p, &g.decay_logit, 1, "decay logit");
+  if (spec->synapse_learned)
+    expect_gradient(w, &w->p_s, &g.synapse_logit, 1, "synapse logit");
   ref_gradient_free(&g);
   ref_trace_free(&trace);
 }
@@ -457,11 +472,13 @@ static void check_twin(const surge_neuron_spec *spec, int inputs, feeding first,
                     .inputs = inputs,
                     .map = {2, 1, TWIN_C, SURGE_CHANNELS_LAST}}};
     snprintf(w.name, sizeof w.name,
-             "%s, %s, %s, decay %s%s, pda %d/%d, per %s, inputs %d %d/%d",
+             "%s, %s, %s, decay %s%s, synapse %g%s, pda %d/%d, per %s, "
+             "inputs %d %d/%d",
              family_name[spec->family], spec->reset ? "soft" : "hard",
              spec->detach_reset ? "detached" : "attached",
              spec->decay_learned ? "learned" : "fixed",
-             spec->decay_input ? " of input" : "", spec->pda,
+             spec->decay_input ? " of input" : "", (double)spec->synapse_decay,
+             spec->synapse_learned ? " learned" : "", spec->pda,
              spec->pda_granularity, spec->granularity ? "channel" : "layer",
              inputs, first, second);
     twin_fill(&w, seed);
@@ -469,8 +486,8 @@ static void check_twin(const surge_neuron_spec *spec, int inputs, feeding first,
     feed(&w, 1, second);
     w.n.width = w.width;
     w.n.v_in = w.v_in;
-    ref_neuron_scalars(w.n.scalars, w.width, spec, w.rho,
-                       spec->decay_learned ? &w.p : NULL, NULL, 0, TWIN_C);
+    w.n.i_in = w.i_in;
+    twin_scalars(&w, w.n.scalars);
     memcpy(w.frozen_width, w.width, sizeof w.width);
     w.frozen = w.n;
     w.frozen.width = w.frozen_width;
@@ -511,6 +528,19 @@ Test(reference_neuron, gradients_are_differences) {
       surge_neuron_spec spec = twin_spec(f, flags | granularity << 4);
       spec.pda = (surge_pda_kind)((flags + (unsigned)f) % 3);
       check_twin(&spec, 1, PLAIN, PLAIN);
+    }
+}
+
+/* A synapse of fixed decay and one that learns x family x reset x detach x
+ * decay_input x learned decay. */
+Test(reference_neuron, synapse_gradients_are_differences) {
+  for (surge_family f = 0; f < SURGE_FAMILY_COUNT; f++)
+    for (unsigned flags = 0; flags < 32; flags++) {
+      surge_neuron_spec spec = twin_spec(f, flags & 15);
+      spec.synapse_decay = 0.8f;
+      spec.synapse_learned = flags & 16;
+      spec.pda = (surge_pda_kind)((flags + (unsigned)f) % 3);
+      check_twin(&spec, 1, NORMALISED, PLAIN);
     }
 }
 
@@ -555,7 +585,8 @@ Test(reference_neuron, static_per_step_gradient_is_difference) {
       w.scale[0][t * TWIN_C + c] = w.step_scale[t] * (0.7 + 0.1 * c);
   twin_loss(&w); /* fills scalars and widths */
   ref_trace trace = ref_neuron_forward(&w.n);
-  ref_upstream up = {.gs = w.gs, .gv_out = w.gv, .g_current = w.gc};
+  ref_upstream up = {
+      .gs = w.gs, .gv_out = w.gv, .gi_out = w.gi, .g_current = w.gc};
   ref_gradient g = ref_neuron_backward(&w.n, &trace, &up);
   double dz[TWIN_M];
   for (size_t i = 0; i < TWIN_M; i++)
@@ -592,6 +623,32 @@ Test(reference_neuron, pda_moment_is_a_divergence) {
   }
   cr_expect(fabs(D - quadrature) < 1e-9, "wanted %.12g, found %.12g",
             quadrature, D);
+  ref_trace_free(&trace);
+}
+
+/* By hand: one spike of current into an IF that does not fire: i = d_s^t, u
+ * their sum, so dL/da[0] = sum of all dL/di, and the synapse adds nothing more.
+ * Neftci 2019's equations 4 and 5 with i read at the same step. */
+Test(reference_neuron, synapse_keeps_a_current) {
+  static const double z[] = {0.125, 0, 0, 0}, ones[] = {1, 1, 1, 1};
+  static const double i[] = {0.125, 0.0625, 0.03125, 0.015625};
+  static const double u[] = {0.125, 0.1875, 0.21875, 0.234375}, w[] = {4, 4};
+  ref_neuron n = one_neuron(z, 4, 1, w);
+  n.spec.family = SURGE_RECTANGULAR; /* h = 1/4 everywhere here */
+  n.scalars[SURGE_SCALAR_SYNAPSE] = 0.5;
+  ref_trace trace = ref_neuron_forward(&n);
+  ref_upstream up = {.gs = ones};
+  n.spec.detach_reset = true;
+  ref_gradient g = ref_neuron_backward(&n, &trace, &up);
+  /* gu = 4, 3, 2, 1 quarters; gi[t] = gu[t] + gi[t+1]/2 */
+  static const double da[] = {1.53125, 1.0625, 0.625, 0.25};
+  /* sum gi[t] i[t-1] */
+  double synapse = 1.0625 * 0.125 + 0.625 * 0.0625 + 0.25 * 0.03125;
+  expect_all_near(trace.i, i, 4, 1e-15, "synapse", "i");
+  expect_all_near(trace.u, u, 4, 1e-15, "synapse", "u");
+  expect_all_near(g.da, da, 4, 1e-15, "synapse", "da");
+  expect_all_near(&g.synapse, &synapse, 1, 1e-15, "synapse", "dL/dd_s");
+  ref_gradient_free(&g);
   ref_trace_free(&trace);
 }
 

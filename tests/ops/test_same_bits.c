@@ -160,7 +160,8 @@ Test(same_bits, pool) {
 static outputs augment(machine *m, int v) {
   static const float mean[] = {.1f, .2f, .3f}, std[] = {.4f, .5f, .6f};
   surge_map map = {v % 2 ? 7 : 8, 5, 3, SURGE_CHANNELS_LAST};
-  size_t count = BATCH * surge_map_elements(&map);
+  int32_t T = 1 + v % 3;
+  size_t count = (size_t)T * BATCH * surge_map_elements(&map);
   uint8_t *images = malloc(count);
   for (size_t i = 0; i < count; i++) images[i] = (uint8_t)(i * 37 % 251);
   surge_augment a = {.x = put_values(m, 6, count),
@@ -168,7 +169,9 @@ static outputs augment(machine *m, int v) {
                      .sample = put(m, samples, sizeof samples),
                      .step = put_step(m),
                      .map = map,
+                     .T = T,
                      .N = BATCH,
+                     .unit = v % 3 ? 1 : 255,
                      .mean = mean,
                      .std = std,
                      .crop_pad = 2,

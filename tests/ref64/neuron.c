@@ -16,6 +16,11 @@ static double rounded_if(bool rounded, double x) {
   return rounded ? (double)(float)x : x;
 }
 
+/* What a state [M] is before the first step (or a gradient after the last). */
+static double state_at(const double *state, size_t i) {
+  return state ? state[i] : 0;
+}
+
 /* ======================================================================== *
  *  Families: method, section 2
  * ======================================================================== */
@@ -128,13 +133,16 @@ static double gamma_of(const double *const gamma[2], int32_t C) {
 
 void ref_neuron_scalars(double scalars[SURGE_SCALAR_COUNT], double *width,
                         const surge_neuron_spec *spec, const double *rho,
-                        const double *p, const double *const gamma[2],
-                        double progress, int32_t C) {
+                        const double *p, const double *p_s,
+                        const double *const gamma[2], double progress,
+                        int32_t C) {
   double d = p ? 1 / (1 + exp(-p[0])) : (double)spec->decay;
   double theta = (double)spec->v_threshold;
   double g = gamma ? gamma_of(gamma, C) : 0;
   scalars[SURGE_SCALAR_DECAY] = d;
   scalars[SURGE_SCALAR_GAIN] = spec->decay_input ? 1 - d : 1;
+  scalars[SURGE_SCALAR_SYNAPSE] =
+      p_s ? 1 / (1 + exp(-p_s[0])) : (double)spec->synapse_decay;
   scalars[SURGE_SCALAR_PDA_MEAN] = (double)spec->pda_mean;
   scalars[SURGE_SCALAR_PDA_STD] =
       spec->pda_std > 0 ? (double)spec->pda_std : theta * sqrt(1 + d * d);
@@ -172,9 +180,9 @@ static double input_at(const ref_neuron *n, const ref_input *in, int32_t t,
   return rounded_if(n->rounded, product + in->shift[k]);
 }
 
-/* Step t of element i; v is the membrane that step t-1 left. */
+/* Step t of element i; v and current are what step t-1 left. */
 static void step(const ref_neuron *n, ref_trace *trace, int32_t t, size_t i,
-                 double v) {
+                 double v, double current) {
   const surge_neuron_spec *spec = &n->spec;
   double theta = (double)spec->v_threshold, rest = (double)spec->v_reset;
   size_t k = (size_t)t * ref_neurons(n) + i;
@@ -182,8 +190,11 @@ static void step(const ref_neuron *n, ref_trace *trace, int32_t t, size_t i,
   if (n->inputs == 2)
     x = rounded_if(n->rounded, x + input_at(n, &n->input[1], t, i));
   double a = rounded_if(n->rounded, n->scalars[SURGE_SCALAR_GAIN] * x);
+  double kept =
+      rounded_if(n->rounded, n->scalars[SURGE_SCALAR_SYNAPSE] * current);
+  current = rounded_if(n->rounded, kept + a);
   double leak = rounded_if(n->rounded, n->scalars[SURGE_SCALAR_DECAY] * v);
-  double u = rounded_if(n->rounded, leak + a);
+  double u = rounded_if(n->rounded, leak + current);
   double s = u >= theta;
   if (spec->soft_forward)
     s = rounded_if(n->rounded, ref_soft_spike(spec->family, u - theta,
@@ -191,6 +202,7 @@ static void step(const ref_neuron *n, ref_trace *trace, int32_t t, size_t i,
   double r = n->frozen_reset ? n->frozen_reset[k] : s;
   trace->x[k] = x;
   trace->a[k] = a;
+  trace->i[k] = current;
   trace->u[k] = u;
   trace->s[k] = s;
   trace->v[k] = rounded_if(n->rounded, spec->reset == SURGE_RESET_HARD
@@ -202,13 +214,15 @@ ref_trace ref_neuron_forward(const ref_neuron *n) {
   size_t M = ref_neurons(n), count = (size_t)n->T * M;
   ref_trace trace = {.x = zeros(count),
                      .a = zeros(count),
+                     .i = zeros(count),
                      .u = zeros(count),
                      .s = zeros(count),
                      .v = zeros(count)};
   for (int32_t t = 0; t < n->T; t++)
     for (size_t i = 0; i < M; i++) {
-      double start = n->v_in ? n->v_in[i] : 0;
-      step(n, &trace, t, i, t ? trace.v[(size_t)(t - 1) * M + i] : start);
+      size_t before = (size_t)(t - 1) * M + i;
+      step(n, &trace, t, i, t ? trace.v[before] : state_at(n->v_in, i),
+           t ? trace.i[before] : state_at(n->i_in, i));
     }
   return trace;
 }
@@ -216,6 +230,7 @@ ref_trace ref_neuron_forward(const ref_neuron *n) {
 void ref_trace_free(ref_trace *trace) {
   free(trace->x);
   free(trace->a);
+  free(trace->i);
   free(trace->u);
   free(trace->s);
   free(trace->v);
@@ -336,33 +351,37 @@ void ref_neuron_histogram(uint64_t *bins, const ref_neuron *n,
  *  Backward: the adjoint of section 1
  * ======================================================================== */
 
-/* Step t of element i; gv is dL/dv[t]. Returns dL/dv[t-1]. */
-static double step_back(const ref_neuron *n, const ref_trace *trace,
-                        const ref_upstream *up, ref_gradient *g, int32_t t,
-                        size_t i, double gv) {
+/* Step t of element i; dv_in and di_in of g hold dL/dv[t], and what of dL/di[t]
+ * comes from the steps after; then those of t-1. */
+static void step_back(const ref_neuron *n, const ref_trace *trace,
+                      const ref_upstream *up, ref_gradient *g, int32_t t,
+                      size_t i) {
   const surge_neuron_spec *spec = &n->spec;
   size_t M = ref_neurons(n), k = (size_t)t * M + i;
   double theta = (double)spec->v_threshold, rest = (double)spec->v_reset;
-  double u = trace->u[k], s = trace->s[k], x = u - theta;
+  double u = trace->u[k], s = trace->s[k], x = u - theta, gv = g->dv_in[i];
   double h = ref_surrogate(spec->family, x, ref_width_at(n, t, i));
   bool hard = spec->reset == SURGE_RESET_HARD;
   double delta = up->gs[k];
   if (!spec->detach_reset) delta += gv * (hard ? rest - u : -theta);
   double q = up->pda ? ref_pda_gradient(n, up->pda, t, i, u) : 0;
   double gu = delta * h + gv * (hard ? 1 - s : 1) + q;
-  double ga = gu + (up->g_current ? up->g_current[k] : 0);
-  double start = n->v_in ? n->v_in[i] : 0;
+  double gi = gu + g->di_in[i];
+  double ga = gi + (up->g_current ? up->g_current[k] : 0);
   bool channel = spec->granularity == SURGE_PER_CHANNEL;
 
   g->delta[k] = delta;
   g->gv[k] = gv;
   g->q[k] = q;
   g->gu[k] = gu;
+  g->gi[k] = gi;
   g->da[k] = n->scalars[SURGE_SCALAR_GAIN] * ga;
   g->drho[channel ? ref_channel(n, i) : 0] -= delta * x * h;
-  g->decay += gu * (t ? trace->v[k - M] : start);
+  g->decay += gu * (t ? trace->v[k - M] : state_at(n->v_in, i));
+  g->synapse += gi * (t ? trace->i[k - M] : state_at(n->i_in, i));
   if (spec->decay_input) g->decay -= ga * trace->x[k]; /* gain = 1 - d */
-  return n->scalars[SURGE_SCALAR_DECAY] * gu;
+  g->dv_in[i] = n->scalars[SURGE_SCALAR_DECAY] * gu;
+  g->di_in[i] = n->scalars[SURGE_SCALAR_SYNAPSE] * gi;
 }
 
 /* An input's own gradient and channel sums, from da of all steps. */
@@ -393,23 +412,29 @@ ref_gradient ref_neuron_backward(const ref_neuron *n, const ref_trace *trace,
                     .gv = zeros(count),
                     .q = zeros(count),
                     .gu = zeros(count),
+                    .gi = zeros(count),
                     .da = zeros(count),
                     .dv_in = zeros(M),
+                    .di_in = zeros(M),
                     .drho = zeros((size_t)n->map.c)};
-  for (size_t i = 0; i < M; i++) g.dv_in[i] = up->gv_out ? up->gv_out[i] : 0;
+  for (size_t i = 0; i < M; i++) {
+    g.dv_in[i] = state_at(up->gv_out, i);
+    g.di_in[i] = state_at(up->gi_out, i);
+  }
   for (int32_t t = n->T - 1; t >= 0; t--)
-    for (size_t i = 0; i < M; i++)
-      g.dv_in[i] = step_back(n, trace, up, &g, t, i, g.dv_in[i]);
+    for (size_t i = 0; i < M; i++) step_back(n, trace, up, &g, t, i);
   double d = n->scalars[SURGE_SCALAR_DECAY];
+  double d_s = n->scalars[SURGE_SCALAR_SYNAPSE];
   g.decay_logit = d * (1 - d) * g.decay;
+  g.synapse_logit = d_s * (1 - d_s) * g.synapse;
   for (int which = 0; which < n->inputs; which++) input_gradient(n, &g, which);
   return g;
 }
 
 void ref_gradient_free(ref_gradient *g) {
-  double *all[] = {g->delta,    g->gv,      g->q,      g->gu,
-                   g->da,       g->dv_in,   g->drho,   g->input[0],
-                   g->input[1], g->sums[0], g->sums[1]};
+  double *all[] = {g->delta,    g->gv,       g->q,       g->gu,     g->gi,
+                   g->da,       g->dv_in,    g->di_in,   g->drho,
+                   g->input[0], g->input[1], g->sums[0], g->sums[1]};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
   *g = (ref_gradient){0};
 }

@@ -27,11 +27,11 @@ typedef struct ref_neuron {
   ref_input input[2];
   double scalars[SURGE_SCALAR_COUNT];
   const double *width;        /* [2, P] */
-  const double *v_in;         /* [M], or NULL: 0 */
+  const double *v_in, *i_in;  /* [M], or NULL: 0 */
   const double *frozen_reset; /* [T, M] spikes that the reset uses in place */
                               /* of its own, or NULL (a detached reset */
                               /* under finite differences) */
-  bool rounded;               /* current, u, s and v are rounded to fp32 */
+  bool rounded;               /* current, i, u, s and v are rounded to fp32 */
                               /* after each operation: then they are fp32's */
                               /* bits, as each operation is exact in double */
                               /* or so close that rounding twice is once */
@@ -41,6 +41,7 @@ typedef struct ref_neuron {
 typedef struct ref_trace {
   double *x; /* sum of the inputs, before the gain */
   double *a; /* current: gain*x */
+  double *i; /* what a synapse makes of it; without one a itself */
   double *u; /* membrane before firing */
   double *s; /* spikes (soft spikes) */
   double *v; /* membrane after the reset */
@@ -55,20 +56,22 @@ typedef struct ref_pda {
 typedef struct ref_upstream {
   const double *gs;        /* [T, M] */
   const double *gv_out;    /* [M], or NULL */
+  const double *gi_out;    /* [M], or NULL */
   const double *g_current; /* [T, M], or NULL */
   const ref_pda *pda;      /* [P], or NULL */
 } ref_upstream;
 
 typedef struct ref_gradient {
-  double *delta, *gv, *q, *gu; /* [T, M]: the adjoint's own quantities; gv */
-                               /* is dL/dv[t], as it arrives at step t */
+  double *delta, *gv, *q, *gu, *gi; /* [T, M]: the adjoint's own quantities; */
+                               /* gv is dL/dv[t], as it arrives at step t */
   double *da;                  /* [T, M] of the sum of the inputs */
   double *input[2];            /* [T or 1, M] as backend.h delivers it */
   double *sums[2];             /* [Tk, 2, C], or NULL where plain */
-  double *dv_in;               /* [M] */
+  double *dv_in, *di_in;       /* [M] */
   double *drho;                /* [P] */
   double decay;                /* dL/dd */
   double decay_logit;          /* d(1-d) dL/dd */
+  double synapse, synapse_logit; /* the same of d_s */
 } ref_gradient;
 
 /* The family's soft spike S_w(x), its density h_w(x), and dh/dx. */
@@ -78,12 +81,14 @@ double ref_surrogate_slope(surge_family family, double x, double w);
 /* Half the width of the window that statistics count, for width w. */
 double ref_window(surge_family family, double w);
 
-/* As the op of that name; rho [P], p and gamma may be NULL, and gamma[1] too:
- * [C] of each norm. */
+/* As the op of that name, but the synapse's scalar is always there; rho [P], p,
+ * p_s (of the synapse) and gamma may be NULL, and gamma[1] too: [C] of each
+ * norm. */
 void ref_neuron_scalars(double scalars[SURGE_SCALAR_COUNT], double *width,
                         const surge_neuron_spec *spec, const double *rho,
-                        const double *p, const double *const gamma[2],
-                        double progress, int32_t C);
+                        const double *p, const double *p_s,
+                        const double *const gamma[2], double progress,
+                        int32_t C);
 
 size_t ref_neurons(const ref_neuron *n); /* M */
 int32_t ref_channel(const ref_neuron *n, size_t i); /* of 0 <= i < M */

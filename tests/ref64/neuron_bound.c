@@ -92,6 +92,25 @@ static double pda_error(const walk *k, int32_t t, size_t i, double u,
   return fabs(pda->c0) / 2 * e;
 }
 
+/* Error of gi[t] = gu[t] + d_s*gi[t+1], whose second term's error di_in holds;
+ * then that of step t-1. Without a synapse nothing is added. */
+static double synapse_error(const walk *k, int32_t t, size_t i, double egu) {
+  const ref_neuron *n = k->n;
+  size_t M = ref_neurons(n), at = (size_t)t * M + i;
+  double d = n->scalars[SURGE_SCALAR_SYNAPSE], gi = k->g->gi[at];
+  if (!surge_neuron_synaptic(&n->spec)) return egu;
+  double before = t                ? k->trace->i[at - M]
+                  : n->i_in ? n->i_in[i]
+                            : 0;
+  double egi = egu + k->bound->di_in[i] + 2 * ROUND * fabs(gi);
+  k->bound->synapse_logit +=
+      d * (1 - d) *
+      (fabs(before) * egi +
+       (8 + k->depth + 2) * ROUND * fabs(gi * before));
+  k->bound->di_in[i] = d * egi + 2 * ROUND * fabs(d * gi);
+  return egi;
+}
+
 /* Errors of step t of the adjoint; eg is that of gv[t]. Returns gv[t-1]'s. */
 static double step_back(const walk *k, int32_t t, size_t i, double eg) {
   const ref_neuron *n = k->n;
@@ -119,8 +138,8 @@ static double step_back(const walk *k, int32_t t, size_t i, double eg) {
       (k->up->pda ? pda_error(k, t, i, u, eu) : 0) +
       4 * ROUND * (fabs(delta * h) + fabs(gv * carry) + fabs(g->q[at]));
   double extra = k->up->g_current ? k->up->g_current[at] : 0;
-  double ga = g->gu[at] + extra;
-  k->bound->da[at] = gain * (egu + 3 * ROUND * (fabs(g->gu[at]) + fabs(extra)));
+  double ga = g->gi[at] + extra, egi = synapse_error(k, t, i, egu);
+  k->bound->da[at] = gain * (egi + 3 * ROUND * (fabs(g->gi[at]) + fabs(extra)));
 
   double term = delta * x * h, sum = (k->depth + 2) * ROUND;
   k->bound->drho[spec->granularity ? ref_channel(n, i) : 0] +=
@@ -129,7 +148,7 @@ static double step_back(const walk *k, int32_t t, size_t i, double eg) {
   double input = spec->decay_input ? fabs(k->trace->x[at]) : 0;
   k->bound->decay_logit +=
       d * (1 - d) *
-      ((fabs(before) + input) * egu + fabs(g->gu[at]) * ev +
+      (fabs(before) * egu + input * egi + fabs(g->gu[at]) * ev +
        (8 * ROUND + sum) * (fabs(g->gu[at] * before) + fabs(ga) * input));
   return d * egu + 2 * ROUND * fabs(d * g->gu[at]);
 }
@@ -170,6 +189,7 @@ ref_bound ref_neuron_bound(const ref_neuron *n, const ref_trace *trace,
                      .v = zeros(count),
                      .da = zeros(count),
                      .dv_in = zeros(M),
+                     .di_in = zeros(M),
                      .drho = zeros((size_t)n->map.c)};
   walk k = {n, trace, up, g, &bound, depth};
   for (int32_t t = 0; n->spec.soft_forward && t < n->T; t++)
@@ -182,8 +202,9 @@ ref_bound ref_neuron_bound(const ref_neuron *n, const ref_trace *trace,
 }
 
 void ref_bound_free(ref_bound *b) {
-  double *all[] = {b->u,    b->s,        b->v,        b->da,      b->dv_in,
-                   b->drho, b->input[0], b->input[1], b->sums[0], b->sums[1]};
+  double *all[] = {b->u,     b->s,       b->v,        b->da,
+                   b->dv_in, b->di_in,   b->drho,     b->input[0],
+                   b->input[1], b->sums[0], b->sums[1]};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
   *b = (ref_bound){0};
 }

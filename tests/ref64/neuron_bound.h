@@ -12,12 +12,13 @@
 #include "tests/ref64/neuron.h"
 
 /* |fp32 - reference| of everything the two ops deliver; shapes as there. The
- * trace must be `rounded`: with hard spikes u, s and v then have no error. */
+ * trace must be `rounded`: with hard spikes u, s and v then have no error, and i
+ * never has one. */
 typedef struct ref_bound {
   double *u, *s, *v; /* [T, M]: zero with hard spikes */
   double *da;        /* [T, M] */
-  double *input[2], *sums[2], *dv_in, *drho;
-  double decay_logit;
+  double *input[2], *sums[2], *dv_in, *di_in, *drho;
+  double decay_logit, synapse_logit;
 } ref_bound;
 
 /* `depth` of the longest chain of fp32 additions in a reduction. */

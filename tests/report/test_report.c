@@ -161,8 +161,8 @@ Test(report, evaluates_what_was_trained) {
   train("run",
         "-T 3 --set data.test_limit=4 --set model.arch=mlp --set "
         "model.hidden=[20,30] --set model.channels=[] --set model.pool=[] "
-        "--set neuron.reset=soft --set neuron.decay=learned --set "
-        "neuron.decay_start=0.5");
+        "--set neuron.synapse_decay=0.3 --set neuron.reset=soft "
+        "--set neuron.decay=learned --set neuron.decay_start=0.5");
   surge_measured m;
   surge_measure(&m, test_path("run"), (const char *const[]){data_set(), NULL});
   cr_assert_str_empty(m.why_not, "%s", m.why_not);

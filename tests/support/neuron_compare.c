@@ -61,13 +61,15 @@ reference problem_reference(const problem *p, const result *r) {
                          .rounded = true}};
   for (int j = 0; j < p->inputs; j++)
     ref.n.input[j] = widened_input(&ref, p, j);
-  for (int k = 0; k < SURGE_SCALAR_COUNT; k++)
+  for (size_t k = 0; k < r->words[OUT_SCALARS]; k++)
     ref.n.scalars[k] = (double)r->out[OUT_SCALARS][k];
   ref.n.width = widened(&ref, r->out[OUT_WIDTH], r->words[OUT_WIDTH]);
   ref.n.v_in = widened(&ref, p->v_in, M);
+  ref.n.i_in = widened(&ref, p->i_in, M);
   ref.trace = ref_neuron_forward(&ref.n);
   ref.up = (ref_upstream){.gs = widened_map(&ref, p, p->gs, count),
                           .gv_out = widened(&ref, p->gv_out, M),
+                          .gi_out = widened(&ref, p->gi_out, M),
                           .g_current = widened(&ref, p->g_current, count)};
   ref_pda *used = calloc(P, sizeof *used);
   if (p->spec.pda) {
@@ -168,6 +170,8 @@ void problem_expect(const problem *p, const result *r) {
   cr_expect_eq(result_fault(r), 0u, "%s: fault %u", p->name, result_fault(r));
   expect_exact(r->out[OUT_CURRENT], ref.trace.a, (size_t)p->T * M, p->name,
                "current");
+  if (r->out[OUT_I_OUT])
+    expect_exact(r->out[OUT_I_OUT], ref.trace.i + last, M, p->name, "i_out");
   if (p->spec.soft_forward) {
     expect_output(p, r, OUT_S, ref.trace.s, ref.bound.s);
     expect_output(p, r, OUT_V_OUT, ref.trace.v + last, ref.bound.v + last);
@@ -182,9 +186,12 @@ void problem_expect(const problem *p, const result *r) {
                   ref.bound.sums[j]);
   }
   expect_output(p, r, OUT_DV_IN, ref.g.dv_in, ref.bound.dv_in);
+  expect_output(p, r, OUT_DI_IN, ref.g.di_in, ref.bound.di_in);
   expect_output(p, r, OUT_DRHO, ref.g.drho, ref.bound.drho);
   expect_output(p, r, OUT_DDECAY_LOGIT, &ref.g.decay_logit,
                 &ref.bound.decay_logit);
+  expect_output(p, r, OUT_DSYNAPSE_LOGIT, &ref.g.synapse_logit,
+                &ref.bound.synapse_logit);
   reference_free(&ref);
 }
 

@@ -68,6 +68,7 @@ problem problem_create(const surge_neuron_spec *spec, surge_map map, int32_t T,
     for (int j = 0; j < inputs; j++)
       p.gamma[j] = test_random(seed + 22 + 2 * (uint64_t)j, C, 0.5f, 1.5f);
   if (spec->decay_learned) p.decay_logit = test_random(seed + 23, 1, -1, 1);
+  if (spec->synapse_learned) p.synapse_logit = test_random(seed + 25, 1, -1, 1);
   return p;
 }
 
@@ -81,8 +82,9 @@ void problem_free(problem *p) {
     free(in->rstd);
     free(in->step_scale);
   }
-  float *all[] = {p->v_in, p->gs,          p->gv_out,   p->g_current,
-                  p->rho,  p->decay_logit, p->gamma[0], p->gamma[1]};
+  float *all[] = {p->v_in,          p->gs,       p->gv_out, p->g_current,
+                  p->i_in,          p->gi_out,   p->rho,    p->decay_logit,
+                  p->synapse_logit, p->gamma[0], p->gamma[1]};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
   *p = (problem){0};
 }
@@ -122,10 +124,14 @@ surge_neuron_spec default_spec(void) {
 
 void problem_add_v_in(problem *p, uint64_t seed) {
   p->v_in = test_random(seed + 30, problem_neurons(p), -0.5f, 0.9f);
+  if (surge_neuron_synaptic(&p->spec))
+    p->i_in = test_random(seed + 33, problem_neurons(p), -0.5f, 0.9f);
 }
 
 void problem_add_gv_out(problem *p, uint64_t seed) {
   p->gv_out = test_random(seed + 31, problem_neurons(p), -1, 1);
+  if (surge_neuron_synaptic(&p->spec))
+    p->gi_out = test_random(seed + 34, problem_neurons(p), -1, 1);
 }
 
 void problem_add_current_gradient(problem *p, uint64_t seed) {
@@ -140,6 +146,8 @@ problem problem_rich(surge_map map, int32_t T, int32_t N, uint64_t seed) {
   spec.detach_reset = seed % 3;
   spec.granularity = seed % 4 ? SURGE_PER_CHANNEL : SURGE_PER_LAYER;
   spec.decay_learned = true;
+  spec.synapse_decay = seed % 4 < 2 ? 0 : 0.7f;
+  spec.synapse_learned = seed % 4 == 3;
   spec.pda = seed % 5 ? SURGE_PDA_MOMENT : SURGE_PDA_QUANTIZATION;
   spec.pda_granularity = seed % 3 ? SURGE_PER_LAYER : SURGE_PER_CHANNEL;
   problem p = problem_create(&spec, map, T, N, 2, FEED_NORMALISED,
@@ -147,9 +155,11 @@ problem problem_rich(surge_map map, int32_t T, int32_t N, uint64_t seed) {
   problem_add_v_in(&p, 1000 * seed);
   problem_add_gv_out(&p, 1000 * seed);
   p.statistics = true;
-  snprintf(p.name, sizeof p.name, "T %d, [%d, %d, %d, %d] layout %d, %s, %s", T,
-           N, map.h, map.w, map.c, map.layout, family_name[spec.family],
-           spec.reset ? "soft" : "hard");
+  snprintf(p.name, sizeof p.name,
+           "T %d, [%d, %d, %d, %d] layout %d, %s, %s, synapse %g%s", T, N,
+           map.h, map.w, map.c, map.layout, family_name[spec.family],
+           spec.reset ? "soft" : "hard", (double)spec.synapse_decay,
+           spec.synapse_learned ? " learned" : "");
   return p;
 }
 
@@ -177,12 +187,14 @@ const problem_size problem_sizes[PROBLEM_SIZES] = {
 static size_t words_of(const problem *p, problem_output which) {
   size_t M = problem_neurons(p), T = (size_t)p->T, C = (size_t)p->map.c;
   switch (which) {
-    case OUT_SCALARS: return SURGE_SCALAR_COUNT;
+    case OUT_SCALARS: return surge_scalar_count(&p->spec);
     case OUT_WIDTH: return 2 * problem_channels(p->spec.granularity, &p->map);
     case OUT_S:
     case OUT_CURRENT: return T * M;
     case OUT_V_OUT:
     case OUT_DV_IN: return M;
+    case OUT_I_OUT:
+    case OUT_DI_IN: return surge_neuron_synaptic(&p->spec) ? M : 0;
     case OUT_PDA:
       return p->spec.pda ? problem_channels(p->spec.pda_granularity, &p->map) *
                                WORDS(surge_pda_coefficients)
@@ -205,6 +217,7 @@ static size_t words_of(const problem *p, problem_output which) {
     case OUT_DRHO:
       return p->rho ? problem_channels(p->spec.granularity, &p->map) : 0;
     case OUT_DDECAY_LOGIT: return p->decay_logit ? 1 : 0;
+    case OUT_DSYNAPSE_LOGIT: return p->synapse_logit ? 1 : 0;
     case OUT_COUNT: break;
   }
   return 0;
@@ -243,6 +256,7 @@ static bool starts_at_zero(problem_output which) {
 
 bool problem_accumulates(const problem *p, problem_output which) {
   return which == OUT_DRHO || which == OUT_DDECAY_LOGIT ||
+         which == OUT_DSYNAPSE_LOGIT ||
          (which == OUT_DA0 && p->mode[0] == SURGE_ADD) ||
          (which == OUT_DA1 && p->mode[1] == SURGE_ADD);
 }
@@ -312,6 +326,7 @@ static void run_scalars(run *r) {
       .width = device(r, OUT_WIDTH),
       .rho = given(r, p->rho, problem_channels(p->spec.granularity, &p->map)),
       .decay_logit = given(r, p->decay_logit, 1),
+      .synapse_logit = given(r, p->synapse_logit, 1),
       .gamma = {given(r, p->gamma[0], (size_t)p->map.c),
                 given(r, p->gamma[1], (size_t)p->map.c)},
       .spec = p->spec,
@@ -325,6 +340,7 @@ static void run_forward(run *r) {
   surge_neuron_forward a = {.common = r->common,
                             .s = device(r, OUT_S),
                             .v_out = device(r, OUT_V_OUT),
+                            .i_out = device(r, OUT_I_OUT),
                             .current = device(r, OUT_CURRENT),
                             .pda = device(r, OUT_PDA),
                             .pda_scale = r->p->pda_scale,
@@ -344,11 +360,14 @@ static void run_backward(run *r) {
       .mode = {p->mode[0], p->mode[1]},
       .sums = {device(r, OUT_SUMS0), device(r, OUT_SUMS1)},
       .dv_in = device(r, OUT_DV_IN),
+      .di_in = device(r, OUT_DI_IN),
       .drho = device(r, OUT_DRHO),
       .ddecay_logit = device(r, OUT_DDECAY_LOGIT),
+      .dsynapse_logit = device(r, OUT_DSYNAPSE_LOGIT),
       .gs = p->alias ? device(r, OUT_DA0)
                      : given_as(r, p->gs, count, p->map.type),
       .gv_out = given(r, p->gv_out, M),
+      .gi_out = given(r, p->gi_out, M),
       .g_current = given(r, p->g_current, count),
       .pda = device(r, OUT_PDA)};
   expect_ok(test_backend()->neuron_backward(r->context, &a), p, "backward");
@@ -384,7 +403,8 @@ result problem_run(const problem *p, int threads, const result *before) {
                             .layer = p->layer,
                             .scalars = device(&r, OUT_SCALARS),
                             .width = device(&r, OUT_WIDTH),
-                            .v_in = given(&r, p->v_in, problem_neurons(p))};
+                            .v_in = given(&r, p->v_in, problem_neurons(p)),
+                            .i_in = given(&r, p->i_in, problem_neurons(p))};
   for (int j = 0; j < p->inputs; j++)
     r.common.input[j] = given_input(&r, &p->input[j]);
   size_t bytes = backend->neuron_workspace(r.context, &r.common);

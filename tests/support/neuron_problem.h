@@ -45,7 +45,8 @@ typedef struct problem {
   uint32_t layer;
   problem_input input[2];
   float *v_in, *gs, *gv_out, *g_current; /* NULL: not given; gs always is */
-  float *rho, *decay_logit; /* by the spec, else NULL */
+  float *i_in, *gi_out; /* likewise, of a synapse */
+  float *rho, *decay_logit, *synapse_logit; /* by the spec, else NULL */
   float *gamma[2];          /* likewise: of as many norms as inputs */
   float schedule, pda_scale;
   bool want_da[2], alias; /* alias: gs is da[0] */
@@ -58,10 +59,12 @@ typedef struct problem {
 /* clang-format off */
 #define PROBLEM_OUTPUT_LIST(X)                                                 \
   X(SCALARS, scalars) X(WIDTH, width)                                          \
-  X(S, s) X(V_OUT, v_out) X(CURRENT, current) X(PDA, pda) X(METRICS, metrics)  \
+  X(S, s) X(V_OUT, v_out) X(I_OUT, i_out) X(CURRENT, current) X(PDA, pda)      \
+  X(METRICS, metrics)                                                          \
   X(STATISTICS, statistics) X(HISTOGRAM, histogram) X(FAULT, fault)            \
   X(DA0, da0) X(DA1, da1) X(SUMS0, sums0) X(SUMS1, sums1) X(DV_IN, dv_in)      \
-  X(DRHO, drho) X(DDECAY_LOGIT, ddecay_logit)
+  X(DI_IN, di_in) X(DRHO, drho) X(DDECAY_LOGIT, ddecay_logit)                  \
+  X(DSYNAPSE_LOGIT, dsynapse_logit)
 /* clang-format on */
 typedef enum problem_output {
 #define OUTPUT_ENUM(NAME, word) OUT_##NAME,
@@ -121,7 +124,8 @@ extern const int problem_feeds[PROBLEM_FEEDS];
 /* The recipe's defaults (method, section 5). */
 surge_neuron_spec default_spec(void);
 
-/* Adds the optional arrays: membranes in, their gradient, the current's. */
+/* Adds the optional arrays: membranes (and where there is a synapse its
+ * currents) in, their gradients, the current's. */
 void problem_add_v_in(problem *p, uint64_t seed);
 void problem_add_gv_out(problem *p, uint64_t seed);
 void problem_add_current_gradient(problem *p, uint64_t seed);

@@ -156,7 +156,7 @@ ROUND(neuron_forward, surge_neuron_forward, s,
       steps(&a->common.map, false, a->common.T, a->common.N))
 ROUND(integrator_forward, surge_integrator, y, (size_t)a->T * a->M)
 ROUND(integrator_backward, surge_integrator, y, (size_t)a->T * a->M)
-ROUND(augment, surge_augment, x, maps(&a->map, (size_t)a->N))
+ROUND(augment, surge_augment, x, steps(&a->map, false, a->T, a->N))
 ROUND(dropout, surge_dropout, y, steps(&a->map, false, a->T, a->N))
 ROUND(loss, surge_loss, dlogits,
       (size_t)a->T * (size_t)a->N * (size_t)(a->classes * a->vote))
