@@ -12,13 +12,9 @@ static surge_status no_memory(void) {
 /* --- keys that vary ------------------------------------------------------- */
 
 static bool changes_results(const char *key) {
-  static const char *const others[] = {"seed",
-                                       "name",
-                                       "threads",
-                                       "data.path",
-                                       "memory",
-                                       "data.workers",
-                                       "train.checkpoint_every"};
+  static const char *const others[] = {
+      "seed",      "name",         "threads",    "memory",
+      "data.path", "data.workers", "data.cache", "train.checkpoint_every"};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
     if (!strcmp(key, others[i])) return false;
   return true;
