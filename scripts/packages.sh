@@ -16,7 +16,10 @@ surge_build_packages=(
   libzip-dev libhdf5-dev               # .npz, HDF5
   dataset-fashion-mnist
 )
-surge_test_packages=(libcriterion-dev)
+surge_test_packages=(
+  libcriterion-dev
+  gnuplot-nox                          # figures of `surge report`
+)
 surge_torch_packages=(python3-torch python3-numpy python3-pil)  # golden files, comparison
 
 surge_slurm_packages=(slurm-wlm munge procps)  # tests/slurm

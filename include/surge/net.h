@@ -108,6 +108,7 @@ typedef struct surge_layer_report {
   int32_t T;
   const surge_neuron_statistics *statistics; /* [T], valid until the next call */
   const uint64_t *histogram;    /* [SURGE_HISTOGRAM_BINS + 2]                 */
+  const surge_neuron_spec *neuron;
   float threshold, decay;
   float synapse;                /* its decay; 0: none                         */
   int32_t widths;
@@ -155,6 +156,11 @@ surge_status surge_net_restore(surge_net *net, const surge_safetensors *file,
  * parameters, gradients "grad.<parameter>", each neuron's current and
  * statistics, logits, loss, pda. Needs `keep_currents`. */
 surge_status surge_net_dump(surge_net *net, surge_tensor_list *list);
+
+/* Appends the loaded batch's currents, "<layer>.current" [T, n, H, W, C] of each
+ * spiking layer, in fp32; those that a decay_input scales are scaled. Needs
+ * `keep_currents`. */
+surge_status surge_net_currents(surge_net *net, surge_tensor_list *list);
 
 /* The planned layers as a JSON list; the caller frees *text. */
 surge_status surge_net_layers_json(const surge_net *net, char **text);

@@ -126,6 +126,13 @@ surge_status surge_preview(const surge_recipe *recipe, int32_t count,
 #define SURGE_JOULE_MAC 4.6e-12 /* a multiply-accumulate: inputs not binary   */
 #define SURGE_JOULE_AC 0.9e-12  /* an accumulate: input spikes                */
 
+/* What a layer does for one inference: multiply-accumulates where its inputs are
+ * real, synaptic operations (SOP: accumulates, of spikes alone) where binary. */
+typedef struct surge_energy {
+  double macs, acs, joules;
+} surge_energy;
+surge_energy surge_energy_of(const surge_work_report *work);
+
 #ifdef __cplusplus
 }
 #endif

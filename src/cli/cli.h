@@ -14,10 +14,10 @@ typedef struct cli_options {
   const char *positional[CLI_MAX];
   int positionals;
   const char *overrides[CLI_MAX + 1]; /* NULL-terminated */
-  const char *out, *resume, *from, *steps_list, *checkpoint;
+  const char *out, *resume, *from, *steps_list, *checkpoint, *against;
   const char *gpus, *partition, *account, *gres, *time, *setup;
   bool dry_run, force, soft, no_graph, anytime, keep_going, slurm;
-  bool print_commands;
+  bool print_commands, no_eval;
   int steps, warmup, count, recording, jobs, index;
   char storage[CLI_MAX][64]; /* texts of the overrides made from options */
 } cli_options;
@@ -40,6 +40,7 @@ surge_status cli_bench(int argc, char **argv);
 surge_status cli_tradeoff(const surge_recipe *recipe, const cli_options *options);
 surge_status cli_data(int argc, char **argv);
 surge_status cli_sweep(int argc, char **argv);
+surge_status cli_report(int argc, char **argv);
 surge_status cli_help(int argc, char **argv);
 
 #endif

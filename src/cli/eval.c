@@ -22,30 +22,15 @@ static surge_status check_tebn(const surge_recipe *recipe, int32_t T) {
 
 /* --- energy --------------------------------------------------------------- */
 
-typedef struct energy {
-  double macs, acs, joules; /* of one inference */
-} energy;
-
-static energy energy_of(const surge_work_report *w) {
-  double operations = w->macs * w->steps;
-  energy e = {0};
-  if (w->binary) /* synaptic operations: only spikes cost */
-    e.acs = operations * w->rate;
-  else
-    e.macs = operations;
-  e.joules = e.macs * SURGE_JOULE_MAC + e.acs * SURGE_JOULE_AC;
-  return e;
-}
-
 static surge_status print_energy(surge_net *net) {
-  energy total = {0};
+  surge_energy total = {0};
   printf("  %-12s %10s %12s %14s %14s %12s\n", "layer", "inputs", "input rate",
          "MAC", "SOP", "joules");
   for (int32_t i = 0;; i++) {
     surge_work_report w;
     SURGE_TRY(surge_net_work_report(net, i, &w));
     if (!w.name) break;
-    energy e = energy_of(&w);
+    surge_energy e = surge_energy_of(&w);
     printf("  %-12s %10s %12.4f %14.0f %14.0f %12.4g\n", w.name,
            w.binary ? "spikes" : "real", w.rate, e.macs, e.acs, e.joules);
     total.macs += e.macs;

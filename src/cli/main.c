@@ -81,6 +81,16 @@ static const command commands[] = {
      "    Files that cannot be read are named, and the exit code is 3.\n"
      "    convert: a recording as SpikingJelly's .npz (t, x, y, p); of a file of many\n"
      "    (SHD, SSC) the one that --recording says, from 0 on."},
+    {"report", cli_report,
+     "report RUN|FOLDER-OF-RUNS... [--out FOLDER] [--against KEY=A,B] [--no-eval]\n"
+     "        [--set data.a=v]... [--device auto|cpu|cuda] [--threads n]",
+     "One HTML file, index.html, and its figures as SVG and PNG, in FOLDER (report/ of\n"
+     "    the first path). Of a run: curves, widths, membrane potentials, rates, and, from\n"
+     "    its last checkpoint, confusion, early exit, spikes, energy (not with --no-eval).\n"
+     "    Of several: mean, standard deviation and n of the runs that differ in their seed\n"
+     "    alone, accuracy against each key that varies; a tradeoff.csv (surge bench\n"
+     "    tradeoff) in the folder gives latencies. --against tests two values of a key by\n"
+     "    seed, as surrogate.width_rule=fixed,learned. Needs gnuplot-nox."},
     {"help", cli_help, "help [COMMAND|recipe]",
      "This page, one command's, or every key of a recipe."},
 };

@@ -25,6 +25,8 @@ static const option_entry entries[] = {
     {"soft", 0, NULL, 0},
     {"no-graph", 0, NULL, 0},
     {"anytime", 0, NULL, 0},
+    {"against", 1, NULL, 0},
+    {"no-eval", 0, NULL, 0},
     {"steps", 1, NULL, 0},
     {"warmup", 1, NULL, 0},
     {"count", 1, NULL, 0},
@@ -121,6 +123,8 @@ static surge_status take(cli_options *o, const option_entry *entry,
   if (!strcmp(name, "soft")) o->soft = true;
   if (!strcmp(name, "no-graph")) o->no_graph = true;
   if (!strcmp(name, "anytime")) o->anytime = true;
+  if (!strcmp(name, "against")) o->against = value;
+  if (!strcmp(name, "no-eval")) o->no_eval = true;
   return SURGE_OK;
 }
 

@@ -89,6 +89,7 @@ surge_status surge_net_layer_report(surge_net *net, int32_t number,
                                  .T = net->options.T,
                                  .statistics = statistics,
                                  .histogram = histogram,
+                                 .neuron = &layer->spec.neuron,
                                  .threshold = layer->spec.neuron.v_threshold,
                                  .decay = scalars[SURGE_SCALAR_DECAY],
                                  .synapse = surge_neuron_synaptic(n)

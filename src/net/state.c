@@ -230,13 +230,24 @@ static surge_status dump_input(surge_net *net, surge_tensor_list *list) {
   return dump_labels(net, list);
 }
 
+static surge_status dump_current(surge_net *net, surge_tensor_list *list,
+                                 int32_t i) {
+  char name[SURGE_TENSOR_NAME];
+  snprintf(name, sizeof name, "%s.current", net->model.layers[i].spec.name);
+  return dump_activation(net, list, net->ids[i].current, name);
+}
+
+surge_status surge_net_currents(surge_net *net, surge_tensor_list *list) {
+  for (int32_t i = 0; i < net->model.count; i++)
+    if (net->ids[i].statistics >= 0) SURGE_TRY(dump_current(net, list, i));
+  return SURGE_OK;
+}
+
 static surge_status dump_layers(surge_net *net, surge_tensor_list *list) {
   for (int32_t i = 0; i < net->model.count; i++) {
     const surge_layer_ids *ids = &net->ids[i];
-    char name[SURGE_TENSOR_NAME];
     if (ids->statistics < 0) continue;
-    snprintf(name, sizeof name, "%s.current", net->model.layers[i].spec.name);
-    SURGE_TRY(dump_activation(net, list, ids->current, name));
+    SURGE_TRY(dump_current(net, list, i));
     SURGE_TRY(save_as(net, list, "", &net->table.tensors[ids->statistics],
                       surge_at(net, ids->statistics)));
   }

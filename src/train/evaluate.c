@@ -39,3 +39,14 @@ surge_status surge_evaluate(surge_net *net, surge_loader *loader,
                             const surge_step *step, surge_evaluation *result) {
   return surge_evaluate_each(net, loader, step, NULL, NULL, result);
 }
+
+surge_energy surge_energy_of(const surge_work_report *work) {
+  double operations = work->macs * work->steps;
+  surge_energy e = {0};
+  if (work->binary) /* only spikes cost */
+    e.acs = operations * work->rate;
+  else
+    e.macs = operations;
+  e.joules = e.macs * SURGE_JOULE_MAC + e.acs * SURGE_JOULE_AC;
+  return e;
+}

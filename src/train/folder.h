@@ -14,7 +14,7 @@ typedef struct surge_folder {
   surge_tensorboard *board;
 } surge_folder;
 
-/* mkdir -p */
+/* mkdir -p: what `--out` names. */
 surge_status surge_folder_make(const char *path);
 
 /* Is nothing there, or a folder without files? */

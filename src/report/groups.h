@@ -1,0 +1,69 @@
+/* groups.h - runs that differ in their seed alone are one group. */
+#ifndef SURGE_REPORT_GROUPS_H
+#define SURGE_REPORT_GROUPS_H
+
+#include "src/report/run.h"
+#include "src/report/statistics.h"
+
+#define SURGE_GROUP_LABEL 512
+
+typedef struct surge_run_group {
+  int32_t *run; /* [count] by rising seed; owned */
+  int32_t count;
+  surge_spread accuracy; /* final, on the test images */
+  double best;           /* of any epoch of any of its runs */
+  double seconds;        /* of training, mean */
+} surge_run_group;
+
+typedef struct surge_groups {
+  const surge_run *run;
+  surge_run_group *group; /* [count]; owned */
+  int32_t count;
+  const char **key; /* [keys] that vary, in the recipe's order; owned */
+  int32_t keys;
+  int32_t twins; /* runs that have a group and seed of a run before them */
+} surge_groups;
+
+/* Groups runs by their effective recipes. Keys that change no result (seed,
+ * name, paths, threads, how often something is saved) make no group. A run
+ * that has recipe and seed of one before it is no second sample: it is left
+ * out and counted. `run` must outlive the groups, which must be freed in
+ * either case. */
+surge_status surge_groups_of(surge_groups *groups, const surge_run *run,
+                             int32_t count);
+void surge_groups_free(surge_groups *groups);
+
+/* A group's value of a key: text as the recipe has it, "-" where it has
+ * none. */
+const char *surge_group_value(const surge_groups *groups, int32_t group,
+                              const char *key);
+
+/* "T = 4, width_rule = learned": the keys that vary, but for `but` (or
+ * NULL). */
+void surge_group_label(const surge_groups *groups, int32_t group,
+                       const char *but, char label[SURGE_GROUP_LABEL]);
+
+/* Do two groups have the same value of every key that varies but `but`? */
+bool surge_groups_alike(const surge_groups *groups, int32_t a, int32_t b,
+                        const char *but);
+
+/* Does the key have two values or more, all of them numbers? */
+bool surge_groups_numeric(const surge_groups *groups, const char *key);
+
+/* Are two values of a recipe's key the same, as numbers or else as texts? */
+bool surge_values_equal(const char *a, const char *b);
+
+/* What two groups that differ in `key` alone, `a` and `b`, say of it. */
+typedef struct surge_contrast {
+  int32_t a, b;
+  surge_paired test; /* of b - a, a pair a seed that both have */
+} surge_contrast;
+
+/* `against` is "KEY=A,B": each pair of groups that have these values and agree
+ * in all else. SURGE_ERROR_RECIPE where there is none: says which keys vary, or
+ * which values the key has. The caller frees *contrast. */
+surge_status surge_groups_contrast(const surge_groups *groups,
+                                   const char *against, char key[SURGE_WORD],
+                                   surge_contrast **contrast, int32_t *count);
+
+#endif

@@ -1,0 +1,191 @@
+/* Which runs are one group, what is said of it, and which groups a contrast
+ * pairs. The runs are written by the test. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "src/report/figures.h"
+#include "tests/support/folder.h"
+
+TestSuite(groups, .init = test_folder_make, .fini = test_folder_remove);
+
+static const char layers[] =
+    "epoch,split,layer,t,mean,std,window,rate,quantization,width,width_min,"
+    "width_max,decay\n"
+    "0,train,neuron1,0,0,1,0.5,0.1,0.2,1,1,1,0.25\n"
+    "0,train,neuron1,1,0,1,0.7,0.3,0.2,1,1,1,0.25\n"
+    "0,train,neuron2,0,0,1,0.5,0.1,0.2,2,2,2,0.25\n"
+    "1,train,neuron1,0,0,1,0.5,0.1,0.2,3,3,3,0.25\n"
+    "1,test,neuron1,0,0,1,0.5,0.1,0.2,4,4,4,0.25\n";
+static const char histograms[] =
+    "epoch,split,layer,low,high,count\n0,train,neuron1,-8,-4,3\n";
+
+static void write_in(const char *name, const char *file, const char *text) {
+  char path[TEST_PATH];
+  snprintf(path, sizeof path, "%s/%s", name, file);
+  test_write_file(test_path(path), text, strlen(text));
+}
+
+/* A run of two epochs; the first is better than the last by 0.125. */
+static surge_run run_of(const char *name, const char *recipe, double accuracy) {
+  char metrics[512];
+  surge_run run;
+  snprintf(metrics, sizeof metrics,
+           "epoch,train_loss,train_acc,test_loss,test_acc,samples_per_s,"
+           "seconds,val_loss,val_acc\n1,1,0.5,1,%.9g,10,3,,\n"
+           "2,1,0.5,1,%.9g,10,4,,\n",
+           accuracy + 0.125, accuracy);
+  cr_assert_eq(mkdir(test_path(name), 0777), 0);
+  write_in(name, "recipe.yaml", recipe);
+  write_in(name, "metrics.csv", metrics);
+  write_in(name, "layers.csv", layers);
+  write_in(name, "histograms.csv", histograms);
+  cr_assert_eq(surge_run_open(&run, test_path(name)), SURGE_OK, "%s",
+               surge_last_error());
+  cr_assert_eq(surge_run_read(&run), SURGE_OK, "%s", surge_last_error());
+  return run;
+}
+
+#define RUNS 8
+static surge_run runs[RUNS];
+
+/* Two T, two rules; of one group three seeds and a twin, which is no sample;
+ * one seed of T = 4, learned. Names, threads and paths make no group. */
+static void make_runs(void) {
+  runs[0] = run_of("a", "{seed: 2, T: 2, name: a, train: {epochs: 2}}", 0.5);
+  runs[1] =
+      run_of("b", "{seed: 1, T: 2, threads: 3, train: {epochs: 2}}", 0.25);
+  runs[2] = run_of("c", "{seed: 3, T: 2, data: {path: /x}, train: {epochs: 2}}",
+                   0.75);
+  runs[3] = run_of("d", "{seed: 3, T: 2, name: other, train: {epochs: 2}}", 0);
+  const char *fixed =
+      "{seed: %d, T: %d, surrogate: {width_rule: fixed}, train: "
+      "{epochs: 2}}";
+  char recipe[256];
+  for (int i = 0; i < 3; i++) {
+    static const double accuracy[] = {0.125, 0.5, 0.625};
+    char name[8];
+    snprintf(recipe, sizeof recipe, fixed, i + 1, 2);
+    snprintf(name, sizeof name, "f%d", i);
+    runs[4 + i] = run_of(name, recipe, accuracy[i]);
+  }
+  runs[7] = run_of("g", "{seed: 3, T: 4, train: {epochs: 2}}", 0.875);
+}
+
+static void free_runs(surge_groups *g) {
+  surge_groups_free(g);
+  for (int i = 0; i < RUNS; i++) surge_run_free(&runs[i]);
+}
+
+Test(groups, spreads) {
+  surge_groups g;
+  make_runs();
+  cr_assert_eq(surge_groups_of(&g, runs, RUNS), SURGE_OK);
+  cr_assert_eq(g.count, 3);
+  cr_assert_eq(g.keys, 2);
+  cr_expect_str_eq(g.key[0], "T");
+  cr_expect_str_eq(g.key[1], "surrogate.width_rule");
+  cr_expect_eq(g.twins, 1);
+  const surge_run_group *first = &g.group[0];
+  cr_assert_eq(first->count, 3);
+  for (int i = 0; i < 3; i++)
+    cr_expect_eq(g.run[first->run[i]].recipe.seed, i + 1, "by seed");
+  cr_expect(first->accuracy.mean == 0.5 && first->accuracy.deviation == 0.25);
+  cr_expect(first->best == 0.875 && first->seconds == 7);
+  cr_expect(isnan(g.group[2].accuracy.deviation), "n = 1 has no deviation");
+  char label[SURGE_GROUP_LABEL];
+  surge_group_label(&g, 1, NULL, label);
+  cr_expect_str_eq(label, "T = 2, width_rule = fixed");
+  surge_group_label(&g, 1, "T", label);
+  cr_expect_str_eq(label, "width_rule = fixed");
+  cr_expect(surge_groups_numeric(&g, "T"));
+  cr_expect(!surge_groups_numeric(&g, "surrogate.width_rule"));
+  free_runs(&g);
+}
+
+Test(groups, contrasts) {
+  surge_groups g;
+  surge_contrast *c;
+  char key[SURGE_WORD];
+  int32_t count;
+  make_runs();
+  cr_assert_eq(surge_groups_of(&g, runs, RUNS), SURGE_OK);
+  cr_assert_eq(surge_groups_contrast(&g, "surrogate.width_rule=fixed,learned",
+                                     key, &c, &count),
+               SURGE_OK, "%s", surge_last_error());
+  cr_expect_str_eq(key, "surrogate.width_rule");
+  cr_assert_eq(count, 1, "T = 4 has no fixed group");
+  /* by seed: 0.25 - 0.125, 0.5 - 0.5, 0.75 - 0.625 */
+  cr_expect_eq(c[0].test.difference.n, 3);
+  cr_expect_eq(c[0].test.difference.mean, 0.25 / 3);
+  cr_expect(fabs(c[0].test.t - 2) < 1e-12, "t = %g", c[0].test.t);
+  free(c);
+  cr_assert_eq(surge_groups_contrast(&g, "T=2.0,4", key, &c, &count), SURGE_OK,
+               "numbers are compared as numbers: %s", surge_last_error());
+  cr_expect(count == 1 && c[0].test.difference.n == 1 && isnan(c[0].test.p));
+  free(c);
+  cr_assert_eq(surge_groups_contrast(&g, "T=4,2", key, &c, &count), SURGE_OK);
+  cr_expect(count == 1 && c[0].test.difference.n == 1 &&
+                c[0].test.difference.mean == 0.75 - 0.875,
+            "seed 3 of both");
+  free(c);
+  static const char *const refused[][2] = {
+      {"T", "KEY=A,B"},
+      {"T=2", "KEY=A,B"},
+      {"T=2,", "KEY=A,B"},
+      {"=1,2", "KEY=A,B"},
+      {"optim.lr=1,2", "T, surrogate.width_rule"},
+      {"T=2,8", "found 2, 4"}};
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+    cr_expect_eq(surge_groups_contrast(&g, refused[i][0], key, &c, &count),
+                 SURGE_ERROR_RECIPE, "%s", refused[i][0]);
+    cr_expect_not_null(strstr(surge_last_error(), refused[i][1]), "%s",
+                       surge_last_error());
+    free(c);
+  }
+  free_runs(&g);
+}
+
+/* Accuracies 0.5 (T 2), 0.417 (T 2) and 0.875 (T 4). */
+Test(groups, front) {
+  surge_groups g;
+  make_runs();
+  cr_assert_eq(surge_groups_of(&g, runs, RUNS), SURGE_OK);
+  surge_cost cost[3] = {{NAN, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}};
+  cr_expect(surge_on_front(&g, cost, 0) && !surge_on_front(&g, cost, 1) &&
+                surge_on_front(&g, cost, 2),
+            "by T");
+  cost[0].latency = 3, cost[1].latency = 2, cost[2].latency = 1;
+  cr_expect(!surge_on_front(&g, cost, 0) && !surge_on_front(&g, cost, 1) &&
+                surge_on_front(&g, cost, 2),
+            "by latency");
+  cost[0].joules = 2, cost[1].joules = 1, cost[2].joules = 3;
+  for (int i = 0; i < 3; i++)
+    cr_expect(surge_on_front(&g, cost, i), "by joules: %d", i);
+  cost[1].joules = NAN; /* not known of all: the latency counts again */
+  cr_expect(!surge_on_front(&g, cost, 0));
+  free_runs(&g);
+}
+
+Test(groups, layers_of_a_run) {
+  surge_groups g = {0};
+  make_runs();
+  const surge_run *run = &runs[0];
+  cr_expect_str_eq(surge_run_layer(run, 0), "neuron1");
+  cr_expect_str_eq(surge_run_layer(run, 1), "neuron2");
+  cr_expect_null(surge_run_layer(run, 2));
+  cr_expect_str_eq(surge_run_split(run, 0), "train");
+  cr_expect_str_eq(surge_run_split(run, 1), "test");
+  cr_expect_eq(surge_run_last(run), 1);
+  cr_expect_eq(surge_run_layer_value(run, "rate", "neuron1", 0, 1), 0.3);
+  cr_expect_eq(surge_run_layer_value(run, "window", "neuron1", 0, -1), 0.6);
+  cr_expect_eq(surge_run_layer_value(run, "width", "neuron1", 1, -1), 4);
+  cr_expect(isnan(surge_run_layer_value(run, "width", "neuron2", 1, -1)));
+  cr_expect_str_eq(surge_keys_find(&run->keys, "train.epochs"), "2");
+  cr_expect_str_eq(surge_keys_find(&run->keys, "T"), "2");
+  cr_expect_null(surge_keys_find(&run->keys, "epochs"));
+  free_runs(&g);
+}
