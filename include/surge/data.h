@@ -35,6 +35,7 @@ typedef struct surge_dataset_info {
   int32_t steps;            /* frames a sample, the network's T; 0: an image  */
   surge_framing framing;    /* of recordings; T, sides and c as above         */
   uint8_t most;             /* events that a byte of a frame counts up to     */
+  bool on_side;             /* AEDAT 2.0 recordings: x and y change places    */
 } surge_dataset_info;
 
 typedef struct surge_dataset {

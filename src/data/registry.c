@@ -85,7 +85,7 @@ static const registered_set registry[] = {
                       "folder of Train/ and Test/ in data.path"},
      &surge_event_reader},
     {{.name = "cifar10_dvs",
-      .w = 128, .h = 128, .c = 2, .classes = 10, .steps = 1,
+      .w = 128, .h = 128, .c = 2, .classes = 10, .steps = 1, .on_side = true,
       .mean = {0}, .std = {1, 1},
       .default_path = "",
       .install_hint = "unpack CIFAR10-DVS's ten archives and name the folder of "

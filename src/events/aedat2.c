@@ -13,8 +13,8 @@
  * jAER counts x from the right and y from the bottom; both are turned, so that the
  * picture stands upright (tonic turns a DAVIS346 like this, a DVS128 not at all).
  * CIFAR10-DVS is DVS128 with the camera on its side: SpikingJelly reads it as x =
- * 127 - bits 8-14, y = 127 - bits 1-7, this reader's x and y swapped, which is for
- * the data set to do: no byte of a file says it.
+ * 127 - bits 8-14, y = 127 - bits 1-7, this reader's x and y swapped, which
+ * data.set: cifar10_dvs does: no byte of a file says it.
  *
  * The clock wraps after 2^32 us; events out of order stay so; a place outside a
  * DAVIS comes out beyond its size, modulo 2^16; a record that is cut off fails. */

@@ -55,6 +55,27 @@ static void make_splits(void) {
   }
 }
 
+/* --- CIFAR10-DVS --------------------------------------------------------- */
+
+/* One ON event whose address has 3 in bits 1-7 and 10 in bits 8-14: SpikingJelly
+ * (datasets/cifar10_dvs.py) has x = 127 - 10, y = 127 - 3. */
+Test(event_folder, cifar10_dvs_stands_as_spikingjelly_has_it) {
+  static const char bytes[] =
+      "#!AER-DAT2.0\r\n\x00\x00\x0a\x06\x00\x00\x00\x07";
+  surge_dataset_info dvs;
+  surge_dataset set;
+  const struct surge_data_recipe recipe = {.set = "cifar10_dvs", .split = .9f};
+  const char *path = test_path("one.aedat");
+  test_write_file(path, bytes, sizeof bytes - 1);
+  cr_assert_eq(surge_dataset_describe(&dvs, &recipe, 1), SURGE_OK, "%s",
+               surge_last_error());
+  cr_assert_eq(surge_dataset_open_file(&set, &dvs, path), SURGE_OK, "%s",
+               surge_last_error());
+  for (int i = 0; i < 128 * 128 * 2; i++)
+    cr_expect_eq(set.images[i], i == (124 * 128 + 117) * 2 + 1, "byte %d", i);
+  surge_dataset_close(&set);
+}
+
 /* --- sets ----------------------------------------------------------------- */
 
 static struct surge_data_recipe recipe_of(void) {
