@@ -360,10 +360,16 @@ Test(model, every_recipe_of_the_repository_plans) {
     cr_assert_eq(surge_recipe_read(&recipe, found.gl_pathv[i], NULL), SURGE_OK,
                  "%s", surge_last_error());
     surge_dataset_info data = *surge_dataset_find(recipe.data.set);
-    if (data.classes == 0) { /* a folder's: as ImageNet's */
-      data.h = data.w = recipe.data.size;
+    if (!strcmp(recipe.data.set, "image_folder")) { /* as ImageNet's */
+      data.h = data.w = recipe.data.size ? recipe.data.size : SURGE_IMAGE_SIZE;
       data.c = 3;
       data.classes = 1000;
+    } else if (data.classes == 0) { /* a folder of recordings */
+      data.w = recipe.data.sensor[0];
+      data.h = recipe.data.sensor[1];
+      data.c = 2;
+      data.classes = 10;
+      data.steps = recipe.T;
     }
     cr_expect_eq(plan(&recipe, &data, &parameters), SURGE_OK, "%s: %s",
                  found.gl_pathv[i], surge_last_error());
