@@ -416,8 +416,9 @@ Test(sweep, stopped_twice_it_comes_to_the_same_table, .timeout = 300) {
   expect_same_table("o", "whole");
   cr_expect_eq(surge(folder, "help > /dev/null; grep -l '^resumed after' o/*/log.txt #",
                      text, sizeof text), 0);
+  /* The one that Ctrl-C stopped; what the other signal met may have been at its
+   * last batch. */
   cr_expect_not_null(strstr(text, "o/T=1_width_rule=fixed/"), "%s", text);
-  cr_expect_geq(count("\n"), 2, "%s", text);
   run("sweep s.yaml --out o");
   cr_expect_eq(count("started"), 0, "what is done is done again: %s", text);
   cr_expect_not_null(strstr(text, "4 runs in o, 4 done"), "%s", text);
