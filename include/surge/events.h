@@ -105,8 +105,14 @@ typedef struct surge_framing {
   int32_t c; /* 2: OFF, ON; 1: both in one                        */
 } surge_framing;
 
+/* SURGE_ERROR_DATA: a time of 2^61 us (73,000 years) or more, before or after 0:
+ * differences of such are no int64. */
+surge_status surge_events_check_times(const surge_events *events,
+                                      const char *name);
+
 /* Counts events: frames[T, frame_h, frame_w, c], overwritten. SURGE_ERROR_DATA:
- * an event outside the sensor; names `name`, the first and how many there are.
+ * an event outside the sensor; names `name`, the first and how many there are;
+ * or surge_events_check_times.
  * SURGE_ERROR_DEVICE: no memory; SURGE_ERROR_INTERNAL: a framing out of range. */
 surge_status surge_events_frame(int32_t *frames, const surge_events *events,
                                 const surge_framing *framing, const char *name);

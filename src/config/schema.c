@@ -263,8 +263,8 @@ const surge_key surge_keys[] = {
              "size*256/224."},
     {"data.workers", INT(recipe.data.workers), BETWEEN(0, 4096),
      .unit = "threads", .standard = "0",
-     .text = "image_folder, policy: threads that prepare images, 0: as "
-             "`threads`; results do not depend on it."},
+     .text = "image_folder, recordings, policy: threads that prepare samples, "
+             "0: as `threads`; results do not depend on it."},
     {"data.on_error", WORD(recipe.data.on_error, on_error_words),
      .standard = "stop",
      .text = "A file of image_folder or of recordings that cannot be read, or "
@@ -273,7 +273,7 @@ const surge_key surge_keys[] = {
     {"data.cache", TEXT(recipe.data.cache), .standard = "",
      .text = "Recordings: a folder in which frames are kept; a recording's are "
              "found by a hash of its bytes and of how it is framed. \"\": none. Not "
-             "of shd and ssc."},
+             "of shd and ssc, nor of training samples with drop_event."},
     {"data.split", FLOAT(recipe.data.split), INSIDE(0, 1), .standard = "0.9",
      .text = "Recordings in PATH/CLASS/ without a split: the share of each class, "
              "the first by name and rounded up, that is trained on; the rest is "

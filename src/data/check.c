@@ -154,9 +154,15 @@ static surge_status walk(check *c, const char *const *paths) {
   if (!tree)
     return SURGE_FAIL(SURGE_ERROR_DATA, "%s: %s", paths[0], strerror(errno));
   surge_status status = SURGE_OK;
-  FTSENT *entry;
-  while (status == SURGE_OK && (entry = fts_read(tree)) != NULL)
-    status = visit(c, tree, entry);
+  FTSENT *entry = NULL;
+  do {
+    errno = 0; /* fts_read clears it where there is no more */
+    if ((entry = fts_read(tree)) != NULL)
+      status = visit(c, tree, entry);
+    else if (errno != 0)
+      status =
+          SURGE_FAIL(SURGE_ERROR_DATA, "%s: %s", paths[0], strerror(errno));
+  } while (status == SURGE_OK && entry);
   fts_close(tree);
   return status;
 }

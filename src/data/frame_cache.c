@@ -65,11 +65,15 @@ static surge_status hash_file(XXH3_state_t *state, const char *path) {
   return SURGE_FAIL(SURGE_ERROR_DATA, "%s: %s", path, strerror(fault));
 }
 
+/* Raised when a reader or frames.c comes to give other counts than before. */
+#define CACHE_VERSION 1
+
 /* All that frames depend on but the file. */
 static void hash_framing(XXH3_state_t *state, const surge_dataset_info *info,
                          const surge_window *window) {
   const surge_framing *f = &info->framing;
   const int64_t values[] = {
+      CACHE_VERSION,
       f->by,      f->T,          f->duration_us, f->width,
       f->height,  f->w,          f->h,           f->left,
       f->top,     f->frame_w,    f->frame_h,     f->c,
@@ -139,6 +143,7 @@ surge_status surge_frame_cache_write(const surge_dataset *set,
   entry_path(set, key, path);
   snprintf(part, sizeof part, "%s.XXXXXX", path);
   int fd = mkstemp(part);
+  if (fd >= 0) fchmod(fd, 0644); /* others may share the folder */
   FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
   bool good = file && fwrite(frames, 1, bytes, file) == bytes &&
               fwrite(&hash, sizeof hash, 1, file) == 1;
@@ -146,6 +151,7 @@ surge_status surge_frame_cache_write(const surge_dataset *set,
   good = good && rename(part, path) == 0;
   int fault = errno;
   if (good) return SURGE_OK;
+  if (fd >= 0 && !file) close(fd);
   if (fd >= 0) unlink(part);
   return SURGE_FAIL(SURGE_ERROR_DEVICE, "data.cache: %s: %s", path,
                     strerror(fault));

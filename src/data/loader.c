@@ -208,6 +208,10 @@ static surge_status check_create(const surge_dataset *set,
                       "data.policy: wanted none on images of other than 1 or 3 "
                       "channels, found one on %d of %s",
                       (int)set->info->c, set->info->name);
+  if (set->policy && set->info->steps > 0)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "data.policy: wanted none on recordings, found one on %s",
+                      set->info->name);
   for (int32_t i = 0; i < count; i++)
     if (samples[i] >= (uint32_t)set->count)
       return SURGE_FAIL(SURGE_ERROR_INTERNAL,

@@ -87,10 +87,17 @@ static surge_status read_window(surge_events *events,
   surge_events_file *file;
   SURGE_TRY(surge_events_open(&file, path));
   surge_status status = SURGE_OK;
-  if (window->recording > 0)
+  size_t recordings = surge_events_file_info(file)->recordings;
+  if (window == &surge_whole && recordings != 1)
+    status = SURGE_FAIL(SURGE_ERROR_DATA,
+                        "%s: wanted a file of one recording, found %zu "
+                        "(surge data convert --recording takes one out)",
+                        path, recordings);
+  if (status == SURGE_OK && window->recording > 0)
     status = surge_events_select(file, window->recording);
   if (status == SURGE_OK) status = surge_events_rest(file, events);
   if (status == SURGE_OK) set_upright(events, info, file);
+  if (status == SURGE_OK) status = surge_events_check_times(events, path);
   surge_events_close(file);
   if (status == SURGE_OK && window != &surge_whole) keep_window(events, window);
   return status;

@@ -18,6 +18,7 @@
 #include "src/events/flatbuffer.h"
 #include "src/events/format.h"
 #include "src/events/inflate.h"
+#include "src/events/record.h"
 
 #define MAGIC "#!AER-DAT4.0\r\n"
 
@@ -27,6 +28,7 @@ enum {
       1 << 24, /* bytes: a header of a few streams has a few thousand */
   PACKET_HEAD = 8,
   EVENT = 16,
+  SIDE_MOST = 1 << 16, /* of a sensor whose places are 16 bits */
 };
 
 typedef struct aedat4 {
@@ -37,11 +39,6 @@ typedef struct aedat4 {
   const uint8_t *events; /* of the packet that were not yet given */
   size_t count;
 } aedat4;
-
-static uint32_t u32_at(const uint8_t *b) {
-  return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
-         (uint32_t)b[3] << 24;
-}
 
 static bool recognise(const surge_bytes *bytes) {
   return bytes->size >= MAGIC_BYTES && !memcmp(bytes->at, MAGIC, MAGIC_BYTES);
@@ -82,8 +79,9 @@ static void take_attr(xml *x) {
   const char *value = memchr(x->at, '>', (size_t)(x->end - x->at));
   if (!value) return;
   int32_t number = number_at(value + 1, x->end);
-  if (x->depth == 3 && starts(x, "sizeX\"")) x->width = number;
-  if (x->depth == 3 && starts(x, "sizeY\"")) x->height = number;
+  bool side = x->depth == 3 && number <= SIDE_MOST;
+  if (side && starts(x, "sizeX\"")) x->width = number;
+  if (side && starts(x, "sizeY\"")) x->height = number;
   if (x->depth == 2 && starts(x, "typeIdentifier\""))
     x->events = x->end - value > 4 && !memcmp(value + 1, "EVTS", 4);
 }
@@ -185,10 +183,11 @@ static surge_status open(surge_events_file *file) {
   file->state = calloc(1, sizeof(aedat4));
   if (!file->state)
     return SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory", file->path);
-  surge_bytes_take(bytes, MAGIC_BYTES); /* seen by recognise() */
+  SURGE_TRY(surge_bytes_want(bytes, MAGIC_BYTES)); /* recognise() saw it */
+  surge_bytes_take(bytes, MAGIC_BYTES);
   SURGE_TRY(surge_bytes_want(bytes, 4));
   if (bytes->size < 4) return surge_events_cut_off(bytes, 4);
-  size_t size = u32_at(bytes->at);
+  size_t size = surge_u32_little(bytes->at);
   if (size > HEADER_MOST)
     return SURGE_EVENTS_FAIL(bytes,
                              "wanted a header of at most %d bytes, "
@@ -207,7 +206,7 @@ static surge_status open(surge_events_file *file) {
 static surge_status take_events(surge_events_file *file) {
   aedat4 *a = file->state;
   const surge_inflate *unpacked = &a->inflate;
-  size_t root, size = unpacked->size < 4 ? 0 : u32_at(unpacked->bytes);
+  size_t root, size = unpacked->size < 4 ? 0 : surge_u32_little(unpacked->bytes);
   if (unpacked->size < 12 || size < 8 || size > unpacked->size - 4)
     return SURGE_EVENTS_FAIL(&file->bytes,
                              "wanted a packet as long as it says, %zu bytes, "
@@ -263,7 +262,7 @@ static surge_status next_packet(surge_events_file *file, bool *more) {
   SURGE_TRY(surge_bytes_want(bytes, PACKET_HEAD));
   if (bytes->size < PACKET_HEAD)
     return surge_events_cut_off(bytes, PACKET_HEAD);
-  uint64_t size = PACKET_HEAD + (uint64_t)u32_at(bytes->at + 4);
+  uint64_t size = PACKET_HEAD + (uint64_t)surge_u32_little(bytes->at + 4);
   if (size > bytes->total - bytes->offset)
     return SURGE_EVENTS_FAIL(bytes,
                              "wanted a packet of %" PRIu64
@@ -275,7 +274,7 @@ static surge_status next_packet(surge_events_file *file, bool *more) {
                              "wanted a packet that ends at byte %" PRIu64
                              " or before, found one of %" PRIu64 " bytes",
                              a->end, size);
-  if (u32_at(bytes->at) == a->stream) return unpack(file, (size_t)size);
+  if (surge_u32_little(bytes->at) == a->stream) return unpack(file, (size_t)size);
   return pass_over(bytes, size);
 }
 
@@ -292,7 +291,7 @@ static surge_status next(surge_events_file *file, surge_events *chunk) {
     for (size_t i = 0; i < count; i++) {
       const uint8_t *e = a->events + i * EVENT;
       size_t k = chunk->count + i;
-      chunk->t[k] = (int64_t)((uint64_t)u32_at(e + 4) << 32 | u32_at(e));
+      chunk->t[k] = (int64_t)((uint64_t)surge_u32_little(e + 4) << 32 | surge_u32_little(e));
       chunk->x[k] = (uint16_t)(e[8] | e[9] << 8);
       chunk->y[k] = (uint16_t)(e[10] | e[11] << 8);
       chunk->p[k] = e[12] != 0;

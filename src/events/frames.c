@@ -1,4 +1,5 @@
 /* frames.c - events are counted in frames (see events.h). */
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,10 +115,23 @@ static surge_status check_places(const surge_events *events,
 
 /* --- the whole ------------------------------------------------------------ */
 
+surge_status surge_events_check_times(const surge_events *events,
+                                      const char *name) {
+  const int64_t most = (int64_t)1 << 61;
+  size_t i = 0;
+  while (i < events->count && events->t[i] < most && events->t[i] > -most) i++;
+  if (i == events->count) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s: event %zu: wanted a time within 2^61 us of 0, found "
+                    "%" PRId64,
+                    name, i, events->t[i]);
+}
+
 surge_status surge_events_frame(int32_t *frames, const surge_events *events,
                                 const surge_framing *f, const char *name) {
   SURGE_TRY(check_framing(f));
   SURGE_TRY(check_places(events, f, name));
+  SURGE_TRY(surge_events_check_times(events, name));
   size_t T = (size_t)f->T;
   size_t elements = (size_t)f->frame_h * (size_t)f->frame_w * (size_t)f->c;
   segment *segments = malloc(T * sizeof *segments);

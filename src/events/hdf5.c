@@ -255,6 +255,8 @@ static surge_status take_field(hdf5 *h, int c, hid_t table, hid_t type,
   if (!known) return not_numbers(path, name);
   f->offset = H5Tget_member_offset(type, (unsigned)index);
   f->stride = H5Tget_size(type);
+  if (f->offset > f->stride || f->number.bytes > f->stride - f->offset)
+    return not_numbers(path, name);
   f->type = H5Tcopy(type);
   f->dataset = table;
   H5Iinc_ref(table);

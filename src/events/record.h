@@ -1,4 +1,4 @@
-/* record.h - what the raw formats share: integers out of bytes, clocks that wrap,
+/* record.h - what formats share: integers out of bytes, clocks that wrap,
  * records of one size, lines of a header. */
 #ifndef SURGE_EVENTS_RECORD_H
 #define SURGE_EVENTS_RECORD_H

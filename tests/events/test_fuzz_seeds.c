@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <surge/events.h>
 
 #include "tests/fuzz/fuzz_events.h"
 
@@ -28,6 +29,36 @@ static void read_first(size_t size) {
   memcpy(copy, bytes, size);
   LLVMFuzzerTestOneInput(copy, size);
   free(copy);
+}
+
+static uint64_t sum_of(surge_events_file *file, const char *path) {
+  surge_events all = {0};
+  uint64_t sum = 0;
+  cr_expect_eq(surge_events_rest(file, &all), SURGE_OK, "%s: %s", path,
+               surge_last_error());
+  for (size_t i = 0; i < all.count; i++)
+    sum = 31 * sum + (uint64_t)all.t[i] + all.x[i] + all.y[i] + all.p[i];
+  surge_events_free(&all);
+  return sum;
+}
+
+/* A file, not memory: what a reader took before is gone from its window. */
+Test(fuzz, seeds_read_twice_are_the_same) {
+  static const char *const good[] = {
+      "aedat4/none.aedat4", "aedat4/lz4.aedat4", "aedat4/zstd.aedat4",
+      "npz/stored.npz", "npz/deflated.npz", "hdf5/table.h5", "hdf5/arrays.h5"};
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    char path[512];
+    surge_events_file *file;
+    snprintf(path, sizeof path, SURGE_SOURCE_DIR "/tests/fuzz/seeds/%s", good[i]);
+    cr_assert_eq(surge_events_open(&file, path), SURGE_OK, "%s",
+                 surge_last_error());
+    uint64_t first = sum_of(file, path);
+    cr_expect_eq(surge_events_select(file, 0), SURGE_OK, "%s",
+                 surge_last_error());
+    cr_expect(first != 0 && sum_of(file, path) == first, "%s", path);
+    surge_events_close(file);
+  }
 }
 
 Test(fuzz, seeds) {

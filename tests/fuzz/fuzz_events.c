@@ -30,9 +30,29 @@ static uint64_t read_in_chunks(const uint8_t *bytes, size_t size,
   return sum;
 }
 
+/* From the start again, whole; then as frames, times of any size. */
+static void read_again(const uint8_t *bytes, size_t size) {
+  surge_events_file *file;
+  surge_events all = {0};
+  int32_t frames[3 * 2];
+  surge_framing framing = {.T = 3, .duration_us = 1000, .width = 65536,
+                           .height = 65536, .w = 1, .h = 1, .frame_w = 1,
+                           .frame_h = 1, .c = 2};
+  if (surge_events_open_memory(&file, bytes, size, "fuzz") != SURGE_OK) return;
+  surge_status status = surge_events_select(file, 0);
+  if (status == SURGE_OK) status = surge_events_rest(file, &all);
+  for (int by = 0; status == SURGE_OK && by < 3; by++) {
+    framing.by = (surge_frames_by)by;
+    status = surge_events_frame(frames, &all, &framing, "fuzz");
+  }
+  surge_events_free(&all);
+  surge_events_close(file);
+}
+
 /* Chunks of any size must hold the same events. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   if (read_in_chunks(bytes, size, FEW) != read_in_chunks(bytes, size, MANY))
     abort();
+  read_again(bytes, size);
   return 0;
 }
