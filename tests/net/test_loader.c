@@ -286,6 +286,12 @@ Test(loader, refuses_a_policy_on_other_channels) {
                   strstr(surge_last_error(), "of numbered"),
               "%s", surge_last_error());
   }
+  other.c = 1;
+  other.steps = 1; /* frames of a recording */
+  cr_expect_eq(surge_loader_create(&loader, &set, &sample, 1, 1, 1),
+               SURGE_ERROR_RECIPE);
+  cr_expect(strstr(surge_last_error(), "data.policy: wanted none on recordings"),
+            "%s", surge_last_error());
   surge_dataset_close(&set);
 }
 

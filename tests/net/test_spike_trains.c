@@ -103,6 +103,10 @@ Test(spike_trains, says_what_is_wrong) {
                SURGE_ERROR_DATA);
   cr_expect(strstr(surge_last_error(), "wanted a file shd_test.h5"));
   write_split("shd_test.h5", 20, UNITS);
+  cr_expect_eq(surge_dataset_open_file(&set, &info, test_path("shd_test.h5")),
+               SURGE_ERROR_DATA); /* `surge predict` of one sample a file */
+  cr_expect(strstr(surge_last_error(), "one recording, found 20"), "%s",
+            surge_last_error());
   cr_expect_eq(surge_dataset_open(&set, &info, &recipe, SURGE_TEST),
                SURGE_ERROR_DATA);
   cr_expect(strstr(surge_last_error(), "wanted 2264 recordings, found 20"));
