@@ -25,7 +25,7 @@ void test_put(test_bytes *bytes, const void *from, size_t size) {
 
 void test_put_number(test_bytes *bytes, uint64_t value, size_t size) {
   for (size_t i = 0; i < size; i++) {
-    uint8_t byte = i < 8 ? (uint8_t)(value >> (8 * i)) : 0;
+    uint8_t byte = (uint8_t)(i < 8 ? value >> (8 * i) : 0);
     test_put(bytes, &byte, 1);
   }
 }
