@@ -341,7 +341,7 @@ static void look(const char *page, int width, int figures) {
   cr_assert_lt(size, (int)sizeof text);
   test_write_file(test_path("harness.html"), text, (size_t)size);
   snprintf(line, sizeof line,
-           "chromium --headless --no-sandbox --disable-gpu "
+           "timeout -k 5 100 chromium --headless --no-sandbox --disable-gpu "
            "--allow-file-access-from-files --user-data-dir='%s/browser' "
            "--window-size=1400,900 --dump-dom 'file://%s/harness.html' "
            "2>/dev/null | grep -o 'found: .* end'",
