@@ -154,8 +154,8 @@ static bool is_single(const surge_groups *g) {
 }
 
 static const char *bars(const surge_groups *g) {
-  return is_single(g) ? "one seed a point, so that its spread is not known"
-                      : "bars: standard deviation over seeds, none where n = 1";
+  return is_single(g) ? "one run a point, so that its spread is not known"
+                      : "bars: standard deviation over runs, none where n = 1";
 }
 
 static surge_status against_key(surge_plot *plot, const axis *x) {

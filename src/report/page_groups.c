@@ -58,8 +58,8 @@ static bool has_single(const surge_groups *g) {
 static void notes(surge_page *page, const surge_comparison *c) {
   surge_page_paragraph(
       page,
-      "A group: runs whose recipes differ in their seed alone (and name, "
-      "paths, threads). Mean and standard deviation (n - 1) of the test "
+      "A group: runs whose recipes differ in seed and data.path alone (and "
+      "name, threads), each a sample: seeds, or folds of the data. Mean and standard deviation (n - 1) of the test "
       "accuracy after the last epoch; best: of any epoch of any of its runs; "
       "seconds: of training, mean; energy and operations of an inference: of "
       "its first run, on at most 1000 test images. Front: no other group is as "
@@ -67,12 +67,13 @@ static void notes(surge_page *page, const surge_comparison *c) {
   if (has_single(c->groups))
     surge_page_paragraph(page,
                          "Where n = 1 there is no standard deviation, and a "
-                         "difference may be the seed's.");
+                         "difference may be chance.");
   if (c->groups->twins > 0)
-    surge_page_paragraph(page,
-                         "%d runs have recipe and seed of another and are left "
-                         "out: they are no further samples.",
-                         (int)c->groups->twins);
+    surge_page_paragraph(
+        page,
+        "%d runs have recipe, seed and path of another and are left "
+        "out: they are no further samples.",
+        (int)c->groups->twins);
   if (*c->unfinished)
     surge_page_paragraph(page, "Left out, not ended: %s.", c->unfinished);
   if (*c->no_cost)
@@ -104,7 +105,7 @@ static void tests(surge_page *page, const surge_comparison *c) {
   const surge_contrast *first = &c->contrast[0];
   surge_page_paragraph(
       page,
-      "%s: %s against %s, paired by seed. Difference of test accuracy in "
+      "%s: %s against %s, paired by seed and data.path. Difference of test accuracy in "
       "points, its standard deviation, Student's paired t (n - 1 degrees of "
       "freedom), its two-sided p, and the exact p of all 2^n changes of sign "
       "(n of at most %d; it cannot be smaller than 2/2^n).%s",
@@ -121,8 +122,8 @@ static void tests(surge_page *page, const surge_comparison *c) {
     contrast_row(page, c, &c->contrast[i]);
   surge_page_end_table(page);
   surge_page_paragraph(page,
-                       "A dash: fewer than two seeds in common, or differences "
-                       "without spread, so that there is no test.");
+                       "A dash: fewer than two pairs, or differences without "
+                       "spread, so that there is no test.");
 }
 
 /* --- the page ------------------------------------------------------------- */
@@ -160,11 +161,12 @@ surge_status surge_page_of_groups(surge_page *page,
   SURGE_TRY(surge_page_section(page, SURGE_SECTION_NUMBERS, false));
   SURGE_TRY(surge_page_section(page, SURGE_SECTION_WIDTHS, true));
   surge_page_heading(page, "Recipe");
-  surge_page_paragraph(page,
-                       "The keys that differ from the defaults and are the "
-                       "same in all runs but for their seeds and names (here: "
-                       "%s):",
-                       g->run[0].name);
+  surge_page_paragraph(
+      page,
+      "The keys that differ from the defaults and are the "
+      "same in all runs but for seed, data.path and name (here: "
+      "%s):",
+      g->run[0].name);
   SURGE_TRY(surge_page_recipe(page, &g->run[0], g));
   machines(page, g, run_count(g));
   surge_page_heading(page, "To repeat it");

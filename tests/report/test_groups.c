@@ -53,13 +53,13 @@ static surge_run run_of(const char *name, const char *recipe, double accuracy) {
 static surge_run runs[RUNS];
 
 /* Two T, two rules; of one group three seeds and a twin, which is no sample;
- * one seed of T = 4, learned. Names, threads and paths make no group. */
+ * one seed of T = 4, learned. Names and threads make no group. */
 static void make_runs(void) {
   runs[0] = run_of("a", "{seed: 2, T: 2, name: a, train: {epochs: 2}}", 0.5);
   runs[1] =
       run_of("b", "{seed: 1, T: 2, threads: 3, train: {epochs: 2}}", 0.25);
-  runs[2] = run_of("c", "{seed: 3, T: 2, data: {path: /x}, train: {epochs: 2}}",
-                   0.75);
+  runs[2] =
+      run_of("c", "{seed: 3, T: 2, memory: packed, train: {epochs: 2}}", 0.75);
   runs[3] = run_of("d", "{seed: 3, T: 2, name: other, train: {epochs: 2}}", 0);
   const char *fixed =
       "{seed: %d, T: %d, surrogate: {width_rule: fixed}, train: "
@@ -147,6 +147,68 @@ Test(groups, contrasts) {
     free(c);
   }
   free_runs(&g);
+}
+
+/* Folds of one seed are samples of one group, and pairs of two. */
+Test(groups, folds) {
+  static const double accuracy[2][3] = {{0.75, 0.5, 0.625}, {0.5, 0.25, 0.25}};
+  surge_run run[7];
+  surge_groups g;
+  surge_contrast *c;
+  char key[SURGE_WORD], name[16], recipe[256];
+  int32_t count;
+  for (int i = 0; i < 6; i++) {
+    snprintf(name, sizeof name, "run%d", i);
+    snprintf(recipe, sizeof recipe,
+             "{T: %d, data: {path: /fold%d}, train: {epochs: 2}}", 2 + i / 3,
+             3 - i % 3);
+    run[i] = run_of(name, recipe, accuracy[i / 3][i % 3]);
+  }
+  run[6] = run_of("again", recipe, 0.25); /* fold 1 of T = 3 once more */
+  cr_assert_eq(surge_groups_of(&g, run, 7), SURGE_OK);
+  cr_expect(g.count == 2 && g.keys == 1 && g.twins == 1, "%d groups, %d twins",
+            (int)g.count, (int)g.twins);
+  cr_expect_eq(g.group[0].accuracy.n, 3);
+  cr_expect_eq(g.group[0].accuracy.mean, 0.625);
+  cr_expect_eq(g.group[0].accuracy.deviation, 0.125);
+  cr_assert_eq(surge_groups_contrast(&g, "T=3,2", key, &c, &count), SURGE_OK);
+  cr_assert_eq(count, 1);
+  cr_expect_eq(c[0].test.difference.n, 3);
+  cr_expect_eq(c[0].test.difference.mean, (0.25 + 0.25 + 0.375) / 3);
+  cr_expect_eq(c[0].test.p_exact, 0.25);
+  free(c);
+  surge_groups_free(&g);
+  for (int i = 0; i < 7; i++) surge_run_free(&run[i]);
+}
+
+/* Each recipe has a key that the other has not. */
+Test(groups, keys_of_all) {
+  static const char *const recipe[] = {
+      "{neuron: {decay: learned, decay_start: 0.5, synapse_decay: 0.25}, "
+      "train: {epochs: 2}}",
+      "{neuron: {decay: 0.5, synapse_decay: learned, synapse_decay_start: "
+      "0.25}, train: {epochs: 2}}",
+      "{neuron: {decay: 0.5, synapse_decay: learned, synapse_decay_start: "
+      "0.75}, train: {epochs: 2}}",
+      "{neuron: {decay: learned, decay_start: 0.75, synapse_decay: 0.25}, "
+      "train: {epochs: 2}}"};
+  static const char *const keys[] = {"neuron.decay", "neuron.decay_start",
+                                     "neuron.synapse_decay",
+                                     "neuron.synapse_decay_start"};
+  surge_run run[4];
+  surge_groups g;
+  for (int i = 0; i < 4; i++)
+    run[i] = run_of((const char *[]){"a", "b", "c", "d"}[i], recipe[i], 0.5);
+  for (int first = 0; first < 2; first++) { /* in whichever order they come */
+    surge_run order[4];
+    for (int i = 0; i < 4; i++) order[i] = run[first ? 3 - i : i];
+    cr_assert_eq(surge_groups_of(&g, order, 4), SURGE_OK);
+    cr_expect_eq(g.count, 4, "%d groups", (int)g.count);
+    cr_assert_eq(g.keys, 4, "%d keys", (int)g.keys);
+    for (int k = 0; k < 4; k++) cr_expect_str_eq(g.key[k], keys[k]);
+    surge_groups_free(&g);
+  }
+  for (int i = 0; i < 4; i++) surge_run_free(&run[i]);
 }
 
 /* Accuracies 0.5 (T 2), 0.417 (T 2) and 0.875 (T 4). */

@@ -96,16 +96,17 @@ Test(statistics, too_few) {
 /* Equal differences of numbers that have no exact binary form: their spread is
  * rounding, and a t of it would be of the order of 1e13. */
 Test(statistics, rounding_is_no_spread) {
-  static const double a[] = {0.9126, 0.9131, 0.9119, 0.9142, 0.9108};
-  for (int k = 1; k <= 9; k++) {
-    double b[5];
-    for (int i = 0; i < 5; i++) b[i] = a[i] + 1e-4 * k;
+  static const int right[] = {9126, 9131, 9119, 9142, 9108}; /* of 10,000 */
+  double a[5], b[5];
+  for (int i = 0; i < 5; i++) a[i] = right[i] / 1e4;
+  for (int more = 1; more <= 9; more++) {
+    for (int i = 0; i < 5; i++) b[i] = (right[i] + more) / 1e4;
     surge_paired test = surge_paired_test(a, b, 5);
-    near(test.difference.mean, 1e-4 * k, 1e-12, "mean");
-    cr_expect(isnan(test.t) && isnan(test.p), "+%de-4: t = %g", k, test.t);
+    near(test.difference.mean, 1e-4 * more, 1e-12, "mean");
+    cr_expect(isnan(test.t) && isnan(test.p), "+%d: t = %g", more, test.t);
     near(test.p_exact, 2.0 / 32, 0, "of equal differences");
   }
-  double b[] = {0.9127, 0.9132, 0.9120, 0.9143, 0.9110}; /* one image more */
+  for (int i = 0; i < 5; i++) b[i] = (right[i] + 1 + (i == 4)) / 1e4;
   near(surge_paired_test(a, b, 5).t, 6, 1e-6, "a spread of one image");
 }
 
