@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "src/report/figures.h"
+#include "src/report/report.h"
 #include "tests/support/folder.h"
 
 TestSuite(groups, .init = test_folder_make, .fini = test_folder_remove);
@@ -209,6 +209,57 @@ Test(groups, keys_of_all) {
     surge_groups_free(&g);
   }
   for (int i = 0; i < 4; i++) surge_run_free(&run[i]);
+}
+
+static int count_of(const char *text, const char *what) {
+  int count = 0;
+  for (; (text = strstr(text, what)); text++) count++;
+  return count;
+}
+
+/* More keys than a page's line, or a mask of 64 columns, would hold. */
+Test(groups, table_of_many_keys) {
+  enum { KEYS = 90 };
+  static char name[KEYS][SURGE_WORD];
+  surge_run run[2] = {run_of("a", "{train: {epochs: 2}}", 0.5),
+                      run_of("b", "{train: {epochs: 2}}", 0.25)};
+  for (int i = 0; i < 2; i++) {
+    surge_keys *keys = &run[i].keys;
+    surge_keys_free(keys);
+    *keys = (surge_keys){calloc(KEYS, sizeof *keys->pair), KEYS, NULL};
+    for (int k = 0; k < KEYS; k++) {
+      snprintf(name[k], SURGE_WORD, "section.key_of_some_length_%02d", k);
+      keys->pair[k] = (surge_pair){name[k], i ? "this value" : "that value"};
+    }
+  }
+  surge_groups g;
+  surge_plot plot = {0};
+  surge_page page;
+  surge_cost cost[2] = {{NAN, NAN, NAN}, {NAN, NAN, NAN}};
+  snprintf(plot.folder, sizeof plot.folder, "%s", test_folder());
+  cr_assert_eq(surge_groups_of(&g, run, 2), SURGE_OK);
+  cr_assert_eq(g.keys, KEYS);
+  surge_comparison comparison = {
+      .groups = &g, .cost = cost, .unfinished = "", .no_cost = ""};
+  cr_assert_eq(surge_page_begin(&page, &plot, "title", "of it"), SURGE_OK);
+  cr_assert_eq(surge_page_of_groups(&page, &comparison), SURGE_OK, "%s",
+               surge_last_error());
+  cr_assert_eq(surge_page_end(&page), SURGE_OK);
+  char *text, *row;
+  cr_assert_eq(surge_read_whole(test_path("index.html"), &text, NULL),
+               SURGE_OK);
+  row = strstr(text, "<tr>");
+  for (int i = 0; i < 3; i++, row = strstr(row, "<tr>")) {
+    char *end = strstr(row, "</tr>");
+    *end = 0;
+    cr_expect_eq(count_of(row, i ? "</td>" : "</th>"), 1 + KEYS + 9, "row %d",
+                 i);
+    cr_expect_eq(count_of(row, "class=\"number\""), 0, "row %d", i);
+    row = end + 1;
+  }
+  free(text);
+  surge_groups_free(&g);
+  for (int i = 0; i < 2; i++) surge_run_free(&run[i]);
 }
 
 /* Accuracies 0.5 (T 2), 0.417 (T 2) and 0.875 (T 4). */
