@@ -74,9 +74,9 @@ static void notes(surge_page *page, const surge_comparison *c) {
       "A group: runs whose recipes differ in seed and data.path alone (and "
       "name, threads), each a sample: seeds, or folds of the data. Mean and "
       "standard deviation (n - 1) of the test accuracy after the last epoch; "
-      "best: of any epoch of any of its runs; seconds: of training, mean; energy and operations of an inference: of "
-      "its first run, on at most 1000 test images. Front: no other group is as "
-      "accurate at a lower cost (energy, else latency, else T).");
+      "best: of any epoch of any of its runs; seconds: of training, mean; "
+      "energy and operations of an inference: of its first run, on at most "
+      "1000 test images. Front: no other group is as accurate at a lower cost (energy, else latency, else T).");
   if (has_single(c->groups))
     surge_page_paragraph(page,
                          "Where n = 1 there is no standard deviation, and a "
@@ -120,8 +120,8 @@ static void tests(surge_page *page, const surge_comparison *c) {
       page,
       "%s: %s against %s, paired by seed and data.path. Difference of test "
       "accuracy in points, its standard deviation, Student's paired t (n - 1 "
-      "degrees of freedom), its two-sided p, and the exact p of all 2^n changes of sign "
-      "(n of at most %d; it cannot be smaller than 2/2^n).%s",
+      "degrees of freedom), its two-sided p, and the exact p of all 2^n "
+      "changes of sign (n of at most %d; it cannot be smaller than 2/2^n).%s",
       c->key, surge_group_value(c->groups, first->b, c->key),
       surge_group_value(c->groups, first->a, c->key), SURGE_MOST_EXACT,
       c->contrasts > 1
