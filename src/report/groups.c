@@ -21,12 +21,13 @@ static bool changes_results(const char *key) {
   return true;
 }
 
-static const char *value_of(const surge_run *run, const char *key) {
+static const char *value_of(const surge_report_run *run, const char *key) {
   const char *value = surge_keys_find(&run->keys, key);
   return value ? value : "-";
 }
 
-static bool varies(const surge_run *run, int32_t count, const char *key) {
+static bool varies(const surge_report_run *run, int32_t count,
+                   const char *key) {
   for (int32_t i = 1; i < count; i++)
     if (strcmp(value_of(&run[i], key), value_of(run, key)) != 0) return true;
   return false;
@@ -39,7 +40,8 @@ static int32_t place_of(const surge_groups *g, const char *key) {
   return -1;
 }
 
-static bool has_key(const surge_run *run, int32_t count, const char *key) {
+static bool has_key(const surge_report_run *run, int32_t count,
+                    const char *key) {
   for (int32_t i = 0; i < count; i++)
     if (surge_keys_find(&run[i].keys, key)) return true;
   return false;
@@ -86,10 +88,11 @@ static bool runs_alike(const surge_groups *g, int32_t a, int32_t b,
   return true;
 }
 
-static surge_run_group *group_of(surge_groups *g, int32_t run, int32_t runs) {
+static surge_report_run_group *group_of(surge_groups *g, int32_t run,
+                                        int32_t runs) {
   for (int32_t i = 0; i < g->count; i++)
     if (runs_alike(g, g->group[i].run[0], run, NULL)) return &g->group[i];
-  surge_run_group *group = &g->group[g->count];
+  surge_report_run_group *group = &g->group[g->count];
   group->run = calloc((size_t)runs, sizeof *group->run);
   if (!group->run) return NULL;
   g->count++;
@@ -98,15 +101,16 @@ static surge_run_group *group_of(surge_groups *g, int32_t run, int32_t runs) {
 
 /* Which sample of a group a run is: by its seed, then by its data's folder, as
  * folds of one seed differ in that alone. 0: the same. */
-static int sample_order(const surge_run *a, const surge_run *b) {
+static int sample_order(const surge_report_run *a, const surge_report_run *b) {
   int64_t x = a->recipe.seed, y = b->recipe.seed;
   return x != y ? (x > y) - (x < y)
                 : strcmp(a->recipe.data.path, b->recipe.data.path);
 }
 
 /* Puts a run in its place among the samples. */
-static void insert(surge_groups *g, surge_run_group *group, int32_t run) {
-  const surge_run *new = &g->run[run];
+static void insert(surge_groups *g, surge_report_run_group *group,
+                   int32_t run) {
+  const surge_report_run *new = &g->run[run];
   int32_t at = group->count;
   for (int32_t i = 0; i < group->count; i++)
     if (sample_order(&g->run[group->run[i]], new) == 0) {
@@ -119,29 +123,30 @@ static void insert(surge_groups *g, surge_run_group *group, int32_t run) {
   group->count++;
 }
 
-static surge_status summarize(const surge_groups *g, surge_run_group *group) {
+static surge_status summarize(const surge_groups *g,
+                              surge_report_run_group *group) {
   double *accuracy = calloc((size_t)group->count, sizeof *accuracy);
   if (!accuracy) return no_memory();
   group->best = NAN;
   for (int32_t i = 0; i < group->count; i++) {
-    const surge_run *run = &g->run[group->run[i]];
-    accuracy[i] = surge_run_accuracy(run);
-    group->best = fmax(group->best, surge_run_best(run));
-    group->seconds += surge_run_seconds(run) / group->count;
+    const surge_report_run *run = &g->run[group->run[i]];
+    accuracy[i] = surge_report_run_accuracy(run);
+    group->best = fmax(group->best, surge_report_run_best(run));
+    group->seconds += surge_report_run_seconds(run) / group->count;
   }
   group->accuracy = surge_spread_of(accuracy, group->count);
   free(accuracy);
   return SURGE_OK;
 }
 
-surge_status surge_groups_of(surge_groups *groups, const surge_run *run,
+surge_status surge_groups_of(surge_groups *groups, const surge_report_run *run,
                              int32_t count) {
   *groups = (surge_groups){.run = run};
   groups->group = calloc((size_t)count, sizeof *groups->group);
   if (!groups->group) return no_memory();
   SURGE_TRY(find_keys(groups, count));
   for (int32_t i = 0; i < count; i++) {
-    surge_run_group *group = group_of(groups, i, count);
+    surge_report_run_group *group = group_of(groups, i, count);
     if (!group) return no_memory();
     insert(groups, group, i);
   }
@@ -210,16 +215,16 @@ bool surge_values_equal(const char *a, const char *b) {
 
 /* Pairs up two groups by sample, both in rising order. */
 static surge_status test_pair(const surge_groups *g, surge_contrast *c) {
-  const surge_run_group *a = &g->group[c->a], *b = &g->group[c->b];
+  const surge_report_run_group *a = &g->group[c->a], *b = &g->group[c->b];
   double *x = calloc(2 * (size_t)a->count, sizeof *x), *y = x + a->count;
   int32_t n = 0;
   if (!x) return no_memory();
   for (int32_t i = 0, j = 0; i < a->count && j < b->count;) {
-    const surge_run *p = &g->run[a->run[i]], *q = &g->run[b->run[j]];
+    const surge_report_run *p = &g->run[a->run[i]], *q = &g->run[b->run[j]];
     int order = sample_order(p, q);
     if (order == 0) {
-      x[n] = surge_run_accuracy(p);
-      y[n++] = surge_run_accuracy(q);
+      x[n] = surge_report_run_accuracy(p);
+      y[n++] = surge_report_run_accuracy(q);
     }
     i += order <= 0;
     j += order >= 0;

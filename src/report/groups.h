@@ -7,17 +7,17 @@
 
 #define SURGE_GROUP_LABEL 512
 
-typedef struct surge_run_group {
+typedef struct surge_report_run_group {
   int32_t *run; /* [count] by rising seed and path; owned */
   int32_t count;
   surge_spread accuracy; /* final, on the test images */
   double best;           /* of any epoch of any of its runs */
   double seconds;        /* of training, mean */
-} surge_run_group;
+} surge_report_run_group;
 
 typedef struct surge_groups {
-  const surge_run *run;
-  surge_run_group *group; /* [count]; owned */
+  const surge_report_run *run;
+  surge_report_run_group *group; /* [count]; owned */
   int32_t count;
   const char **key; /* [keys] that vary, in the recipe's order; owned */
   int32_t keys;
@@ -30,7 +30,7 @@ typedef struct surge_groups {
  * that has recipe, seed and path of one before it is no second sample: it is
  * left out and counted. `run` must outlive the groups, which must be freed in
  * either case. */
-surge_status surge_groups_of(surge_groups *groups, const surge_run *run,
+surge_status surge_groups_of(surge_groups *groups, const surge_report_run *run,
                              int32_t count);
 void surge_groups_free(surge_groups *groups);
 

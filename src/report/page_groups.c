@@ -47,7 +47,7 @@ static void header(surge_page *page, const surge_groups *g) {
 
 static void group_row(surge_page *page, const surge_comparison *c, int32_t i) {
   const surge_groups *g = c->groups;
-  const surge_run_group *group = &g->group[i];
+  const surge_report_run_group *group = &g->group[i];
   const surge_cost *cost = &c->cost[i];
   char number[6][32], *keys = key_cells(g, i);
   surge_page_row(
@@ -76,7 +76,8 @@ static void notes(surge_page *page, const surge_comparison *c) {
       "standard deviation (n - 1) of the test accuracy after the last epoch; "
       "best: of any epoch of any of its runs; seconds: of training, mean; "
       "energy and operations of an inference: of its first run, on at most "
-      "1000 test images. Front: no other group is as accurate at a lower cost (energy, else latency, else T).");
+      "1000 test images. Front: no other group is as accurate at "
+      "a lower cost (energy, else latency, else T).");
   if (has_single(c->groups))
     surge_page_paragraph(page,
                          "Where n = 1 there is no standard deviation, and a "
@@ -145,7 +146,7 @@ static void machines(surge_page *page, const surge_groups *g, int32_t runs) {
   char line[SURGE_CAPTION], before[SURGE_CAPTION] = "";
   surge_page_heading(page, "Machine and versions");
   for (int32_t i = 0; i < runs; i++) {
-    surge_run_machine(&g->run[i], line);
+    surge_report_run_machine(&g->run[i], line);
     if (strcmp(line, before) != 0)
       surge_page_paragraph(page, "Trained, from %s on: %s.", g->run[i].name,
                            line);

@@ -30,9 +30,10 @@ static void write_in(const char *name, const char *file, const char *text) {
 }
 
 /* A run of two epochs; the first is better than the last by 0.125. */
-static surge_run run_of(const char *name, const char *recipe, double accuracy) {
+static surge_report_run run_of(const char *name, const char *recipe,
+                               double accuracy) {
   char metrics[512];
-  surge_run run;
+  surge_report_run run;
   snprintf(metrics, sizeof metrics,
            "epoch,train_loss,train_acc,test_loss,test_acc,samples_per_s,"
            "seconds,val_loss,val_acc\n1,1,0.5,1,%.9g,10,3,,\n"
@@ -43,14 +44,14 @@ static surge_run run_of(const char *name, const char *recipe, double accuracy) {
   write_in(name, "metrics.csv", metrics);
   write_in(name, "layers.csv", layers);
   write_in(name, "histograms.csv", histograms);
-  cr_assert_eq(surge_run_open(&run, test_path(name)), SURGE_OK, "%s",
+  cr_assert_eq(surge_report_run_open(&run, test_path(name)), SURGE_OK, "%s",
                surge_last_error());
-  cr_assert_eq(surge_run_read(&run), SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(surge_report_run_read(&run), SURGE_OK, "%s", surge_last_error());
   return run;
 }
 
 #define RUNS 8
-static surge_run runs[RUNS];
+static surge_report_run runs[RUNS];
 
 /* Two T, two rules; of one group three seeds and a twin, which is no sample;
  * one seed of T = 4, learned. Names and threads make no group. */
@@ -77,7 +78,7 @@ static void make_runs(void) {
 
 static void free_runs(surge_groups *g) {
   surge_groups_free(g);
-  for (int i = 0; i < RUNS; i++) surge_run_free(&runs[i]);
+  for (int i = 0; i < RUNS; i++) surge_report_run_free(&runs[i]);
 }
 
 Test(groups, spreads) {
@@ -89,7 +90,7 @@ Test(groups, spreads) {
   cr_expect_str_eq(g.key[0], "T");
   cr_expect_str_eq(g.key[1], "surrogate.width_rule");
   cr_expect_eq(g.twins, 1);
-  const surge_run_group *first = &g.group[0];
+  const surge_report_run_group *first = &g.group[0];
   cr_assert_eq(first->count, 3);
   for (int i = 0; i < 3; i++)
     cr_expect_eq(g.run[first->run[i]].recipe.seed, i + 1, "by seed");
@@ -152,7 +153,7 @@ Test(groups, contrasts) {
 /* Folds of one seed are samples of one group, and pairs of two. */
 Test(groups, folds) {
   static const double accuracy[2][3] = {{0.75, 0.5, 0.625}, {0.5, 0.25, 0.25}};
-  surge_run run[7];
+  surge_report_run run[7];
   surge_groups g;
   surge_contrast *c;
   char key[SURGE_WORD], name[16], recipe[256];
@@ -178,7 +179,7 @@ Test(groups, folds) {
   cr_expect_eq(c[0].test.p_exact, 0.25);
   free(c);
   surge_groups_free(&g);
-  for (int i = 0; i < 7; i++) surge_run_free(&run[i]);
+  for (int i = 0; i < 7; i++) surge_report_run_free(&run[i]);
 }
 
 /* Each recipe has a key that the other has not. */
@@ -195,12 +196,12 @@ Test(groups, keys_of_all) {
   static const char *const keys[] = {"neuron.decay", "neuron.decay_start",
                                      "neuron.synapse_decay",
                                      "neuron.synapse_decay_start"};
-  surge_run run[4];
+  surge_report_run run[4];
   surge_groups g;
   for (int i = 0; i < 4; i++)
     run[i] = run_of((const char *[]){"a", "b", "c", "d"}[i], recipe[i], 0.5);
   for (int first = 0; first < 2; first++) { /* in whichever order they come */
-    surge_run order[4];
+    surge_report_run order[4];
     for (int i = 0; i < 4; i++) order[i] = run[first ? 3 - i : i];
     cr_assert_eq(surge_groups_of(&g, order, 4), SURGE_OK);
     cr_expect_eq(g.count, 4, "%d groups", (int)g.count);
@@ -208,7 +209,7 @@ Test(groups, keys_of_all) {
     for (int k = 0; k < 4; k++) cr_expect_str_eq(g.key[k], keys[k]);
     surge_groups_free(&g);
   }
-  for (int i = 0; i < 4; i++) surge_run_free(&run[i]);
+  for (int i = 0; i < 4; i++) surge_report_run_free(&run[i]);
 }
 
 static int count_of(const char *text, const char *what) {
@@ -221,8 +222,8 @@ static int count_of(const char *text, const char *what) {
 Test(groups, table_of_many_keys) {
   enum { KEYS = 90 };
   static char name[KEYS][SURGE_WORD];
-  surge_run run[2] = {run_of("a", "{train: {epochs: 2}}", 0.5),
-                      run_of("b", "{train: {epochs: 2}}", 0.25)};
+  surge_report_run run[2] = {run_of("a", "{train: {epochs: 2}}", 0.5),
+                             run_of("b", "{train: {epochs: 2}}", 0.25)};
   for (int i = 0; i < 2; i++) {
     surge_keys *keys = &run[i].keys;
     surge_keys_free(keys);
@@ -259,7 +260,7 @@ Test(groups, table_of_many_keys) {
   }
   free(text);
   surge_groups_free(&g);
-  for (int i = 0; i < 2; i++) surge_run_free(&run[i]);
+  for (int i = 0; i < 2; i++) surge_report_run_free(&run[i]);
 }
 
 /* Accuracies 0.5 (T 2), 0.417 (T 2) and 0.875 (T 4). */
@@ -286,17 +287,19 @@ Test(groups, front) {
 Test(groups, layers_of_a_run) {
   surge_groups g = {0};
   make_runs();
-  const surge_run *run = &runs[0];
-  cr_expect_str_eq(surge_run_layer(run, 0), "neuron1");
-  cr_expect_str_eq(surge_run_layer(run, 1), "neuron2");
-  cr_expect_null(surge_run_layer(run, 2));
-  cr_expect_str_eq(surge_run_split(run, 0), "train");
-  cr_expect_str_eq(surge_run_split(run, 1), "test");
-  cr_expect_eq(surge_run_last(run), 1);
-  cr_expect_eq(surge_run_layer_value(run, "rate", "neuron1", 0, 1), 0.3);
-  cr_expect_eq(surge_run_layer_value(run, "window", "neuron1", 0, -1), 0.6);
-  cr_expect_eq(surge_run_layer_value(run, "width", "neuron1", 1, -1), 4);
-  cr_expect(isnan(surge_run_layer_value(run, "width", "neuron2", 1, -1)));
+  const surge_report_run *run = &runs[0];
+  cr_expect_str_eq(surge_report_run_layer(run, 0), "neuron1");
+  cr_expect_str_eq(surge_report_run_layer(run, 1), "neuron2");
+  cr_expect_null(surge_report_run_layer(run, 2));
+  cr_expect_str_eq(surge_report_run_split(run, 0), "train");
+  cr_expect_str_eq(surge_report_run_split(run, 1), "test");
+  cr_expect_eq(surge_report_run_last(run), 1);
+  cr_expect_eq(surge_report_run_layer_value(run, "rate", "neuron1", 0, 1), 0.3);
+  cr_expect_eq(surge_report_run_layer_value(run, "window", "neuron1", 0, -1),
+               0.6);
+  cr_expect_eq(surge_report_run_layer_value(run, "width", "neuron1", 1, -1), 4);
+  cr_expect(
+      isnan(surge_report_run_layer_value(run, "width", "neuron2", 1, -1)));
   cr_expect_str_eq(surge_keys_find(&run->keys, "train.epochs"), "2");
   cr_expect_str_eq(surge_keys_find(&run->keys, "T"), "2");
   cr_expect_null(surge_keys_find(&run->keys, "epochs"));
