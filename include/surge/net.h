@@ -87,6 +87,10 @@ surge_status surge_net_reset_metrics(surge_net *net);
 surge_status surge_net_fault(surge_net *net, const char **layer,
                              uint64_t *step);
 
+/* SURGE_ERROR_DIVERGED where a layer was not finite: an evaluation of it says
+ * nothing. Names the layer and `file`, which the parameters are from. */
+surge_status surge_net_check_finite(surge_net *net, const char *file);
+
 /* Mean over T (and votes) of the loaded batch's logits, [n, classes]. */
 surge_status surge_net_scores(surge_net *net, float *scores);
 

@@ -233,6 +233,9 @@ void surge_recipe_defaults(surge_recipe *recipe);
  * echoed (tau as a comment). */
 surge_status surge_recipe_write(const surge_recipe *recipe, FILE *file);
 
+/* The same as text, which the caller frees; NULL where it fails. */
+surge_status surge_recipe_text(const surge_recipe *recipe, char **text);
+
 /* The manual of `surge help recipe`: every key with type, unit, range, default
  * and sentence. */
 void surge_recipe_help(FILE *file);

@@ -70,16 +70,6 @@ static surge_status print_layers(surge_net *net) {
   return SURGE_OK;
 }
 
-/* A network that is not finite has no accuracy worth printing. */
-static surge_status check_finite(surge_net *net, const char *file) {
-  const char *layer;
-  uint64_t step;
-  SURGE_TRY(surge_net_fault(net, &layer, &step));
-  if (!layer) return SURGE_OK;
-  return SURGE_FAIL(SURGE_ERROR_DIVERGED, "%s: layer %s is not finite", file,
-                    layer);
-}
-
 static surge_status print_line(void *user, const char *line) {
   (void)user;
   printf("  %s\n", line);
@@ -122,7 +112,7 @@ static surge_status evaluate_at(surge_session *session,
   /* scheduled widths as they were at the end of the run */
   surge_step step = {.seed = (uint64_t)recipe->seed, .schedule = 1};
   SURGE_TRY(evaluate(session, &step, anytime, &e, &a));
-  SURGE_TRY(check_finite(session->net, file));
+  SURGE_TRY(surge_net_check_finite(session->net, file));
   printf(
       "T %d%s: test accuracy %.2f %%, loss %.4f, %llu images, %.0f images/s\n",
       T, T == recipe->T ? " (as trained)" : "", 100 * e.accuracy, e.loss,

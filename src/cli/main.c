@@ -87,10 +87,10 @@ static const command commands[] = {
      "One HTML file, index.html, and its figures as SVG and PNG, in FOLDER (report/ of\n"
      "    the first path). Of a run: curves, widths, membrane potentials, rates, and, from\n"
      "    its last checkpoint, confusion, early exit, spikes, energy (not with --no-eval).\n"
-     "    Of several: mean, standard deviation and n of the runs that differ in their seed\n"
-     "    alone, accuracy against each key that varies; a tradeoff.csv (surge bench\n"
-     "    tradeoff) in the folder gives latencies. --against tests two values of a key by\n"
-     "    seed, as surrogate.width_rule=fixed,learned. Needs gnuplot-nox."},
+     "    Of several: mean, standard deviation and n of the runs that differ in seed and\n"
+     "    data.path alone, accuracy against each key that varies; a tradeoff.csv (surge\n"
+     "    bench tradeoff) in the folder gives latencies. --against tests two values of a key\n"
+     "    by seed, as surrogate.width_rule=fixed,learned. Needs gnuplot-nox."},
     {"help", cli_help, "help [COMMAND|recipe]",
      "This page, one command's, or every key of a recipe."},
 };

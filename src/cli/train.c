@@ -92,7 +92,6 @@ static surge_status dry_run(const surge_recipe *recipe) {
 static surge_status check_same(const surge_recipe *given,
                                const surge_recipe *found, const char *folder) {
   char *text[2] = {NULL, NULL};
-  size_t size;
   surge_status status = SURGE_OK;
   const surge_recipe *both[2] = {given, found};
   for (int i = 0; i < 2 && status == SURGE_OK; i++) {
@@ -103,11 +102,7 @@ static surge_status check_same(const surge_recipe *given,
     copy.data.cache[0] = 0;
     copy.data.on_error = SURGE_ON_ERROR_STOP;
     copy.train.epochs = 1;
-    FILE *file = open_memstream(&text[i], &size);
-    if (!file)
-      return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for the recipe");
-    status = surge_recipe_write(&copy, file);
-    fclose(file);
+    status = surge_recipe_text(&copy, &text[i]);
   }
   if (status == SURGE_OK && strcmp(text[0], text[1]) != 0)
     status =

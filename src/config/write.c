@@ -1,6 +1,7 @@
 /* write.c - the effective recipe of a run, and the manual of recipes: both
  * follow the table's rows. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/config/rules.h"
@@ -80,6 +81,20 @@ surge_status surge_recipe_write(const surge_recipe *recipe, FILE *file) {
     return SURGE_FAIL(SURGE_ERROR_DATA, "effective recipe: not written: %s",
                       strerror(errno));
   return SURGE_OK;
+}
+
+surge_status surge_recipe_text(const surge_recipe *recipe, char **text) {
+  size_t size;
+  *text = NULL;
+  FILE *file = open_memstream(text, &size);
+  if (!file) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for a recipe");
+  surge_status status = surge_recipe_write(recipe, file);
+  if (fclose(file) != 0 && status == SURGE_OK)
+    status = SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for a recipe");
+  if (status == SURGE_OK) return SURGE_OK;
+  free(*text);
+  *text = NULL;
+  return status;
 }
 
 /* ======================================================================== *

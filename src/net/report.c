@@ -35,6 +35,15 @@ surge_status surge_net_fault(surge_net *net, const char **layer,
   return download(net, step, net->fault_step, sizeof *step);
 }
 
+surge_status surge_net_check_finite(surge_net *net, const char *file) {
+  const char *layer;
+  uint64_t step;
+  SURGE_TRY(surge_net_fault(net, &layer, &step));
+  if (!layer) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DIVERGED, "%s: layer %s is not finite", file,
+                    layer);
+}
+
 surge_status surge_net_scores(surge_net *net, float *scores) {
   return download(net, scores, net->scores,
                   (size_t)net->n * (size_t)net->model.classes * sizeof(float));

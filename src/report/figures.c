@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-static int32_t layer_count(const surge_run *run) {
+static int32_t layer_count(const surge_report_run *run) {
   int32_t count = 0;
-  while (surge_run_layer(run, count)) count++;
+  while (surge_report_run_layer(run, count)) count++;
   return count;
 }
 
@@ -31,7 +31,7 @@ static bool metric_block(surge_plot *plot, const surge_csv *csv,
   return any;
 }
 
-static surge_status curve(surge_plot *plot, const surge_run *run,
+static surge_status curve(surge_plot *plot, const surge_report_run *run,
                           const char *what, const char *label, double scale) {
   static const char *const prefix[] = {"train", "val", "test"};
   static const char *const title[] = {"training", "validation", "test"};
@@ -39,7 +39,7 @@ static surge_status curve(surge_plot *plot, const surge_run *run,
                                "%s after each epoch; of the training images "
                                "while they were trained on",
                                scale == 1 ? "Mean loss" : "Accuracy"));
-  surge_plot_epochs(plot, 1, surge_run_epochs(run));
+  surge_plot_epochs(plot, 1, surge_report_run_epochs(run));
   fprintf(plot->script, "set ylabel '%s%s'\n", label, scale == 1 ? "" : ", %");
   for (int i = 0; i < 3; i++) {
     char column[SURGE_WORD];
@@ -57,44 +57,44 @@ static surge_status curve(surge_plot *plot, const surge_run *run,
 
 /* Columns of layers.csv, means over the steps, over the epochs that were
  * evaluated, from the first batch on. */
-static void layer_block(surge_plot *plot, const surge_run *run,
+static void layer_block(surge_plot *plot, const surge_report_run *run,
                         const char *layer, const char *const column[3]) {
   surge_figure_block(plot);
-  for (int32_t epoch = 0; epoch <= surge_run_epochs(run); epoch++) {
-    if (epoch > 0 && strcmp(surge_run_split(run, epoch), "test") != 0 &&
-        surge_run_last(run) != epoch)
+  for (int32_t epoch = 0; epoch <= surge_report_run_epochs(run); epoch++) {
+    if (epoch > 0 && strcmp(surge_report_run_split(run, epoch), "test") != 0 &&
+        surge_report_run_last(run) != epoch)
       continue; /* training's numbers are not those of the evaluations */
-    double y = surge_run_layer_value(run, column[0], layer, epoch, -1);
+    double y = surge_report_run_layer_value(run, column[0], layer, epoch, -1);
     if (!isfinite(y)) continue;
     fprintf(plot->script, "%d %.9g", (int)epoch, y);
     for (int k = 1; k < 3 && column[k]; k++)
       fprintf(plot->script, " %.9g",
-              surge_run_layer_value(run, column[k], layer, epoch, -1));
+              surge_report_run_layer_value(run, column[k], layer, epoch, -1));
     fputc('\n', plot->script);
   }
   surge_figure_end_block(plot);
 }
 
-static void layer_lines(surge_plot *plot, const surge_run *run,
+static void layer_lines(surge_plot *plot, const surge_report_run *run,
                         const char *const column[3]) {
   int32_t count = layer_count(run);
-  surge_plot_epochs(plot, 0, surge_run_epochs(run));
+  surge_plot_epochs(plot, 0, surge_report_run_epochs(run));
   for (int32_t i = 0; i < count; i++) {
     unsigned colour = surge_plot_colour(i, count);
-    layer_block(plot, run, surge_run_layer(run, i), column);
+    layer_block(plot, run, surge_report_run_layer(run, i), column);
     if (column[1])
       surge_figure_series(plot, NULL,
                           "using 1:3:4 with filledcurves fs transparent solid "
                           "0.15 noborder lc rgb 0x%06x",
                           colour);
-    surge_figure_series(plot, surge_run_layer(run, i),
+    surge_figure_series(plot, surge_report_run_layer(run, i),
                         "using 1:2 with linespoints lw 2 ps 0.6 pt %d lc rgb "
                         "0x%06x",
                         surge_plot_point(i), colour);
   }
 }
 
-static surge_status widths(surge_plot *plot, const surge_run *run) {
+static surge_status widths(surge_plot *plot, const surge_report_run *run) {
   static const char *const width[3] = {"width", "width_min", "width_max"};
   static const char *const decay[3] = {"decay"};
   bool channels = run->recipe.neuron.granularity == SURGE_PER_CHANNEL;
@@ -129,8 +129,8 @@ static void density_block(surge_plot *plot, const surge_csv *csv,
   int32_t low = surge_csv_column(csv, "low");
   int32_t high = surge_csv_column(csv, "high");
   int32_t count = surge_csv_column(csv, "count");
-  int32_t first = surge_run_first_row(csv, epoch);
-  int32_t end = surge_run_first_row(csv, epoch + 1);
+  int32_t first = surge_report_run_first_row(csv, epoch);
+  int32_t end = surge_report_run_first_row(csv, epoch + 1);
   double total = 0;
   surge_figure_block(plot);
   for (int pass = 0; pass < 2; pass++)
@@ -160,14 +160,14 @@ static void window_band(surge_plot *plot, double theta, double width) {
           fmin(theta + width / 2, 4 * theta), theta, theta);
 }
 
-static surge_status membrane(surge_plot *plot, const surge_run *run,
+static surge_status membrane(surge_plot *plot, const surge_report_run *run,
                              const char *layer) {
   char name[2 * SURGE_WORD];
-  int32_t last = surge_run_last(run);
-  const surge_neuron_spec *neuron = surge_run_neuron(run, layer);
+  int32_t last = surge_report_run_last(run);
+  const surge_neuron_spec *neuron = surge_report_run_neuron(run, layer);
   double theta = (double)neuron->v_threshold;
-  double before = surge_run_layer_value(run, "width", layer, 0, -1);
-  double after = surge_run_layer_value(run, "width", layer, last, -1);
+  double before = surge_report_run_layer_value(run, "width", layer, 0, -1);
+  double after = surge_report_run_layer_value(run, "width", layer, last, -1);
   const int32_t epoch[2] = {0, last};
   static const char *const title[2] = {"before training", "after training"};
   snprintf(name, sizeof name, "membrane_%s", layer);
@@ -178,8 +178,8 @@ static surge_status membrane(surge_plot *plot, const surge_run *run,
       "surrogate's window |u - %g| < w/2 after training, w = %.3g (before: "
       "%.3g)",
       layer, (int)last,
-      !strcmp(surge_run_split(run, last), "test") ? "test" : "training", theta,
-      theta, after, before));
+      !strcmp(surge_report_run_split(run, last), "test") ? "test" : "training",
+      theta, theta, after, before));
   fprintf(plot->script,
           "set xrange [%g:%g]\nset yrange [0:*]\nset xlabel 'membrane "
           "potential u'\nset ylabel 'density'\n",
@@ -187,7 +187,7 @@ static surge_status membrane(surge_plot *plot, const surge_run *run,
   window_band(plot, theta, after);
   for (int i = 0; i < 2; i++) {
     density_block(plot, &run->histograms, layer, epoch[i],
-                  surge_run_split(run, epoch[i]));
+                  surge_report_run_split(run, epoch[i]));
     surge_figure_series(plot, title[i],
                         "using 1:2 with histeps lw 2 lc rgb 0x%06x",
                         surge_plot_colour(1 - i, 2));
@@ -197,7 +197,7 @@ static surge_status membrane(surge_plot *plot, const surge_run *run,
 
 /* --- rate and window ------------------------------------------------------ */
 
-static surge_status by_epoch(surge_plot *plot, const surge_run *run,
+static surge_status by_epoch(surge_plot *plot, const surge_report_run *run,
                              const char *column, const char *what) {
   const char *const columns[3] = {column};
   char name[SURGE_WORD];
@@ -211,10 +211,10 @@ static surge_status by_epoch(surge_plot *plot, const surge_run *run,
   return surge_figure_end(plot);
 }
 
-static surge_status by_step(surge_plot *plot, const surge_run *run,
+static surge_status by_step(surge_plot *plot, const surge_report_run *run,
                             const char *column, const char *what) {
   char name[SURGE_WORD];
-  int32_t last = surge_run_last(run), count = layer_count(run);
+  int32_t last = surge_report_run_last(run), count = layer_count(run);
   int32_t T = run->recipe.T;
   snprintf(name, sizeof name, "%s_steps", column);
   SURGE_TRY(surge_figure_begin(plot, SURGE_SECTION_RATES, name,
@@ -225,11 +225,11 @@ static surge_status by_step(surge_plot *plot, const surge_run *run,
           "[0.8:%g]\nset xtics %d\n",
           column, T + 0.2, T > 10 ? (int)(T + 9) / 10 : 1);
   for (int32_t i = 0; i < count; i++) {
-    const char *layer = surge_run_layer(run, i);
+    const char *layer = surge_report_run_layer(run, i);
     surge_figure_block(plot);
     for (int32_t t = 0; t < T; t++)
       fprintf(plot->script, "%d %.9g\n", (int)t + 1,
-              surge_run_layer_value(run, column, layer, last, t));
+              surge_report_run_layer_value(run, column, layer, last, t));
     surge_figure_end_block(plot);
     surge_figure_series(plot, layer,
                         "using 1:2 with linespoints lw 2 pt %d lc rgb 0x%06x",
@@ -238,7 +238,7 @@ static surge_status by_step(surge_plot *plot, const surge_run *run,
   return surge_figure_end(plot);
 }
 
-surge_status surge_figures_run(surge_plot *plot, const surge_run *run) {
+surge_status surge_figures_run(surge_plot *plot, const surge_report_run *run) {
   static const char *const column[2] = {"rate", "window"};
   static const char *const what[2] = {
       "Share of neurons that fire",
@@ -246,8 +246,8 @@ surge_status surge_figures_run(surge_plot *plot, const surge_run *run) {
   SURGE_TRY(curve(plot, run, "loss", "loss", 1));
   SURGE_TRY(curve(plot, run, "acc", "accuracy", 100));
   SURGE_TRY(widths(plot, run));
-  for (int32_t i = 0; surge_run_layer(run, i); i++)
-    SURGE_TRY(membrane(plot, run, surge_run_layer(run, i)));
+  for (int32_t i = 0; surge_report_run_layer(run, i); i++)
+    SURGE_TRY(membrane(plot, run, surge_report_run_layer(run, i)));
   for (int i = 0; i < 2; i++) {
     SURGE_TRY(by_step(plot, run, column[i], what[i]));
     SURGE_TRY(by_epoch(plot, run, column[i], what[i]));

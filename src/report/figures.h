@@ -20,7 +20,7 @@
 #define SURGE_SECTION_NUMBERS "Accuracy against other keys"
 
 /* Of one run, from its tables, and from its evaluation. */
-surge_status surge_figures_run(surge_plot *plot, const surge_run *run);
+surge_status surge_figures_run(surge_plot *plot, const surge_report_run *run);
 surge_status surge_figures_measured(surge_plot *plot,
                                     const surge_measured *measured);
 

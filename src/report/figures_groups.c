@@ -154,8 +154,8 @@ static bool is_single(const surge_groups *g) {
 }
 
 static const char *bars(const surge_groups *g) {
-  return is_single(g) ? "one seed a point, so that its spread is not known"
-                      : "bars: standard deviation over seeds, none where n = 1";
+  return is_single(g) ? "one run a point, so that its spread is not known"
+                      : "bars: standard deviation over runs, none where n = 1";
 }
 
 static surge_status against_key(surge_plot *plot, const axis *x) {
@@ -245,7 +245,8 @@ static void draw_groups(surge_plot *plot, const surge_groups *g) {
   for (int32_t i = 0; i < g->count; i++)
     for (int32_t k = 0; k < g->group[i].count; k++)
       fprintf(plot->script, "%.9g %d\n",
-              100 * surge_run_accuracy(&g->run[g->group[i].run[k]]), (int)i);
+              100 * surge_report_run_accuracy(&g->run[g->group[i].run[k]]),
+              (int)i);
   surge_figure_end_block(plot);
   surge_figure_series(plot, "run",
                       "using 1:2 with points pt 7 ps 0.6 lc rgb 0x%06x",
@@ -283,11 +284,11 @@ static surge_status every_group(surge_plot *plot, const surge_groups *g) {
   return surge_figure_end(plot);
 }
 
-static void run_widths(surge_plot *plot, const surge_run *run,
+static void run_widths(surge_plot *plot, const surge_report_run *run,
                        const char *layer) {
   surge_figure_block(plot);
-  for (int32_t epoch = 0; epoch <= surge_run_epochs(run); epoch++) {
-    double w = surge_run_layer_value(run, "width", layer, epoch, -1);
+  for (int32_t epoch = 0; epoch <= surge_report_run_epochs(run); epoch++) {
+    double w = surge_report_run_layer_value(run, "width", layer, epoch, -1);
     if (isfinite(w)) fprintf(plot->script, "%d %.9g\n", (int)epoch, w);
   }
   surge_figure_end_block(plot);
@@ -305,8 +306,8 @@ static surge_status layer_widths(surge_plot *plot, const surge_groups *g,
                          layer));
   int32_t last = 1;
   for (int32_t i = 0; i < g->count; i++)
-    if (surge_run_epochs(&g->run[g->group[i].run[0]]) > last)
-      last = surge_run_epochs(&g->run[g->group[i].run[0]]);
+    if (surge_report_run_epochs(&g->run[g->group[i].run[0]]) > last)
+      last = surge_report_run_epochs(&g->run[g->group[i].run[0]]);
   surge_plot_epochs(plot, 0, last);
   fputs("set logscale y 2\nset ylabel 'width w'\n", plot->script);
   for (int32_t i = 0; i < g->count; i++) {
@@ -334,13 +335,13 @@ static surge_status against(surge_plot *plot, const surge_groups *g,
 }
 
 /* The run with the most layers: it has those of the others. */
-static const surge_run *deepest(const surge_groups *g) {
+static const surge_report_run *deepest(const surge_groups *g) {
   int32_t most = -1;
-  const surge_run *found = NULL;
+  const surge_report_run *found = NULL;
   for (int32_t i = 0; i < g->count; i++) {
-    const surge_run *run = &g->run[g->group[i].run[0]];
+    const surge_report_run *run = &g->run[g->group[i].run[0]];
     int32_t layers = 0;
-    while (surge_run_layer(run, layers)) layers++;
+    while (surge_report_run_layer(run, layers)) layers++;
     if (layers > most) found = run;
     if (layers > most) most = layers;
   }
@@ -353,8 +354,8 @@ surge_status surge_figures_groups(surge_plot *plot, const surge_groups *groups,
   for (int32_t k = 0; k < groups->keys; k++)
     if (surge_groups_numeric(groups, groups->key[k]))
       SURGE_TRY(against(plot, groups, cost, groups->key[k]));
-  const surge_run *run = deepest(groups);
-  for (int32_t i = 0; surge_run_layer(run, i); i++)
-    SURGE_TRY(layer_widths(plot, groups, surge_run_layer(run, i)));
+  const surge_report_run *run = deepest(groups);
+  for (int32_t i = 0; surge_report_run_layer(run, i); i++)
+    SURGE_TRY(layer_widths(plot, groups, surge_report_run_layer(run, i)));
   return SURGE_OK;
 }

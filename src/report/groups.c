@@ -11,6 +11,7 @@ static surge_status no_memory(void) {
 
 /* --- keys that vary ------------------------------------------------------- */
 
+/* data.path does change them, but as the seed does: see sample_order. */
 static bool changes_results(const char *key) {
   static const char *const others[] = {
       "seed",      "name",         "threads",    "memory",
@@ -20,30 +21,58 @@ static bool changes_results(const char *key) {
   return true;
 }
 
-static const char *value_of(const surge_run *run, const char *key) {
+static const char *value_of(const surge_report_run *run, const char *key) {
   const char *value = surge_keys_find(&run->keys, key);
   return value ? value : "-";
 }
 
-static bool varies(const surge_run *run, int32_t count, const char *key) {
+static bool varies(const surge_report_run *run, int32_t count,
+                   const char *key) {
   for (int32_t i = 1; i < count; i++)
     if (strcmp(value_of(&run[i], key), value_of(run, key)) != 0) return true;
   return false;
 }
 
-/* A recipe leaves out few keys (an IF neuron has no decay), and has them in one
- * order: those of the run that has the most. */
-static surge_status find_keys(surge_groups *g, int32_t count) {
-  const surge_keys *most = &g->run[0].keys;
-  for (int32_t i = 1; i < count; i++)
-    if (g->run[i].keys.count > most->count) most = &g->run[i].keys;
-  g->key = calloc((size_t)most->count, sizeof *g->key);
-  if (!g->key) return no_memory();
-  for (int32_t i = 0; i < most->count; i++) {
-    const char *key = most->pair[i].key;
-    if (changes_results(key) && varies(g->run, count, key))
-      g->key[g->keys++] = key;
+/* Its place among the keys that vary, or -1. */
+static int32_t place_of(const surge_groups *g, const char *key) {
+  for (int32_t k = 0; k < g->keys; k++)
+    if (!strcmp(g->key[k], key)) return k;
+  return -1;
+}
+
+static bool has_key(const surge_report_run *run, int32_t count,
+                    const char *key) {
+  for (int32_t i = 0; i < count; i++)
+    if (surge_keys_find(&run[i].keys, key)) return true;
+  return false;
+}
+
+/* Adds what varies of the keys that run `i` is the first to have, each behind
+ * the one that it follows in this run's recipe. */
+static void add_keys(surge_groups *g, int32_t i, int32_t count) {
+  const surge_keys *keys = &g->run[i].keys;
+  int32_t at = 0;
+  for (int32_t k = 0; k < keys->count; k++) {
+    const char *key = keys->pair[k].key;
+    int32_t place = place_of(g, key);
+    if (place >= 0) at = place + 1;
+    if (has_key(g->run, i, key) || !changes_results(key) ||
+        !varies(g->run, count, key))
+      continue;
+    memmove(g->key + at + 1, g->key + at,
+            (size_t)(g->keys++ - at) * sizeof *g->key);
+    g->key[at++] = key;
   }
+}
+
+/* A recipe leaves out few keys (an IF neuron has no decay, a decay that is
+ * not learned no start), and no run need have all that the others have. */
+static surge_status find_keys(surge_groups *g, int32_t count) {
+  size_t most = 0;
+  for (int32_t i = 0; i < count; i++) most += (size_t)g->run[i].keys.count;
+  g->key = calloc(most + 1, sizeof *g->key);
+  if (!g->key) return no_memory();
+  for (int32_t i = 0; i < count; i++) add_keys(g, i, count);
   return SURGE_OK;
 }
 
@@ -59,54 +88,65 @@ static bool runs_alike(const surge_groups *g, int32_t a, int32_t b,
   return true;
 }
 
-static surge_run_group *group_of(surge_groups *g, int32_t run, int32_t runs) {
+static surge_report_run_group *group_of(surge_groups *g, int32_t run,
+                                        int32_t runs) {
   for (int32_t i = 0; i < g->count; i++)
     if (runs_alike(g, g->group[i].run[0], run, NULL)) return &g->group[i];
-  surge_run_group *group = &g->group[g->count];
+  surge_report_run_group *group = &g->group[g->count];
   group->run = calloc((size_t)runs, sizeof *group->run);
   if (!group->run) return NULL;
   g->count++;
   return group;
 }
 
-/* Puts a run in its place among the seeds. */
-static void insert(surge_groups *g, surge_run_group *group, int32_t run) {
-  int64_t seed = g->run[run].recipe.seed;
+/* Which sample of a group a run is: by its seed, then by its data's folder, as
+ * folds of one seed differ in that alone. 0: the same. */
+static int sample_order(const surge_report_run *a, const surge_report_run *b) {
+  int64_t x = a->recipe.seed, y = b->recipe.seed;
+  return x != y ? (x > y) - (x < y)
+                : strcmp(a->recipe.data.path, b->recipe.data.path);
+}
+
+/* Puts a run in its place among the samples. */
+static void insert(surge_groups *g, surge_report_run_group *group,
+                   int32_t run) {
+  const surge_report_run *new = &g->run[run];
   int32_t at = group->count;
   for (int32_t i = 0; i < group->count; i++)
-    if (g->run[group->run[i]].recipe.seed == seed) {
+    if (sample_order(&g->run[group->run[i]], new) == 0) {
       g->twins++;
       return;
     }
-  for (; at > 0 && g->run[group->run[at - 1]].recipe.seed > seed; at--)
+  for (; at > 0 && sample_order(&g->run[group->run[at - 1]], new) > 0; at--)
     group->run[at] = group->run[at - 1];
   group->run[at] = run;
   group->count++;
 }
 
-static surge_status summarize(const surge_groups *g, surge_run_group *group) {
+static surge_status summarize(const surge_groups *g,
+                              surge_report_run_group *group) {
   double *accuracy = calloc((size_t)group->count, sizeof *accuracy);
   if (!accuracy) return no_memory();
   group->best = NAN;
   for (int32_t i = 0; i < group->count; i++) {
-    const surge_run *run = &g->run[group->run[i]];
-    accuracy[i] = surge_run_accuracy(run);
-    group->best = fmax(group->best, surge_run_best(run));
-    group->seconds += surge_run_seconds(run) / group->count;
+    const surge_report_run *run = &g->run[group->run[i]];
+    accuracy[i] = surge_report_run_accuracy(run);
+    group->best = fmax(group->best, surge_report_run_best(run));
+    group->seconds += surge_report_run_seconds(run) / group->count;
   }
   group->accuracy = surge_spread_of(accuracy, group->count);
   free(accuracy);
   return SURGE_OK;
 }
 
-surge_status surge_groups_of(surge_groups *groups, const surge_run *run,
+surge_status surge_groups_of(surge_groups *groups, const surge_report_run *run,
                              int32_t count) {
   *groups = (surge_groups){.run = run};
-  SURGE_TRY(find_keys(groups, count));
   groups->group = calloc((size_t)count, sizeof *groups->group);
   if (!groups->group) return no_memory();
+  SURGE_TRY(find_keys(groups, count));
   for (int32_t i = 0; i < count; i++) {
-    surge_run_group *group = group_of(groups, i, count);
+    surge_report_run_group *group = group_of(groups, i, count);
     if (!group) return no_memory();
     insert(groups, group, i);
   }
@@ -173,20 +213,21 @@ bool surge_values_equal(const char *a, const char *b) {
 
 /* --- contrasts ------------------------------------------------------------ */
 
-/* Pairs up two groups by seed, both in rising order. */
+/* Pairs up two groups by sample, both in rising order. */
 static surge_status test_pair(const surge_groups *g, surge_contrast *c) {
-  const surge_run_group *a = &g->group[c->a], *b = &g->group[c->b];
+  const surge_report_run_group *a = &g->group[c->a], *b = &g->group[c->b];
   double *x = calloc(2 * (size_t)a->count, sizeof *x), *y = x + a->count;
   int32_t n = 0;
   if (!x) return no_memory();
   for (int32_t i = 0, j = 0; i < a->count && j < b->count;) {
-    const surge_run *p = &g->run[a->run[i]], *q = &g->run[b->run[j]];
-    if (p->recipe.seed == q->recipe.seed) {
-      x[n] = surge_run_accuracy(p);
-      y[n++] = surge_run_accuracy(q);
+    const surge_report_run *p = &g->run[a->run[i]], *q = &g->run[b->run[j]];
+    int order = sample_order(p, q);
+    if (order == 0) {
+      x[n] = surge_report_run_accuracy(p);
+      y[n++] = surge_report_run_accuracy(q);
     }
-    i += p->recipe.seed <= q->recipe.seed;
-    j += q->recipe.seed <= p->recipe.seed;
+    i += order <= 0;
+    j += order >= 0;
   }
   c->test = surge_paired_test(x, y, n);
   free(x);

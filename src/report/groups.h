@@ -1,4 +1,4 @@
-/* groups.h - runs that differ in their seed alone are one group. */
+/* groups.h - runs that differ in seed and data.path alone are one group. */
 #ifndef SURGE_REPORT_GROUPS_H
 #define SURGE_REPORT_GROUPS_H
 
@@ -7,29 +7,30 @@
 
 #define SURGE_GROUP_LABEL 512
 
-typedef struct surge_run_group {
-  int32_t *run; /* [count] by rising seed; owned */
+typedef struct surge_report_run_group {
+  int32_t *run; /* [count] by rising seed and path; owned */
   int32_t count;
   surge_spread accuracy; /* final, on the test images */
   double best;           /* of any epoch of any of its runs */
   double seconds;        /* of training, mean */
-} surge_run_group;
+} surge_report_run_group;
 
 typedef struct surge_groups {
-  const surge_run *run;
-  surge_run_group *group; /* [count]; owned */
+  const surge_report_run *run;
+  surge_report_run_group *group; /* [count]; owned */
   int32_t count;
   const char **key; /* [keys] that vary, in the recipe's order; owned */
   int32_t keys;
-  int32_t twins; /* runs that have a group and seed of a run before them */
+  int32_t twins; /* runs that have group, seed and path of one before */
 } surge_groups;
 
 /* Groups runs by their effective recipes. Keys that change no result (seed,
- * name, paths, threads, how often something is saved) make no group. A run
- * that has recipe and seed of one before it is no second sample: it is left
- * out and counted. `run` must outlive the groups, which must be freed in
+ * name, threads, how often something is saved) make no group, nor does
+ * data.path: folds of one seed are samples of one group, as seeds are. A run
+ * that has recipe, seed and path of one before it is no second sample: it is
+ * left out and counted. `run` must outlive the groups, which must be freed in
  * either case. */
-surge_status surge_groups_of(surge_groups *groups, const surge_run *run,
+surge_status surge_groups_of(surge_groups *groups, const surge_report_run *run,
                              int32_t count);
 void surge_groups_free(surge_groups *groups);
 
@@ -56,7 +57,7 @@ bool surge_values_equal(const char *a, const char *b);
 /* What two groups that differ in `key` alone, `a` and `b`, say of it. */
 typedef struct surge_contrast {
   int32_t a, b;
-  surge_paired test; /* of b - a, a pair a seed that both have */
+  surge_paired test; /* of b - a, a pair a seed and path of both */
 } surge_contrast;
 
 /* `against` is "KEY=A,B": each pair of groups that have these values and agree

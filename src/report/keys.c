@@ -6,15 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static surge_status write_text(const surge_recipe *recipe, char **text) {
-  size_t size = 0;
-  FILE *memory = open_memstream(text, &size);
-  if (!memory) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for a recipe");
-  surge_status status = surge_recipe_write(recipe, memory);
-  fclose(memory);
-  return status;
-}
-
 /* One line: a section, a key, or more of the value of the key before it (the
  * layers of a network, which are indented further). */
 static void take_line(surge_keys *keys, FILE *out, char section[SURGE_WORD],
@@ -55,7 +46,7 @@ surge_status surge_keys_of(surge_keys *keys, const surge_recipe *recipe) {
   char *text = NULL, section[SURGE_WORD] = "";
   size_t size = 0;
   *keys = (surge_keys){0};
-  surge_status status = write_text(recipe, &text);
+  surge_status status = surge_recipe_text(recipe, &text);
   FILE *out = open_memstream(&keys->text, &size);
   if (!out && status == SURGE_OK)
     status = SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for a recipe");

@@ -96,15 +96,6 @@ surge_energy surge_measured_energy(const surge_measured *measured) {
   return total;
 }
 
-static surge_status check_finite(surge_net *net, const char *file) {
-  const char *layer;
-  uint64_t step;
-  SURGE_TRY(surge_net_fault(net, &layer, &step));
-  if (!layer) return SURGE_OK;
-  return SURGE_FAIL(SURGE_ERROR_DIVERGED, "%s: layer %s is not finite", file,
-                    layer);
-}
-
 /* --- rasters -------------------------------------------------------------- */
 
 /* Neuron number k of those shown: spread by the golden ratio, so that no stride
@@ -196,7 +187,7 @@ static surge_status measure_test(surge_measured *m, surge_session *s,
                                      &m->anytime));
   SURGE_TRY(surge_evaluate_each(s->net, s->test_loader, &step, count_batch, m,
                                 &m->result));
-  SURGE_TRY(check_finite(s->net, file));
+  SURGE_TRY(surge_net_check_finite(s->net, file));
   return read_work(m, s->net);
 }
 

@@ -149,7 +149,7 @@ void surge_page_command(surge_page *page, const char *format, ...) {
 static void print_cells(surge_page *page, char *cells, const char *tag) {
   fputs("<tr>", page->file);
   for (int column = 0; cells; column++) {
-    bool number = page->numbers >> column & 1;
+    bool number = column < SURGE_MARKED && page->numbers >> column & 1;
     fprintf(page->file, "<%s%s>", tag, number ? " class=\"number\"" : "");
     surge_page_text(page, strsep(&cells, "\t"));
     fprintf(page->file, "</%s>", tag);
@@ -164,7 +164,7 @@ static void mark_numbers(surge_page *page, char *headers) {
   page->numbers = 0;
   for (bool first = true; *headers; headers++) {
     if (first && *headers == '>')
-      page->numbers |= (uint64_t)1 << column;
+      page->numbers |= column < SURGE_MARKED ? (uint64_t)1 << column : 0;
     else
       *out++ = *headers;
     first = *headers == '\t';

@@ -4,6 +4,7 @@
 
 #include "src/report/figures.h"
 
+#define SURGE_MARKED 64 /* columns of a table that can be known as numbers */
 typedef struct surge_page {
   FILE *file;
   char path[SURGE_PATH];
@@ -29,7 +30,7 @@ void surge_page_paragraph(surge_page *page, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* A table: headers and cells are texts with tabs between; a column whose header
- * begins with > is one of numbers, at the right. */
+ * begins with > is one of numbers, at the right (of the first SURGE_MARKED). */
 void surge_page_table(surge_page *page, const char *headers);
 void surge_page_row(surge_page *page, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -16,37 +16,50 @@ static const char *or_none(char text[32], const char *format, double value) {
 
 /* --- the table ------------------------------------------------------------ */
 
+/* Cells of the keys that vary: a group's values, or their names (group < 0).
+ * Whole however many there are, or rows would have fewer cells than headers.
+ * The caller frees them; NULL: no memory. */
+static char *key_cells(const surge_groups *g, int32_t group) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  if (!out) return NULL;
+  for (int32_t k = 0; k < g->keys; k++)
+    fprintf(out, "\t%.100s",
+            group < 0 ? g->key[k] : surge_group_value(g, group, g->key[k]));
+  fclose(out);
+  return text;
+}
+
 static void header(surge_page *page, const surge_groups *g) {
-  char text[SURGE_CAPTION] = "#";
-  size_t used = 1;
-  for (int32_t k = 0; k < g->keys && used < sizeof text - 128; k++)
-    used +=
-        (size_t)snprintf(text + used, sizeof text - used, "\t%s", g->key[k]);
-  snprintf(
-      text + used, sizeof text - used,
-      "\t>mean, %%\t>deviation\t>n\t>best, %%\t>seconds\t>energy, uJ\t>million "
-      "operations\t>latency, ms\tfront");
-  surge_page_table(page, text);
+  char *keys = key_cells(g, -1), *text;
+  int length = asprintf(
+      &text,
+      "#%s\t>mean, %%\t>deviation\t>n\t>best, %%\t>seconds\t>energy, uJ\t"
+      ">million operations\t>latency, ms\tfront",
+      keys ? keys : "");
+  if (length >= 0) {
+    surge_page_table(page, text);
+    free(text);
+  }
+  free(keys);
 }
 
 static void group_row(surge_page *page, const surge_comparison *c, int32_t i) {
   const surge_groups *g = c->groups;
-  const surge_run_group *group = &g->group[i];
+  const surge_report_run_group *group = &g->group[i];
   const surge_cost *cost = &c->cost[i];
-  char text[SURGE_CAPTION] = "", number[6][32];
-  size_t used = 0;
-  for (int32_t k = 0; k < g->keys && used < sizeof text - 128; k++)
-    used += (size_t)snprintf(text + used, sizeof text - used, "\t%.100s",
-                             surge_group_value(g, i, g->key[k]));
-  surge_page_row(page, "%d%s\t%s\t%s\t%d\t%s\t%.3g\t%s\t%s\t%s\t%s", (int)i + 1,
-                 text, or_none(number[0], "%.2f", 100 * group->accuracy.mean),
-                 or_none(number[1], "%.2f", 100 * group->accuracy.deviation),
-                 (int)group->accuracy.n,
-                 or_none(number[2], "%.2f", 100 * group->best), group->seconds,
-                 or_none(number[3], "%.4g", 1e6 * cost->joules),
-                 or_none(number[4], "%.4g", 1e-6 * cost->operations),
-                 or_none(number[5], "%.4g", cost->latency),
-                 surge_on_front(g, c->cost, i) ? "yes" : "");
+  char number[6][32], *keys = key_cells(g, i);
+  surge_page_row(
+      page, "%d%s\t%s\t%s\t%d\t%s\t%.3g\t%s\t%s\t%s\t%s", (int)i + 1,
+      keys ? keys : "", or_none(number[0], "%.2f", 100 * group->accuracy.mean),
+      or_none(number[1], "%.2f", 100 * group->accuracy.deviation),
+      (int)group->accuracy.n, or_none(number[2], "%.2f", 100 * group->best),
+      group->seconds, or_none(number[3], "%.4g", 1e6 * cost->joules),
+      or_none(number[4], "%.4g", 1e-6 * cost->operations),
+      or_none(number[5], "%.4g", cost->latency),
+      surge_on_front(g, c->cost, i) ? "yes" : "");
+  free(keys);
 }
 
 static bool has_single(const surge_groups *g) {
@@ -58,21 +71,23 @@ static bool has_single(const surge_groups *g) {
 static void notes(surge_page *page, const surge_comparison *c) {
   surge_page_paragraph(
       page,
-      "A group: runs whose recipes differ in their seed alone (and name, "
-      "paths, threads). Mean and standard deviation (n - 1) of the test "
-      "accuracy after the last epoch; best: of any epoch of any of its runs; "
-      "seconds: of training, mean; energy and operations of an inference: of "
-      "its first run, on at most 1000 test images. Front: no other group is as "
-      "accurate at a lower cost (energy, else latency, else T).");
+      "A group: runs whose recipes differ in seed and data.path alone (and "
+      "name, threads), each a sample: seeds, or folds of the data. Mean and "
+      "standard deviation (n - 1) of the test accuracy after the last epoch; "
+      "best: of any epoch of any of its runs; seconds: of training, mean; "
+      "energy and operations of an inference: of its first run, on at most "
+      "1000 test images. Front: no other group is as accurate at "
+      "a lower cost (energy, else latency, else T).");
   if (has_single(c->groups))
     surge_page_paragraph(page,
                          "Where n = 1 there is no standard deviation, and a "
-                         "difference may be the seed's.");
+                         "difference may be chance.");
   if (c->groups->twins > 0)
-    surge_page_paragraph(page,
-                         "%d runs have recipe and seed of another and are left "
-                         "out: they are no further samples.",
-                         (int)c->groups->twins);
+    surge_page_paragraph(
+        page,
+        "%d runs have recipe, seed and path of another and are left "
+        "out: they are no further samples.",
+        (int)c->groups->twins);
   if (*c->unfinished)
     surge_page_paragraph(page, "Left out, not ended: %s.", c->unfinished);
   if (*c->no_cost)
@@ -104,10 +119,10 @@ static void tests(surge_page *page, const surge_comparison *c) {
   const surge_contrast *first = &c->contrast[0];
   surge_page_paragraph(
       page,
-      "%s: %s against %s, paired by seed. Difference of test accuracy in "
-      "points, its standard deviation, Student's paired t (n - 1 degrees of "
-      "freedom), its two-sided p, and the exact p of all 2^n changes of sign "
-      "(n of at most %d; it cannot be smaller than 2/2^n).%s",
+      "%s: %s against %s, paired by seed and data.path. Difference of test "
+      "accuracy in points, its standard deviation, Student's paired t (n - 1 "
+      "degrees of freedom), its two-sided p, and the exact p of all 2^n "
+      "changes of sign (n of at most %d; it cannot be smaller than 2/2^n).%s",
       c->key, surge_group_value(c->groups, first->b, c->key),
       surge_group_value(c->groups, first->a, c->key), SURGE_MOST_EXACT,
       c->contrasts > 1
@@ -121,8 +136,8 @@ static void tests(surge_page *page, const surge_comparison *c) {
     contrast_row(page, c, &c->contrast[i]);
   surge_page_end_table(page);
   surge_page_paragraph(page,
-                       "A dash: fewer than two seeds in common, or differences "
-                       "without spread, so that there is no test.");
+                       "A dash: fewer than two pairs, or differences without "
+                       "spread, so that there is no test.");
 }
 
 /* --- the page ------------------------------------------------------------- */
@@ -131,7 +146,7 @@ static void machines(surge_page *page, const surge_groups *g, int32_t runs) {
   char line[SURGE_CAPTION], before[SURGE_CAPTION] = "";
   surge_page_heading(page, "Machine and versions");
   for (int32_t i = 0; i < runs; i++) {
-    surge_run_machine(&g->run[i], line);
+    surge_report_run_machine(&g->run[i], line);
     if (strcmp(line, before) != 0)
       surge_page_paragraph(page, "Trained, from %s on: %s.", g->run[i].name,
                            line);
@@ -160,11 +175,11 @@ surge_status surge_page_of_groups(surge_page *page,
   SURGE_TRY(surge_page_section(page, SURGE_SECTION_NUMBERS, false));
   SURGE_TRY(surge_page_section(page, SURGE_SECTION_WIDTHS, true));
   surge_page_heading(page, "Recipe");
-  surge_page_paragraph(page,
-                       "The keys that differ from the defaults and are the "
-                       "same in all runs but for their seeds and names (here: "
-                       "%s):",
-                       g->run[0].name);
+  surge_page_paragraph(
+      page,
+      "The keys that differ from the defaults and are the "
+      "same in all runs but for seed, data.path and name (here: %s):",
+      g->run[0].name);
   SURGE_TRY(surge_page_recipe(page, &g->run[0], g));
   machines(page, g, run_count(g));
   surge_page_heading(page, "To repeat it");

@@ -5,7 +5,8 @@
 
 #include "src/report/report.h"
 
-void surge_run_machine(const surge_run *run, char line[SURGE_CAPTION]) {
+void surge_report_run_machine(const surge_report_run *run,
+                              char line[SURGE_CAPTION]) {
   const char *p = run->log;
   snprintf(line, SURGE_CAPTION, "no line of a log says where it ran");
   for (; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL)
@@ -19,7 +20,7 @@ static bool is_varied(const surge_groups *groups, const char *key) {
   return false;
 }
 
-surge_status surge_page_recipe(surge_page *page, const surge_run *run,
+surge_status surge_page_recipe(surge_page *page, const surge_report_run *run,
                                const surge_groups *but) {
   surge_recipe defaults;
   surge_keys keys;
@@ -44,16 +45,17 @@ surge_status surge_page_recipe(surge_page *page, const surge_run *run,
 
 /* --- numbers -------------------------------------------------------------- */
 
-static void headline(surge_page *page, const surge_run *run,
+static void headline(surge_page *page, const surge_report_run *run,
                      const surge_measured *m) {
   surge_page_tiles(page);
   surge_page_tile(page, "test accuracy, last epoch", "%.2f %%",
-                  100 * surge_run_accuracy(run));
-  surge_page_tile(page, "best epoch", "%.2f %%", 100 * surge_run_best(run));
-  surge_page_tile(page, "epochs", "%d of %d", (int)surge_run_epochs(run),
+                  100 * surge_report_run_accuracy(run));
+  surge_page_tile(page, "best epoch", "%.2f %%",
+                  100 * surge_report_run_best(run));
+  surge_page_tile(page, "epochs", "%d of %d", (int)surge_report_run_epochs(run),
                   (int)run->recipe.train.epochs);
   surge_page_tile(page, "steps", "T = %d", (int)run->recipe.T);
-  surge_page_tile(page, "of training", "%.0f s", surge_run_seconds(run));
+  surge_page_tile(page, "of training", "%.0f s", surge_report_run_seconds(run));
   if (!*m->why_not)
     surge_page_tile(page, "an inference, 45 nm", "%.4g uJ",
                     1e6 * surge_measured_energy(m).joules);
@@ -95,7 +97,7 @@ static surge_status measured_sections(surge_page *page,
 
 /* --- the page ------------------------------------------------------------- */
 
-static surge_status repeat(surge_page *page, const surge_run *run,
+static surge_status repeat(surge_page *page, const surge_report_run *run,
                            const surge_measured *m) {
   char line[SURGE_CAPTION];
   surge_page_heading(page, "Recipe");
@@ -105,7 +107,7 @@ static surge_status repeat(surge_page *page, const surge_run *run,
                        run->path);
   SURGE_TRY(surge_page_recipe(page, run, NULL));
   surge_page_heading(page, "Machine and versions");
-  surge_run_machine(run, line);
+  surge_report_run_machine(run, line);
   surge_page_paragraph(page, "Trained: %s.", line);
   if (!*m->why_not)
     surge_page_paragraph(page,
@@ -121,15 +123,15 @@ static surge_status repeat(surge_page *page, const surge_run *run,
   return SURGE_OK;
 }
 
-surge_status surge_page_of_run(surge_page *page, const surge_run *run,
+surge_status surge_page_of_run(surge_page *page, const surge_report_run *run,
                                const surge_measured *measured) {
   static const char *const sections[] = {
       SURGE_SECTION_CURVES, SURGE_SECTION_WIDTHS, SURGE_SECTION_MEMBRANE,
       SURGE_SECTION_RATES};
   headline(page, run, measured);
-  if (!surge_run_finished(run))
+  if (!surge_report_run_finished(run))
     surge_page_paragraph(page, "This run has not ended: %d of %d epochs.",
-                         (int)surge_run_epochs(run),
+                         (int)surge_report_run_epochs(run),
                          (int)run->recipe.train.epochs);
   for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
     SURGE_TRY(surge_page_section(page, sections[i], true));

@@ -19,7 +19,7 @@ typedef struct report {
   char folder[SURGE_PATH];
   char **path; /* [paths] of runs; owned */
   int32_t paths;
-  surge_run *run; /* [runs] that have ended; owned */
+  surge_report_run *run; /* [runs] that have ended; owned */
   int32_t runs;
   char *unfinished; /* their names; owned */
   surge_plot plot;
@@ -76,16 +76,16 @@ static surge_status read_runs(report *r) {
   r->run = calloc((size_t)r->paths, sizeof *r->run);
   surge_status status = names && r->run ? SURGE_OK : no_memory();
   for (int32_t i = 0; i < r->paths && status == SURGE_OK; i++) {
-    surge_run *run = &r->run[r->runs++];
-    status = surge_run_open(run, r->path[i]);
-    if (status == SURGE_OK && (r->paths == 1 || surge_run_finished(run)))
-      status = surge_run_read(run);
-    if (status != SURGE_OK || r->paths == 1 || surge_run_finished(run))
+    surge_report_run *run = &r->run[r->runs++];
+    status = surge_report_run_open(run, r->path[i]);
+    if (status == SURGE_OK && (r->paths == 1 || surge_report_run_finished(run)))
+      status = surge_report_run_read(run);
+    if (status != SURGE_OK || r->paths == 1 || surge_report_run_finished(run))
       continue;
     fprintf(names, "%s%s (%d of %d epochs)", ftell(names) ? ", " : "",
-            run->name, (int)surge_run_epochs(run),
+            run->name, (int)surge_report_run_epochs(run),
             (int)run->recipe.train.epochs);
-    surge_run_free(run);
+    surge_report_run_free(run);
     r->runs--;
   }
   if (names) fclose(names);
@@ -99,7 +99,7 @@ static surge_status read_runs(report *r) {
 
 static surge_status report_run(report *r) {
   surge_measured measured = {0};
-  const surge_run *run = &r->run[0];
+  const surge_report_run *run = &r->run[0];
   if (r->options->no_eval)
     strcpy(measured.why_not, "--no-eval was given");
   else
@@ -143,7 +143,7 @@ static surge_status find_costs(const report *r, const surge_groups *groups,
                                surge_cost *cost, char why_not[2048]) {
   if (r->options->no_eval) strcpy(why_not, "--no-eval was given");
   for (int32_t i = 0; i < groups->count; i++) {
-    const surge_run *run = &r->run[groups->group[i].run[0]];
+    const surge_report_run *run = &r->run[groups->group[i].run[0]];
     surge_measured measured;
     cost[i].joules = cost[i].operations = NAN;
     SURGE_TRY(latency_at(r, run->recipe.T, &cost[i].latency));
@@ -221,7 +221,7 @@ surge_status surge_report(const surge_report_options *options,
   report r = {.options = options};
   surge_status status = make(&r);
   snprintf(page, SURGE_PATH, "%s", r.page.path);
-  for (int32_t i = 0; i < r.runs; i++) surge_run_free(&r.run[i]);
+  for (int32_t i = 0; i < r.runs; i++) surge_report_run_free(&r.run[i]);
   for (int32_t i = 0; i < r.paths; i++) free(r.path[i]);
   free(r.run);
   free(r.path);

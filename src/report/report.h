@@ -34,7 +34,7 @@ surge_status surge_report(const surge_report_options *options,
                           char page[SURGE_PATH]);
 
 /* The page of one run; of groups. */
-surge_status surge_page_of_run(surge_page *page, const surge_run *run,
+surge_status surge_page_of_run(surge_page *page, const surge_report_run *run,
                                const surge_measured *measured);
 
 typedef struct surge_comparison {
@@ -51,10 +51,11 @@ surge_status surge_page_of_groups(surge_page *page,
 
 /* Rows of the keys of a run that differ from the defaults, but for those of
  * `but` (NULL: none). */
-surge_status surge_page_recipe(surge_page *page, const surge_run *run,
+surge_status surge_page_recipe(surge_page *page, const surge_report_run *run,
                                const surge_groups *but);
 
 /* Versions, and where a run ran: the line of its log that says so. */
-void surge_run_machine(const surge_run *run, char line[SURGE_CAPTION]);
+void surge_report_run_machine(const surge_report_run *run,
+                              char line[SURGE_CAPTION]);
 
 #endif

@@ -15,7 +15,7 @@ static int32_t epoch_of(const surge_csv *csv, int32_t row) {
 }
 
 /* A table of a run, whose epochs rise from row to row. */
-static surge_status read_table(surge_csv *csv, const surge_run *run,
+static surge_status read_table(surge_csv *csv, const surge_report_run *run,
                                const char *name, const char *wanted) {
   char path[SURGE_PATH];
   join(path, run->path, name);
@@ -32,7 +32,7 @@ static surge_status read_table(surge_csv *csv, const surge_run *run,
 }
 
 /* Of old runs some folders have no log; it only says where they ran. */
-static surge_status read_log(surge_run *run) {
+static surge_status read_log(surge_report_run *run) {
   char path[SURGE_PATH];
   join(path, run->path, "log.txt");
   if (access(path, F_OK) == 0) return surge_read_whole(path, &run->log, NULL);
@@ -41,9 +41,9 @@ static surge_status read_log(surge_run *run) {
                   : SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory", run->path);
 }
 
-surge_status surge_run_open(surge_run *run, const char *path) {
+surge_status surge_report_run_open(surge_report_run *run, const char *path) {
   char recipe[SURGE_PATH];
-  *run = (surge_run){0};
+  *run = (surge_report_run){0};
   snprintf(run->path, sizeof run->path, "%s", path);
   for (size_t n = strlen(run->path); n > 1 && run->path[n - 1] == '/';)
     run->path[--n] = 0;
@@ -63,7 +63,7 @@ static surge_status needs_row(const surge_csv *csv) {
                     csv->path);
 }
 
-surge_status surge_run_read(surge_run *run) {
+surge_status surge_report_run_read(surge_report_run *run) {
   SURGE_TRY(needs_row(&run->metrics));
   SURGE_TRY(read_table(&run->layers, run, "layers.csv",
                        "epoch split$ layer$ t window rate width width_min "
@@ -75,14 +75,14 @@ surge_status surge_run_read(surge_run *run) {
   return read_log(run);
 }
 
-void surge_run_free(surge_run *run) {
+void surge_report_run_free(surge_report_run *run) {
   surge_recipe_free(&run->recipe);
   surge_keys_free(&run->keys);
   surge_csv_free(&run->metrics);
   surge_csv_free(&run->layers);
   surge_csv_free(&run->histograms);
   free(run->log);
-  *run = (surge_run){0};
+  *run = (surge_report_run){0};
 }
 
 bool surge_is_run(const char *path) {
@@ -98,35 +98,36 @@ bool surge_is_run(const char *path) {
 
 /* --- metrics -------------------------------------------------------------- */
 
-static double metric(const surge_run *run, int32_t row, const char *column) {
+static double metric(const surge_report_run *run, int32_t row,
+                     const char *column) {
   return surge_csv_number(&run->metrics, row,
                           surge_csv_column(&run->metrics, column));
 }
 
-int32_t surge_run_epochs(const surge_run *run) {
+int32_t surge_report_run_epochs(const surge_report_run *run) {
   int32_t rows = run->metrics.rows;
   return rows ? epoch_of(&run->metrics, rows - 1) : 0;
 }
 
-bool surge_run_finished(const surge_run *run) {
-  return surge_run_epochs(run) >= run->recipe.train.epochs;
+bool surge_report_run_finished(const surge_report_run *run) {
+  return surge_report_run_epochs(run) >= run->recipe.train.epochs;
 }
 
-double surge_run_accuracy(const surge_run *run) {
+double surge_report_run_accuracy(const surge_report_run *run) {
   double accuracy = NAN;
   for (int32_t i = run->metrics.rows; i-- > 0 && isnan(accuracy);)
     accuracy = metric(run, i, "test_acc");
   return accuracy;
 }
 
-double surge_run_best(const surge_run *run) {
+double surge_report_run_best(const surge_report_run *run) {
   double best = NAN;
   for (int32_t i = 0; i < run->metrics.rows; i++)
     best = fmax(best, metric(run, i, "test_acc")); /* a number, where one is */
   return best;
 }
 
-double surge_run_seconds(const surge_run *run) {
+double surge_report_run_seconds(const surge_report_run *run) {
   double sum = 0;
   for (int32_t i = 0; i < run->metrics.rows; i++)
     sum += metric(run, i, "seconds");
@@ -136,7 +137,8 @@ double surge_run_seconds(const surge_run *run) {
 /* --- layers --------------------------------------------------------------- */
 
 /* The layers stand in the order of the network in the first epoch's rows. */
-const char *surge_run_layer(const surge_run *run, int32_t number) {
+const char *surge_report_run_layer(const surge_report_run *run,
+                                   int32_t number) {
   int32_t column = surge_csv_column(&run->layers, "layer");
   const char *first = surge_csv_text(&run->layers, 0, column), *last = first;
   for (int32_t row = 0; row < run->layers.rows; row++) {
@@ -152,15 +154,15 @@ const char *surge_run_layer(const surge_run *run, int32_t number) {
   return NULL;
 }
 
-const surge_neuron_spec *surge_run_neuron(const surge_run *run,
-                                          const char *layer) {
+const surge_neuron_spec *surge_report_run_neuron(const surge_report_run *run,
+                                                 const char *layer) {
   const struct surge_model_recipe *model = &run->recipe.model;
   for (int32_t i = 0; i < model->layer_count; i++)
     if (!strcmp(model->layers[i].name, layer)) return &model->layers[i].neuron;
   return &run->recipe.neuron;
 }
 
-int32_t surge_run_first_row(const surge_csv *csv, int32_t epoch) {
+int32_t surge_report_run_first_row(const surge_csv *csv, int32_t epoch) {
   int32_t low = 0, high = csv->rows;
   while (low < high) {
     int32_t middle = (low + high) / 2;
@@ -172,33 +174,34 @@ int32_t surge_run_first_row(const surge_csv *csv, int32_t epoch) {
   return low;
 }
 
-const char *surge_run_split(const surge_run *run, int32_t epoch) {
+const char *surge_report_run_split(const surge_report_run *run, int32_t epoch) {
   const surge_csv *csv = &run->layers;
   int32_t split = surge_csv_column(csv, "split");
-  int32_t end = surge_run_first_row(csv, epoch + 1);
-  for (int32_t row = surge_run_first_row(csv, epoch); row < end; row++)
+  int32_t end = surge_report_run_first_row(csv, epoch + 1);
+  for (int32_t row = surge_report_run_first_row(csv, epoch); row < end; row++)
     if (!strcmp(surge_csv_text(csv, row, split), "test")) return "test";
   return "train";
 }
 
-int32_t surge_run_last(const surge_run *run) {
-  int32_t last = surge_run_epochs(run);
+int32_t surge_report_run_last(const surge_report_run *run) {
+  int32_t last = surge_report_run_epochs(run);
   for (int32_t epoch = last; epoch > 0; epoch--)
-    if (!strcmp(surge_run_split(run, epoch), "test")) return epoch;
+    if (!strcmp(surge_report_run_split(run, epoch), "test")) return epoch;
   return last;
 }
 
-double surge_run_layer_value(const surge_run *run, const char *column,
-                             const char *layer, int32_t epoch, int32_t t) {
+double surge_report_run_layer_value(const surge_report_run *run,
+                                    const char *column, const char *layer,
+                                    int32_t epoch, int32_t t) {
   const surge_csv *csv = &run->layers;
-  const char *wanted = surge_run_split(run, epoch);
+  const char *wanted = surge_report_run_split(run, epoch);
   int32_t name = surge_csv_column(csv, "layer");
   int32_t split = surge_csv_column(csv, "split");
   int32_t step = surge_csv_column(csv, "t");
   int32_t value = surge_csv_column(csv, column), count = 0;
-  int32_t end = surge_run_first_row(csv, epoch + 1);
+  int32_t end = surge_report_run_first_row(csv, epoch + 1);
   double sum = 0;
-  for (int32_t row = surge_run_first_row(csv, epoch); row < end; row++) {
+  for (int32_t row = surge_report_run_first_row(csv, epoch); row < end; row++) {
     if (strcmp(surge_csv_text(csv, row, name), layer) != 0 ||
         strcmp(surge_csv_text(csv, row, split), wanted) != 0 ||
         (t >= 0 && (int32_t)surge_csv_number(csv, row, step) != t))

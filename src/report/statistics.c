@@ -49,33 +49,41 @@ double surge_student_two_sided(double x, double df) {
 
 /* --- pairs ---------------------------------------------------------------- */
 
-/* Sums that are equal but for rounding count as equal. */
-static double exact(const double *d, int32_t n) {
-  double found = 0, size = 0;
-  for (int32_t i = 0; i < n; i++) {
-    found += d[i];
-    size += fabs(d[i]);
-  }
+/* A table's numbers have nine digits (%.9g): what is smaller than this share of
+ * the largest of them is rounding. */
+#define ROUNDING 1e-8
+
+/* Sums that are equal but for `rounding` count as equal. */
+static double exact(const double *d, int32_t n, double rounding) {
+  double found = 0;
+  for (int32_t i = 0; i < n; i++) found += d[i];
   int64_t ways = (int64_t)1 << n, extreme = 0;
   for (int64_t signs = 0; signs < ways; signs++) {
     double sum = 0;
     for (int32_t i = 0; i < n; i++) sum += signs >> i & 1 ? -d[i] : d[i];
-    extreme += fabs(sum) >= fabs(found) - 1e-12 * size;
+    extreme += fabs(sum) >= fabs(found) - rounding;
   }
   return (double)extreme / (double)ways;
 }
 
 surge_paired surge_paired_test(const double *a, const double *b, int32_t n) {
   surge_paired test = {.t = NAN, .p = NAN, .p_exact = NAN};
+  double largest = 0;
+  int32_t pairs = 0;
   double *d = calloc((size_t)n + 1, sizeof *d);
   if (!d) return test;
-  for (int32_t i = 0; i < n; i++) d[i] = b[i] - a[i];
-  test.difference = surge_spread_of(d, n);
-  if (test.difference.deviation > 0) {
-    test.t = test.difference.mean / (test.difference.deviation / sqrt(n));
-    test.p = surge_student_two_sided(test.t, n - 1);
+  for (int32_t i = 0; i < n; i++) {
+    if (!isfinite(a[i]) || !isfinite(b[i])) continue;
+    d[pairs++] = b[i] - a[i];
+    largest = fmax(largest, fmax(fabs(a[i]), fabs(b[i])));
   }
-  if (n >= 2 && n <= SURGE_MOST_EXACT) test.p_exact = exact(d, n);
+  test.difference = surge_spread_of(d, pairs);
+  if (test.difference.deviation > ROUNDING * largest) {
+    test.t = test.difference.mean / (test.difference.deviation / sqrt(pairs));
+    test.p = surge_student_two_sided(test.t, pairs - 1);
+  }
+  if (pairs >= 2 && pairs <= SURGE_MOST_EXACT)
+    test.p_exact = exact(d, pairs, ROUNDING * largest);
   free(d);
   return test;
 }

@@ -20,9 +20,10 @@ double surge_student_two_sided(double x, double df);
 
 /* Student's paired test of the differences d[i] = b[i] - a[i], and the exact
  * one that flips their signs in all 2^n ways: the share of ways in which
- * |sum| is at least the one found. What cannot be said is NAN: t and p where
- * n < 2 or all differences are equal, p_exact where n < 2 or n >
- * SURGE_MOST_EXACT. */
+ * |sum| is at least the one found. A pair of which a number is not finite is
+ * left out: difference.n counts the others. What cannot be said is NAN: t and
+ * p where n < 2 or all differences are equal but for the rounding of nine
+ * digits, p_exact where n < 2 or n > SURGE_MOST_EXACT. */
 #define SURGE_MOST_EXACT 10
 typedef struct surge_paired {
   surge_spread difference;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "src/report/figures.h"
+#include "src/report/report.h"
 #include "tests/support/folder.h"
 
 TestSuite(groups, .init = test_folder_make, .fini = test_folder_remove);
@@ -30,9 +30,10 @@ static void write_in(const char *name, const char *file, const char *text) {
 }
 
 /* A run of two epochs; the first is better than the last by 0.125. */
-static surge_run run_of(const char *name, const char *recipe, double accuracy) {
+static surge_report_run run_of(const char *name, const char *recipe,
+                               double accuracy) {
   char metrics[512];
-  surge_run run;
+  surge_report_run run;
   snprintf(metrics, sizeof metrics,
            "epoch,train_loss,train_acc,test_loss,test_acc,samples_per_s,"
            "seconds,val_loss,val_acc\n1,1,0.5,1,%.9g,10,3,,\n"
@@ -43,23 +44,23 @@ static surge_run run_of(const char *name, const char *recipe, double accuracy) {
   write_in(name, "metrics.csv", metrics);
   write_in(name, "layers.csv", layers);
   write_in(name, "histograms.csv", histograms);
-  cr_assert_eq(surge_run_open(&run, test_path(name)), SURGE_OK, "%s",
+  cr_assert_eq(surge_report_run_open(&run, test_path(name)), SURGE_OK, "%s",
                surge_last_error());
-  cr_assert_eq(surge_run_read(&run), SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(surge_report_run_read(&run), SURGE_OK, "%s", surge_last_error());
   return run;
 }
 
 #define RUNS 8
-static surge_run runs[RUNS];
+static surge_report_run runs[RUNS];
 
 /* Two T, two rules; of one group three seeds and a twin, which is no sample;
- * one seed of T = 4, learned. Names, threads and paths make no group. */
+ * one seed of T = 4, learned. Names and threads make no group. */
 static void make_runs(void) {
   runs[0] = run_of("a", "{seed: 2, T: 2, name: a, train: {epochs: 2}}", 0.5);
   runs[1] =
       run_of("b", "{seed: 1, T: 2, threads: 3, train: {epochs: 2}}", 0.25);
-  runs[2] = run_of("c", "{seed: 3, T: 2, data: {path: /x}, train: {epochs: 2}}",
-                   0.75);
+  runs[2] =
+      run_of("c", "{seed: 3, T: 2, memory: packed, train: {epochs: 2}}", 0.75);
   runs[3] = run_of("d", "{seed: 3, T: 2, name: other, train: {epochs: 2}}", 0);
   const char *fixed =
       "{seed: %d, T: %d, surrogate: {width_rule: fixed}, train: "
@@ -77,7 +78,7 @@ static void make_runs(void) {
 
 static void free_runs(surge_groups *g) {
   surge_groups_free(g);
-  for (int i = 0; i < RUNS; i++) surge_run_free(&runs[i]);
+  for (int i = 0; i < RUNS; i++) surge_report_run_free(&runs[i]);
 }
 
 Test(groups, spreads) {
@@ -89,7 +90,7 @@ Test(groups, spreads) {
   cr_expect_str_eq(g.key[0], "T");
   cr_expect_str_eq(g.key[1], "surrogate.width_rule");
   cr_expect_eq(g.twins, 1);
-  const surge_run_group *first = &g.group[0];
+  const surge_report_run_group *first = &g.group[0];
   cr_assert_eq(first->count, 3);
   for (int i = 0; i < 3; i++)
     cr_expect_eq(g.run[first->run[i]].recipe.seed, i + 1, "by seed");
@@ -149,6 +150,119 @@ Test(groups, contrasts) {
   free_runs(&g);
 }
 
+/* Folds of one seed are samples of one group, and pairs of two. */
+Test(groups, folds) {
+  static const double accuracy[2][3] = {{0.75, 0.5, 0.625}, {0.5, 0.25, 0.25}};
+  surge_report_run run[7];
+  surge_groups g;
+  surge_contrast *c;
+  char key[SURGE_WORD], name[16], recipe[256];
+  int32_t count;
+  for (int i = 0; i < 6; i++) {
+    snprintf(name, sizeof name, "run%d", i);
+    snprintf(recipe, sizeof recipe,
+             "{T: %d, data: {path: /fold%d}, train: {epochs: 2}}", 2 + i / 3,
+             3 - i % 3);
+    run[i] = run_of(name, recipe, accuracy[i / 3][i % 3]);
+  }
+  run[6] = run_of("again", recipe, 0.25); /* fold 1 of T = 3 once more */
+  cr_assert_eq(surge_groups_of(&g, run, 7), SURGE_OK);
+  cr_expect(g.count == 2 && g.keys == 1 && g.twins == 1, "%d groups, %d twins",
+            (int)g.count, (int)g.twins);
+  cr_expect_eq(g.group[0].accuracy.n, 3);
+  cr_expect_eq(g.group[0].accuracy.mean, 0.625);
+  cr_expect_eq(g.group[0].accuracy.deviation, 0.125);
+  cr_assert_eq(surge_groups_contrast(&g, "T=3,2", key, &c, &count), SURGE_OK);
+  cr_assert_eq(count, 1);
+  cr_expect_eq(c[0].test.difference.n, 3);
+  cr_expect_eq(c[0].test.difference.mean, (0.25 + 0.25 + 0.375) / 3);
+  cr_expect_eq(c[0].test.p_exact, 0.25);
+  free(c);
+  surge_groups_free(&g);
+  for (int i = 0; i < 7; i++) surge_report_run_free(&run[i]);
+}
+
+/* Each recipe has a key that the other has not. */
+Test(groups, keys_of_all) {
+  static const char *const recipe[] = {
+      "{neuron: {decay: learned, decay_start: 0.5, synapse_decay: 0.25}, "
+      "train: {epochs: 2}}",
+      "{neuron: {decay: 0.5, synapse_decay: learned, synapse_decay_start: "
+      "0.25}, train: {epochs: 2}}",
+      "{neuron: {decay: 0.5, synapse_decay: learned, synapse_decay_start: "
+      "0.75}, train: {epochs: 2}}",
+      "{neuron: {decay: learned, decay_start: 0.75, synapse_decay: 0.25}, "
+      "train: {epochs: 2}}"};
+  static const char *const keys[] = {"neuron.decay", "neuron.decay_start",
+                                     "neuron.synapse_decay",
+                                     "neuron.synapse_decay_start"};
+  surge_report_run run[4];
+  surge_groups g;
+  for (int i = 0; i < 4; i++)
+    run[i] = run_of((const char *[]){"a", "b", "c", "d"}[i], recipe[i], 0.5);
+  for (int first = 0; first < 2; first++) { /* in whichever order they come */
+    surge_report_run order[4];
+    for (int i = 0; i < 4; i++) order[i] = run[first ? 3 - i : i];
+    cr_assert_eq(surge_groups_of(&g, order, 4), SURGE_OK);
+    cr_expect_eq(g.count, 4, "%d groups", (int)g.count);
+    cr_assert_eq(g.keys, 4, "%d keys", (int)g.keys);
+    for (int k = 0; k < 4; k++) cr_expect_str_eq(g.key[k], keys[k]);
+    surge_groups_free(&g);
+  }
+  for (int i = 0; i < 4; i++) surge_report_run_free(&run[i]);
+}
+
+static int count_of(const char *text, const char *what) {
+  int count = 0;
+  for (; (text = strstr(text, what)); text++) count++;
+  return count;
+}
+
+/* More keys than a page's line, or a mask of 64 columns, would hold. */
+Test(groups, table_of_many_keys) {
+  enum { KEYS = 90 };
+  static char name[KEYS][SURGE_WORD];
+  surge_report_run run[2] = {run_of("a", "{train: {epochs: 2}}", 0.5),
+                             run_of("b", "{train: {epochs: 2}}", 0.25)};
+  for (int i = 0; i < 2; i++) {
+    surge_keys *keys = &run[i].keys;
+    surge_keys_free(keys);
+    *keys = (surge_keys){calloc(KEYS, sizeof *keys->pair), KEYS, NULL};
+    for (int k = 0; k < KEYS; k++) {
+      snprintf(name[k], SURGE_WORD, "section.key_of_some_length_%02d", k);
+      keys->pair[k] = (surge_pair){name[k], i ? "this value" : "that value"};
+    }
+  }
+  surge_groups g;
+  surge_plot plot = {0};
+  surge_page page;
+  surge_cost cost[2] = {{NAN, NAN, NAN}, {NAN, NAN, NAN}};
+  snprintf(plot.folder, sizeof plot.folder, "%s", test_folder());
+  cr_assert_eq(surge_groups_of(&g, run, 2), SURGE_OK);
+  cr_assert_eq(g.keys, KEYS);
+  surge_comparison comparison = {
+      .groups = &g, .cost = cost, .unfinished = "", .no_cost = ""};
+  cr_assert_eq(surge_page_begin(&page, &plot, "title", "of it"), SURGE_OK);
+  cr_assert_eq(surge_page_of_groups(&page, &comparison), SURGE_OK, "%s",
+               surge_last_error());
+  cr_assert_eq(surge_page_end(&page), SURGE_OK);
+  char *text, *row;
+  cr_assert_eq(surge_read_whole(test_path("index.html"), &text, NULL),
+               SURGE_OK);
+  row = strstr(text, "<tr>");
+  for (int i = 0; i < 3; i++, row = strstr(row, "<tr>")) {
+    char *end = strstr(row, "</tr>");
+    *end = 0;
+    cr_expect_eq(count_of(row, i ? "</td>" : "</th>"), 1 + KEYS + 9, "row %d",
+                 i);
+    cr_expect_eq(count_of(row, "class=\"number\""), 0, "row %d", i);
+    row = end + 1;
+  }
+  free(text);
+  surge_groups_free(&g);
+  for (int i = 0; i < 2; i++) surge_report_run_free(&run[i]);
+}
+
 /* Accuracies 0.5 (T 2), 0.417 (T 2) and 0.875 (T 4). */
 Test(groups, front) {
   surge_groups g;
@@ -173,17 +287,19 @@ Test(groups, front) {
 Test(groups, layers_of_a_run) {
   surge_groups g = {0};
   make_runs();
-  const surge_run *run = &runs[0];
-  cr_expect_str_eq(surge_run_layer(run, 0), "neuron1");
-  cr_expect_str_eq(surge_run_layer(run, 1), "neuron2");
-  cr_expect_null(surge_run_layer(run, 2));
-  cr_expect_str_eq(surge_run_split(run, 0), "train");
-  cr_expect_str_eq(surge_run_split(run, 1), "test");
-  cr_expect_eq(surge_run_last(run), 1);
-  cr_expect_eq(surge_run_layer_value(run, "rate", "neuron1", 0, 1), 0.3);
-  cr_expect_eq(surge_run_layer_value(run, "window", "neuron1", 0, -1), 0.6);
-  cr_expect_eq(surge_run_layer_value(run, "width", "neuron1", 1, -1), 4);
-  cr_expect(isnan(surge_run_layer_value(run, "width", "neuron2", 1, -1)));
+  const surge_report_run *run = &runs[0];
+  cr_expect_str_eq(surge_report_run_layer(run, 0), "neuron1");
+  cr_expect_str_eq(surge_report_run_layer(run, 1), "neuron2");
+  cr_expect_null(surge_report_run_layer(run, 2));
+  cr_expect_str_eq(surge_report_run_split(run, 0), "train");
+  cr_expect_str_eq(surge_report_run_split(run, 1), "test");
+  cr_expect_eq(surge_report_run_last(run), 1);
+  cr_expect_eq(surge_report_run_layer_value(run, "rate", "neuron1", 0, 1), 0.3);
+  cr_expect_eq(surge_report_run_layer_value(run, "window", "neuron1", 0, -1),
+               0.6);
+  cr_expect_eq(surge_report_run_layer_value(run, "width", "neuron1", 1, -1), 4);
+  cr_expect(
+      isnan(surge_report_run_layer_value(run, "width", "neuron2", 1, -1)));
   cr_expect_str_eq(surge_keys_find(&run->keys, "train.epochs"), "2");
   cr_expect_str_eq(surge_keys_find(&run->keys, "T"), "2");
   cr_expect_null(surge_keys_find(&run->keys, "epochs"));

@@ -135,10 +135,11 @@ Test(report, every_figure_of_a_run) {
  * share at each step is the rate that the run's own evaluation found. */
 static void check_raster(const surge_raster *r) {
   char path[TEST_PATH];
-  surge_run run;
+  surge_report_run run;
   snprintf(path, sizeof path, "%s", test_path("run"));
-  cr_assert_eq(surge_run_open(&run, path), SURGE_OK, "%s", surge_last_error());
-  cr_assert_eq(surge_run_read(&run), SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(surge_report_run_open(&run, path), SURGE_OK, "%s",
+               surge_last_error());
+  cr_assert_eq(surge_report_run_read(&run), SURGE_OK, "%s", surge_last_error());
   cr_assert(r->T == 3 && r->images == 4 && r->neurons == r->of, "%s", r->name);
   double all = 0;
   for (int t = 0; t < r->T; t++) {
@@ -146,13 +147,13 @@ static void check_raster(const surge_raster *r) {
     for (int i = 0; i < r->images; i++)
       for (int k = 0; k < r->neurons; k++)
         fired += r->spike[(i * r->T + t) * r->neurons + k];
-    double rate = surge_run_layer_value(&run, "rate", r->name, 2, t);
+    double rate = surge_report_run_layer_value(&run, "rate", r->name, 2, t);
     cr_expect(fabs(fired / (r->images * r->neurons) - rate) < 1e-8,
               "%s at step %d: %g spikes, rate %g", r->name, t, fired, rate);
     all += fired;
   }
   cr_expect(all > 0, "%s is silent: the test sees nothing", r->name);
-  surge_run_free(&run);
+  surge_report_run_free(&run);
 }
 
 /* What is evaluated is what was trained: accuracy, confusion, steps, spikes. */
@@ -341,7 +342,7 @@ static void look(const char *page, int width, int figures) {
   cr_assert_lt(size, (int)sizeof text);
   test_write_file(test_path("harness.html"), text, (size_t)size);
   snprintf(line, sizeof line,
-           "chromium --headless --no-sandbox --disable-gpu "
+           "timeout -k 5 100 chromium --headless --no-sandbox --disable-gpu "
            "--allow-file-access-from-files --user-data-dir='%s/browser' "
            "--window-size=1400,900 --dump-dom 'file://%s/harness.html' "
            "2>/dev/null | grep -o 'found: .* end'",

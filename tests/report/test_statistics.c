@@ -92,3 +92,32 @@ Test(statistics, too_few) {
   cr_expect(isnan(surge_paired_test(x, y, 11).p_exact), "n = 11");
   cr_expect(isfinite(surge_paired_test(x, y, 11).p));
 }
+
+/* Equal differences of numbers that have no exact binary form: their spread is
+ * rounding, and a t of it would be of the order of 1e13. */
+Test(statistics, rounding_is_no_spread) {
+  static const int right[] = {9126, 9131, 9119, 9142, 9108}; /* of 10,000 */
+  double a[5], b[5];
+  for (int i = 0; i < 5; i++) a[i] = right[i] / 1e4;
+  for (int more = 1; more <= 9; more++) {
+    for (int i = 0; i < 5; i++) b[i] = (right[i] + more) / 1e4;
+    surge_paired test = surge_paired_test(a, b, 5);
+    near(test.difference.mean, 1e-4 * more, 1e-12, "mean");
+    cr_expect(isnan(test.t) && isnan(test.p), "+%d: t = %g", more, test.t);
+    near(test.p_exact, 2.0 / 32, 0, "of equal differences");
+  }
+  for (int i = 0; i < 5; i++) b[i] = (right[i] + 1 + (i == 4)) / 1e4;
+  near(surge_paired_test(a, b, 5).t, 6, 1e-6, "a spread of one image");
+}
+
+/* A run without accuracy is in no pair; it makes no p of 0. */
+Test(statistics, not_a_number) {
+  const double a[] = {0, NAN, 0, 0, 0}, b[] = {1, 2, 2, NAN, -4};
+  surge_paired test = surge_paired_test(a, b, 5);
+  cr_expect_eq(test.difference.n, 3);
+  near(test.difference.mean, -1.0 / 3, 1e-15, "mean");
+  near(test.p_exact, 1, 0, "exact p");
+  cr_expect(isfinite(test.p));
+  test = surge_paired_test(a + 1, b + 1, 1);
+  cr_expect(test.difference.n == 0 && isnan(test.t) && isnan(test.p_exact));
+}
