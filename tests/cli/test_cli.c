@@ -160,7 +160,7 @@ Test(cli, a_run_that_is_told_twice_is_saved) {
   run_make_folder(folder);
   snprintf(command, sizeof command,
            "cd %s && { %s train " RECIPE " --threads 1 --out run > out.txt 2>&1 & }; "
-           "until grep -q training out.txt; do sleep .1; done; sleep 1; "
+           "until grep -q training out.txt || ! kill -0 $!; do sleep .1; done; sleep 1; "
            "kill -TERM $!; sleep .01; kill -TERM $!; wait $!",
            folder, SURGE_BINARY);
   int status = system(command);
