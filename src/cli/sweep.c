@@ -115,8 +115,8 @@ static void print_totals(const surge_plan *plan, const char *folder,
   printf("\n");
 }
 
-/* What a user runs elsewhere, a line a run: for parallel, xargs, ssh. The folder
- * from the root, which a dry run has not made. */
+/* What a user runs elsewhere, a line a run: for parallel, xargs, ssh. A dry run
+ * has not made the folder. */
 static surge_status print_commands(const surge_plan *plan, const char *program,
                                    const char *folder) {
   char whole[2 * SURGE_PATH], directory[SURGE_PATH] = "";

@@ -17,8 +17,8 @@ typedef struct surge_places {
   int gpu_count;
 } surge_places;
 
-/* Cores of a job; returns how many. 0, and none: this process's are not known (more
- * than a cpu_set_t holds). */
+/* Cores of a job; returns how many. 0, and none: this process's are not known
+ * (more than a cpu_set_t holds). */
 int surge_place_cpus(const surge_places *places, int job, cpu_set_t *cpus);
 
 /* Seconds of a run of each network (surge_point.network); 0: not known. */

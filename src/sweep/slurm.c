@@ -29,7 +29,7 @@ void surge_print_quoted(const char *text, FILE *file) {
   fputc('\'', file);
 }
 
-/* "0-3,7%2": the runs that are not done, and that nobody works on; "" for none. */
+/* "0-3,7%2": the runs that are not done and that nobody works on; "": none. */
 static void print_array(const script *s, FILE *file) {
   const surge_plan *plan = s->plan;
   const char *comma = "";

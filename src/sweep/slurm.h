@@ -14,8 +14,9 @@ typedef struct surge_slurm_options {
 /* For the shell, and for #SBATCH lines, which have its quotes. */
 void surge_print_quoted(const char *text, FILE *file);
 
-/* Writes FOLDER/slurm.sh, of scripts/slurm/array.sh: a task a run that is neither
- * done nor running. Where there is none, `any` is false and nothing written. */
+/* Writes FOLDER/slurm.sh, of scripts/slurm/array.sh: a task a run that is
+ * neither done nor running. Where there is none, `any` is false and nothing
+ * written. */
 surge_status surge_slurm_write(const surge_plan *plan, const char *folder,
                                const char *program,
                                const surge_slurm_options *options, bool *any);

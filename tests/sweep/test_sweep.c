@@ -220,6 +220,9 @@ Test(sweep, points_that_cannot_be_run_are_left_out_if_asked) {
   cr_expect_not_null(strstr(text, "(T=0_seed=1 and 1 more)"), "%s", text);
   cr_expect_not_null(strstr(text, "4 runs in o, 0 done"), "%s", text);
   cr_expect(!exists(folder, "o"), "a dry run leaves a folder");
+  cr_expect_eq(run("sweep s.yaml --out \"it's\" --dry-run --keep-going "
+                   "--print-commands"), 0, "%s", text);
+  cr_expect_eq(count(path_of("it'\\''s' --index ")), 4, "%s", text);
 }
 
 Test(sweep, the_sweeps_of_benchmarks_can_be_planned, .timeout = 120) {
@@ -310,12 +313,12 @@ Test(sweep, a_job_is_put_where_it_was_meant_to_be) {
   surge_plan_free(&plan);
 }
 
-/* The first interrupt comes once the run does not listen. */
+/* The first interrupt comes once the run does not listen, which a file says. */
 static volatile sig_atomic_t alarms;
-static char deaf[128];
+static char sign[128]; /* the file's path, for handlers */
 static void on_alarm(int signal_number) {
   (void)signal_number;
-  if (alarms > 0 || access(deaf, F_OK) == 0) alarms = alarms + 1;
+  if (alarms > 0 || access(sign, F_OK) == 0) alarms = alarms + 1;
 }
 
 /* Runs that do not end when they are told are ended by the second interrupt, and
@@ -329,7 +332,7 @@ Test(sweep, a_second_interrupt_does_not_wait, .timeout = 60) {
   plan_for("#!/bin/sh\ntrap '' TERM\ntouch \"${0%/*}/deaf\"\nexec sleep 30\n", &plan, &options);
   options.stop = &alarms;
   options.places.jobs = 1;
-  snprintf(deaf, sizeof deaf, "%s/deaf", folder);
+  snprintf(sign, sizeof sign, "%s/deaf", folder);
   signal(SIGALRM, on_alarm);
   cr_assert_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
   cr_expect_eq(surge_sweep_run(&plan, &options), SURGE_INTERRUPTED);
@@ -338,6 +341,43 @@ Test(sweep, a_second_interrupt_does_not_wait, .timeout = 60) {
   cr_expect_eq(run.state, SURGE_RUN_INTERRUPTED);
   surge_run_look(options.folder, "T=2", &run);
   cr_expect_eq(run.state, SURGE_RUN_PENDING);
+  surge_plan_free(&plan);
+}
+
+/* As while another sweep has a run: what is missing is told. As while another one
+ * writes the table: it is waited for. An interrupt behind the last run is none. */
+static int table_lock;
+static volatile sig_atomic_t too_early;
+static void unlock_table(int signal_number) {
+  (void)signal_number;
+  too_early = access(sign, F_OK) == 0;
+  close(table_lock);
+}
+
+Test(sweep, what_another_sweep_has_is_told, .timeout = 60) {
+  static volatile sig_atomic_t stop = 0;
+  surge_plan plan;
+  surge_sweep_options options;
+  int lock;
+  plan_for("#!/bin/sh\n", &plan, &options);
+  options.stop = &stop;
+  options.places.jobs = 1;
+  cr_assert_eq(surge_run_lock(options.folder, "T=2", &lock), SURGE_OK);
+  cr_expect_eq(surge_sweep_run(&plan, &options), SURGE_INTERRUPTED);
+  cr_expect_not_null(strstr(surge_last_error(), "1 of 2 runs done, the others are "
+                                                "another sweep's"), "%s",
+                     surge_last_error());
+  close(lock);
+  snprintf(sign, sizeof sign, "%s/sweep.csv", options.folder);
+  cr_assert_eq(unlink(sign), 0);
+  cr_assert_eq(surge_run_lock(options.folder, ".table", &table_lock), SURGE_OK);
+  signal(SIGALRM, unlock_table);
+  alarm(2);
+  cr_expect_eq(surge_sweep_run(&plan, &options), SURGE_OK, "%s", surge_last_error());
+  cr_expect(!too_early, "the table was written while another sweep had its lock");
+  cr_expect(exists(options.folder, "sweep.csv"));
+  stop = 1;
+  cr_expect_eq(surge_sweep_run(&plan, &options), SURGE_OK, "%s", surge_last_error());
   surge_plan_free(&plan);
 }
 
