@@ -160,21 +160,20 @@ static surge_status check_options(const cli_options *o) {
   const struct {
     bool given, used;
     const char *name, *wanted;
-  } options[] = {
-      {o->slurm, here, "slurm", "no --print-commands"},
-      {o->partition, o->slurm, "partition", "--slurm"},
-      {o->account, o->slurm, "account", "--slurm"},
-      {o->gres, o->slurm, "gres", "--slurm"},
-      {o->time, o->slurm, "time", "--slurm"},
-      {o->setup, o->slurm, "setup", "--slurm"},
-      {o->jobs != CLI_UNSET, here, "jobs", "no --print-commands"},
-      {o->gpus, here, "gpus", "no --print-commands"},
-      {o->gpus, !o->slurm, "gpus", "no --slurm, which has --gres"}};
+  } options[] = {{o->slurm, here, "slurm", "no --print-commands"},
+                 {o->partition, o->slurm, "partition", "--slurm"},
+                 {o->account, o->slurm, "account", "--slurm"},
+                 {o->gres, o->slurm, "gres", "--slurm"},
+                 {o->time, o->slurm, "time", "--slurm"},
+                 {o->setup, o->slurm, "setup", "--slurm"},
+                 {o->jobs != CLI_UNSET, here, "jobs", "no --print-commands"},
+                 {o->gpus, here, "gpus", "no --print-commands"},
+                 {o->gpus, !o->slurm, "gpus", "no --slurm, which has --gres"}};
   for (size_t i = 0; i < sizeof options / sizeof *options; i++)
     if (options[i].given && !options[i].used)
       return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                        "surge sweep: --%s: wanted with it %s",
-                        options[i].name, options[i].wanted);
+                        "surge sweep: --%s: wanted with it %s", options[i].name,
+                        options[i].wanted);
   return SURGE_OK;
 }
 

@@ -33,7 +33,8 @@ static void become(const surge_child *child, pid_t parent) {
 
 surge_status surge_child_start(const surge_child *child, pid_t *pid) {
   pid_t parent = getpid();
-  signal(SIGCHLD, SIG_DFL); /* where it is ignored, no child can be waited for */
+  /* Where it is ignored, no child can be waited for. */
+  signal(SIGCHLD, SIG_DFL);
   *pid = fork();
   if (*pid == 0) become(child, parent);
   if (*pid > 0) return SURGE_OK;

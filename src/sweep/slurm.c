@@ -71,9 +71,9 @@ static void print_word(const script *s, const char *word, FILE *file) {
     fputs(s->setup, file);
   } else {
     surge_print_quoted(!strcmp(word, "SURGE")    ? s->program
-                 : !strcmp(word, "FOLDER") ? s->folder
-                                           : s->directory,
-                 file);
+                       : !strcmp(word, "FOLDER") ? s->folder
+                                                 : s->directory,
+                       file);
   }
 }
 
