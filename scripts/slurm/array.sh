@@ -21,12 +21,11 @@ trap 'kill -TERM "$run"' TERM
 
 @SURGE@ sweep run @FOLDER@ --index "$SLURM_ARRAY_TASK_ID" &
 run=$!
-wait "$run"
-code=$?
-while kill -0 "$run" 2> /dev/null; do # a trap ended wait, not the run
+while kill -0 "$run" 2> /dev/null; do # a trap ends wait, not the run
   wait "$run"
-  code=$?
 done
+wait "$run" # bash has kept its exit code
+code=$?
 if [ "$code" = 130 ] && [ "$requeue" = yes ]; then
   scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
 fi

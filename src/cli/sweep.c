@@ -115,11 +115,24 @@ static void print_totals(const surge_plan *plan, const char *folder,
   printf("\n");
 }
 
-/* What a user runs elsewhere, a line a run: for parallel, xargs, ssh. */
-static void print_commands(const surge_plan *plan, const char *program,
-                           const char *folder) {
-  for (size_t p = 0; p < plan->count; p++)
-    printf("'%s' sweep run '%s' --index %zu\n", program, folder, p);
+/* What a user runs elsewhere, a line a run: for parallel, xargs, ssh. A dry run
+ * has not made the folder. */
+static surge_status print_commands(const surge_plan *plan, const char *program,
+                                   const char *folder) {
+  char whole[2 * SURGE_PATH], directory[SURGE_PATH] = "";
+  if (*folder != '/' && !getcwd(directory, sizeof directory))
+    return SURGE_FAIL(SURGE_ERROR_DATA,
+                      "wanted the working directory's path, found: %s",
+                      strerror(errno));
+  snprintf(whole, sizeof whole, "%s%s%s", directory, *directory ? "/" : "",
+           folder);
+  for (size_t p = 0; p < plan->count; p++) {
+    surge_print_quoted(program, stdout);
+    printf(" sweep run ");
+    surge_print_quoted(whole, stdout);
+    printf(" --index %zu\n", p);
+  }
+  return SURGE_OK;
 }
 
 /* --- options -------------------------------------------------------------- */
@@ -139,6 +152,29 @@ static surge_status read_places(surge_places *places, char *gpus, int jobs) {
   if (places->jobs >= 1 && places->jobs <= 1024) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_RECIPE, "--jobs: wanted 1 to 1024, found %d",
                     places->jobs);
+}
+
+/* An option that would do nothing beside the others is refused. */
+static surge_status check_options(const cli_options *o) {
+  bool here = !o->print_commands;
+  const struct {
+    bool given, used;
+    const char *name, *wanted;
+  } options[] = {{o->slurm, here, "slurm", "no --print-commands"},
+                 {o->partition, o->slurm, "partition", "--slurm"},
+                 {o->account, o->slurm, "account", "--slurm"},
+                 {o->gres, o->slurm, "gres", "--slurm"},
+                 {o->time, o->slurm, "time", "--slurm"},
+                 {o->setup, o->slurm, "setup", "--slurm"},
+                 {o->jobs != CLI_UNSET, here, "jobs", "no --print-commands"},
+                 {o->gpus, here, "gpus", "no --print-commands"},
+                 {o->gpus, !o->slurm, "gpus", "no --slurm, which has --gres"}};
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+    if (options[i].given && !options[i].used)
+      return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                        "surge sweep: --%s: wanted with it %s", options[i].name,
+                        options[i].wanted);
+  return SURGE_OK;
 }
 
 typedef struct request {
@@ -182,6 +218,7 @@ static surge_status run_runs(const surge_plan *plan, const request *r) {
 static surge_status submit(const surge_plan *plan, const request *r) {
   const cli_options *o = r->cli;
   char job[32];
+  bool any;
   const surge_slurm_options options = {
       .partition = o->partition,
       .account = o->account,
@@ -189,7 +226,11 @@ static surge_status submit(const surge_plan *plan, const request *r) {
       .time = o->time,
       .setup = o->setup,
       .at_once = o->jobs == CLI_UNSET ? 0 : o->jobs};
-  SURGE_TRY(surge_slurm_write(plan, r->folder, r->program, &options));
+  SURGE_TRY(surge_slurm_write(plan, r->folder, r->program, &options, &any));
+  if (!any) {
+    printf("nothing to submit: every run is done or running\n");
+    return SURGE_OK;
+  }
   SURGE_TRY(surge_slurm_submit(r->folder, job));
   printf("job %s: %s/slurm.sh; surge sweep status %s\n", job, r->folder,
          r->folder);
@@ -206,10 +247,7 @@ static surge_status run_plan(surge_plan *plan, request *r) {
     snprintf(r->folder, sizeof r->folder, "runs/%s",
              surge_node_text(plan->name));
   if (!o->dry_run) SURGE_TRY(surge_sweep_begin(plan, r->folder));
-  if (o->print_commands) {
-    print_commands(plan, r->program, r->folder);
-    return SURGE_OK;
-  }
+  if (o->print_commands) return print_commands(plan, r->program, r->folder);
   surge_status status = SURGE_OK;
   if (!o->slurm && !(estimate = malloc(sizeof *estimate)))
     status = SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for estimates");
@@ -287,6 +325,7 @@ surge_status cli_sweep(int argc, char **argv) {
       allowed = verbs[i].options;
     }
   SURGE_TRY(cli_parse(&o, argc, argv, allowed, verb ? 2 : 1, verb ? 2 : 1));
+  SURGE_TRY(check_options(&o));
   surge_status status = open_request(&r, &o);
   if (status == SURGE_OK) status = verb ? in_folder(&r, verb) : sweep_file(&r);
   free(r.gpus);

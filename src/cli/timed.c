@@ -15,7 +15,12 @@ static surge_status next_batch(const timed *t, int32_t index,
   SURGE_TRY(surge_loader_next(t->loader, batch));
   if (batch->n == t->session->recipe->train.batch) return SURGE_OK;
   SURGE_TRY(timed_start(t, index));
-  return surge_loader_next(t->loader, batch);
+  SURGE_TRY(surge_loader_next(t->loader, batch));
+  if (batch->n == t->session->recipe->train.batch) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                    "train.batch: wanted at least a batch of images to time, "
+                    "%d, found %d",
+                    (int)t->session->recipe->train.batch, (int)batch->n);
 }
 
 surge_status timed_step(const timed *t, int32_t index, bool statistics) {

@@ -21,7 +21,8 @@ static void become(const surge_child *child, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   bool good = getppid() == parent && nothing >= 0 && dup2(nothing, 0) == 0 &&
               dup2(child->output, 1) == 1 && dup2(child->output, 2) == 2 &&
-              sched_setaffinity(0, sizeof *child->cpus, child->cpus) == 0;
+              (CPU_COUNT(child->cpus) == 0 ||
+               sched_setaffinity(0, sizeof *child->cpus, child->cpus) == 0);
   if (good && child->kept >= 0) good = fcntl(child->kept, F_SETFD, 0) == 0;
   if (good && child->gpu) good = !setenv("CUDA_VISIBLE_DEVICES", child->gpu, 1);
   if (good) execv(child->arguments[0], child->arguments);
@@ -32,6 +33,8 @@ static void become(const surge_child *child, pid_t parent) {
 
 surge_status surge_child_start(const surge_child *child, pid_t *pid) {
   pid_t parent = getpid();
+  /* Where it is ignored, no child can be waited for. */
+  signal(SIGCHLD, SIG_DFL);
   *pid = fork();
   if (*pid == 0) become(child, parent);
   if (*pid > 0) return SURGE_OK;

@@ -9,7 +9,7 @@
 
 typedef struct surge_child {
   char *const *arguments; /* [0]: the program's path; NULL ends them */
-  const cpu_set_t *cpus;  /* that it may use                         */
+  const cpu_set_t *cpus;  /* that it may use; none: as it is         */
   const char *gpu;        /* CUDA_VISIBLE_DEVICES, or NULL: as it is */
   int output;             /* file that gets what it prints           */
   int kept;               /* a file kept open for it, or -1          */

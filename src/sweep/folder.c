@@ -81,6 +81,18 @@ surge_status surge_run_lock(const char *folder, const char *name, int *lock) {
   return status;
 }
 
+surge_status surge_sweep_lock(const char *folder, const char *name, int *lock) {
+  for (int tries = 0; tries < 100; tries++) {
+    SURGE_TRY(surge_run_lock(folder, name, lock));
+    if (*lock >= 0) return SURGE_OK;
+    usleep(100000);
+  }
+  return SURGE_FAIL(SURGE_ERROR_DATA,
+                    "%s/locks/%s: wanted it free, found it locked for 10 "
+                    "seconds",
+                    folder, name);
+}
+
 /* Is a run locked? Looks without taking it; `holder` says by whom. */
 static bool is_locked(const char *folder, const char *name, char *holder,
                       size_t size) {
@@ -214,15 +226,7 @@ surge_status surge_sweep_begin(const surge_plan *plan, const char *folder) {
                       "of something else",
                       folder);
   SURGE_TRY(surge_folder_make(path));
-  for (int tries = 0; lock < 0 && tries < 100; tries++) {
-    SURGE_TRY(surge_run_lock(folder, ".plan", &lock));
-    if (lock < 0) usleep(100000); /* another one begins here as well */
-  }
-  if (lock < 0)
-    return SURGE_FAIL(SURGE_ERROR_DATA,
-                      "%s/locks/.plan: wanted it free, found "
-                      "it locked for 10 seconds",
-                      folder);
+  SURGE_TRY(surge_sweep_lock(folder, ".plan", &lock));
   surge_status status = begin_locked(plan, folder);
   close(lock);
   return status;

@@ -16,9 +16,10 @@
 
 int surge_place_cpus(const surge_places *places, int job, cpu_set_t *cpus) {
   cpu_set_t all;
-  int count = 0, at = 0;
+  int at = 0;
   CPU_ZERO(cpus);
-  if (sched_getaffinity(0, sizeof all, &all) == 0) count = CPU_COUNT(&all);
+  if (sched_getaffinity(0, sizeof all, &all) != 0) return 0;
+  int count = CPU_COUNT(&all);
   int first = job * count / places->jobs;
   int end = (job + 1) * count / places->jobs;
   if (end == first) end = first + 1; /* more jobs than cores: some share one */
@@ -219,15 +220,15 @@ static surge_status fail(sweep *s, size_t point, int code) {
         code > 128 || code == 127 ? SURGE_ERROR_DEVICE : (surge_status)code;
     snprintf(s->first_failed, sizeof s->first_failed, "%s", name_of(s, point));
   }
-  SURGE_TRY(tell(s, "%s: failed: %s: %s", name_of(s, point), why, last));
   part_path(s, point, "failed.txt", path);
   FILE *file = fopen(path, "w");
   if (file) fprintf(file, "%s: %s\n\n%s\n", why, last, tail);
   bool written = file && fflush(file) == 0;
   int cause = errno;
   if (file) fclose(file);
+  if (!written) unlink(path);
+  SURGE_TRY(tell(s, "%s: failed: %s: %s", name_of(s, point), why, last));
   if (written) return SURGE_OK;
-  unlink(path);
   return tell(s, "%s: wanted to write it, found: %s", path, strerror(cause));
 }
 
@@ -353,15 +354,33 @@ static surge_status run_all(sweep *s) {
   }
 }
 
+/* Locked from the look on: of two sweeps that end at once, the one that writes
+ * last has also looked last. */
+static surge_status write_table(sweep *s) {
+  const char *folder = s->options->folder;
+  int lock;
+  SURGE_TRY(surge_sweep_lock(folder, ".table", &lock));
+  surge_sweep_look(s->plan, folder, NULL, 1, s->runs, &s->view);
+  surge_status status = surge_sweep_write_table(&s->view, folder);
+  close(lock);
+  return status;
+}
+
 static surge_status conclude(sweep *s) {
   const surge_sweep_options *o = s->options;
-  surge_sweep_look(s->plan, o->folder, NULL, 1, s->runs, &s->view);
-  if (o->only < 0) SURGE_TRY(surge_sweep_write_table(&s->view, o->folder));
+  if (o->only < 0)
+    SURGE_TRY(write_table(s));
+  else
+    surge_sweep_look(s->plan, o->folder, NULL, 1, s->runs, &s->view);
+  size_t done = s->view.states[SURGE_RUN_DONE];
+  bool all = o->only < 0 ? done == s->plan->count
+                         : s->runs[o->only].state == SURGE_RUN_DONE;
+  if (all) return SURGE_OK;
   if (*o->stop)
     return SURGE_FAIL(
         SURGE_INTERRUPTED,
-        "interrupted: %zu of %zu runs done, the others saved in %s",
-        s->view.states[SURGE_RUN_DONE], s->plan->count, o->folder);
+        "interrupted: %zu of %zu runs done, the others saved in %s", done,
+        s->plan->count, o->folder);
   if (s->failures)
     return SURGE_FAIL(s->failure,
                       "%zu runs failed, the first one %s: see failed.txt in "
@@ -372,7 +391,11 @@ static surge_status conclude(sweep *s) {
         SURGE_INTERRUPTED,
         "%zu runs were interrupted, not by this sweep; saved in %s",
         s->interrupted, o->folder);
-  if (o->only < 0 || s->runs[o->only].state == SURGE_RUN_DONE) return SURGE_OK;
+  if (o->failed_only) return SURGE_OK; /* what is pending is not asked for */
+  if (o->only < 0)
+    return SURGE_FAIL(SURGE_INTERRUPTED,
+                      "%zu of %zu runs done, the others are another sweep's",
+                      done, s->plan->count);
   return SURGE_FAIL(SURGE_ERROR_DATA,
                     "%s: wanted to run it, found it run by %s",
                     name_of(s, (size_t)o->only), s->runs[o->only].note);

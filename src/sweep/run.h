@@ -17,7 +17,8 @@ typedef struct surge_places {
   int gpu_count;
 } surge_places;
 
-/* Cores of a job; returns how many. */
+/* Cores of a job; returns how many. 0, and none: this process's are not known
+ * (more than a cpu_set_t holds). */
 int surge_place_cpus(const surge_places *places, int job, cpu_set_t *cpus);
 
 /* Seconds of a run of each network (surge_point.network); 0: not known. */
@@ -51,8 +52,9 @@ typedef struct surge_sweep_options {
 } surge_sweep_options;
 
 /* Runs what is pending, interrupted or failed and not locked by another sweep,
- * then writes sweep.csv. SURGE_INTERRUPTED: all is saved, resumable. Where runs
- * failed: as the first of them did. */
+ * then writes sweep.csv. SURGE_INTERRUPTED: all is saved, resumable,
+ * or not done as another sweep is at it. Where runs failed: as the first of them
+ * did. */
 surge_status surge_sweep_run(const surge_plan *plan,
                              const surge_sweep_options *options);
 

@@ -18,18 +18,18 @@ typedef struct script {
   const surge_plan *plan;
   const surge_slurm_options *options;
   char folder[SURGE_PATH], directory[SURGE_PATH];
+  char *array; /* which tasks */
   const char *program;
   char *setup; /* lines */
 } script;
 
-/* For the shell, and for #SBATCH lines, which have its quotes. */
-static void print_quoted(const char *text, FILE *file) {
+void surge_print_quoted(const char *text, FILE *file) {
   fputc('\'', file);
   for (; *text; text++) fprintf(file, *text == '\'' ? "'\\''" : "%c", *text);
   fputc('\'', file);
 }
 
-/* "0-3,7%2": the runs that are not done. */
+/* "0-3,7%2": the runs that are not done and that nobody works on; "": none. */
 static void print_array(const script *s, FILE *file) {
   const surge_plan *plan = s->plan;
   const char *comma = "";
@@ -37,19 +37,20 @@ static void print_array(const script *s, FILE *file) {
     surge_run run;
     for (end = p; end < plan->count; end++) {
       surge_run_look(s->folder, plan->points[end].name, &run);
-      if (run.state == SURGE_RUN_DONE) break;
+      if (run.state == SURGE_RUN_DONE || run.state == SURGE_RUN_RUNNING) break;
     }
     if (end == p) continue;
     fprintf(file, end - p > 1 ? "%s%zu-%zu" : "%s%zu", comma, p, end - 1);
     comma = ",";
   }
-  if (s->options->at_once > 0) fprintf(file, "%%%d", s->options->at_once);
+  if (*comma && s->options->at_once > 0)
+    fprintf(file, "%%%d", s->options->at_once);
 }
 
 static void print_option(const char *name, const char *value, FILE *file) {
   if (!value) return;
   fprintf(file, "#SBATCH --%s=", name);
-  print_quoted(value, file);
+  surge_print_quoted(value, file);
   fputc('\n', file);
 }
 
@@ -58,9 +59,9 @@ static void print_word(const script *s, const char *word, FILE *file) {
   char value[SURGE_SWEEP_VALUE];
   if (!strcmp(word, "NAME")) {
     surge_plan_value(s->plan, s->plan->name, value);
-    print_quoted(value, file);
+    surge_print_quoted(value, file);
   } else if (!strcmp(word, "ARRAY")) {
-    print_array(s, file);
+    fputs(s->array, file);
   } else if (!strcmp(word, "OPTIONS")) {
     print_option("partition", o->partition, file);
     print_option("account", o->account, file);
@@ -69,10 +70,10 @@ static void print_word(const script *s, const char *word, FILE *file) {
   } else if (!strcmp(word, "SETUP")) {
     fputs(s->setup, file);
   } else {
-    print_quoted(!strcmp(word, "SURGE")    ? s->program
-                 : !strcmp(word, "FOLDER") ? s->folder
-                                           : s->directory,
-                 file);
+    surge_print_quoted(!strcmp(word, "SURGE")    ? s->program
+                       : !strcmp(word, "FOLDER") ? s->folder
+                                                 : s->directory,
+                       file);
   }
 }
 
@@ -98,26 +99,47 @@ static surge_status print_script(const void *what, FILE *file) {
   return SURGE_OK; /* an error shows as the file is flushed */
 }
 
+/* The text's end is at SURGE_MAX_RECIPE at most. */
+static surge_status read_setup(const char *path, char **setup) {
+  size_t size = 0;
+  if (path)
+    SURGE_TRY(surge_read_text(path, "lines for the job", setup, &size));
+  else
+    *setup = calloc(1, 1);
+  if (!*setup)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for an array job");
+  if (size > SURGE_MAX_RECIPE)
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "%s: wanted at most %d bytes of lines for the job, found "
+                      "more",
+                      path, SURGE_MAX_RECIPE);
+  (*setup)[size] = 0;
+  return SURGE_OK;
+}
+
+static surge_status find_tasks(script *s) {
+  size_t size;
+  FILE *file = open_memstream(&s->array, &size);
+  if (file) print_array(s, file);
+  if (file && fclose(file) == 0) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for an array job");
+}
+
 surge_status surge_slurm_write(const surge_plan *plan, const char *folder,
                                const char *program,
-                               const surge_slurm_options *options) {
+                               const surge_slurm_options *options, bool *any) {
   script s = {.plan = plan, .options = options, .program = program};
   char path[SURGE_SWEEP_PATH];
-  size_t size = 0;
   if (!realpath(folder, s.folder) || !getcwd(s.directory, sizeof s.directory))
     return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted its whole path, found: %s",
                       folder, strerror(errno));
-  if (options->setup)
-    SURGE_TRY(
-        surge_read_text(options->setup, "lines for the job", &s.setup, &size));
-  else
-    s.setup = calloc(1, 1);
-  if (s.setup) s.setup[size < SURGE_MAX_RECIPE ? size : SURGE_MAX_RECIPE] = 0;
   surge_sweep_path(path, folder, "", "slurm.sh", "");
-  surge_status status =
-      s.setup ? surge_sweep_replace(path, print_script, &s)
-              : SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for %s", path);
+  surge_status status = read_setup(options->setup, &s.setup);
+  if (status == SURGE_OK) status = find_tasks(&s);
+  *any = status == SURGE_OK && *s.array;
+  if (*any) status = surge_sweep_replace(path, print_script, &s);
   free(s.setup);
+  free(s.array);
   return status;
 }
 
@@ -135,7 +157,7 @@ surge_status surge_slurm_submit(const char *folder, char job[32]) {
   if (!text) return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for a command");
   surge_sweep_path(path, folder, "", "slurm.sh", "");
   fputs("sbatch --parsable ", text);
-  print_quoted(path, text);
+  surge_print_quoted(path, text);
   fclose(text);
   FILE *pipe = popen(command, "r");
   free(command);
@@ -147,7 +169,9 @@ surge_status surge_slurm_submit(const char *folder, char job[32]) {
                       WIFEXITED(status) ? WEXITSTATUS(status) : -1);
   job[strcspn(job, ";\n")] = 0; /* "number;cluster" */
   surge_sweep_path(path, folder, "", "slurm.txt", "");
-  return surge_sweep_replace(path, write_job, job);
+  if (surge_sweep_replace(path, write_job, job) == SURGE_OK) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_DATA, "job %s has been submitted, but %s", job,
+                    surge_last_error());
 }
 
 static surge_status tell_lines(const char *command, surge_tell *tell,

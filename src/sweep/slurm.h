@@ -11,11 +11,15 @@ typedef struct surge_slurm_options {
   int at_once; /* tasks that run at once; 0: as many as there is room for */
 } surge_slurm_options;
 
-/* Writes FOLDER/slurm.sh, of scripts/slurm/array.sh: a task a run that is not
- * done. */
+/* For the shell, and for #SBATCH lines, which have its quotes. */
+void surge_print_quoted(const char *text, FILE *file);
+
+/* Writes FOLDER/slurm.sh, of scripts/slurm/array.sh: a task a run that is
+ * neither done nor running. Where there is none, `any` is false and nothing
+ * written. */
 surge_status surge_slurm_write(const surge_plan *plan, const char *folder,
                                const char *program,
-                               const surge_slurm_options *options);
+                               const surge_slurm_options *options, bool *any);
 
 /* Submits it; the job's number is kept in FOLDER/slurm.txt. */
 surge_status surge_slurm_submit(const char *folder, char job[32]);

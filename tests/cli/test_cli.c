@@ -124,6 +124,10 @@ Test(cli, a_run_from_recipe_to_prediction) {
   run_in(folder, "train --resume run", "after 2 epochs");
   run_in(folder, "train " RECIPE SMALL "--out run --force", "epoch 1/1");
   run_in(folder, "bench train " RECIPE SMALL "--steps 2 --warmup 1", "library_ms");
+  cr_expect_eq(surge(folder, "bench train " RECIPE SMALL "--set train.batch=128 "
+                             "--steps 1 --warmup 0", text, sizeof text), 2, "%s", text);
+  cr_expect_not_null(strstr(text, "128, found 64"), "fewer images than a batch: %s",
+                     text);
   run_in(folder, "bench train --set train.batch=4 --steps 1 --warmup 0",
          "step,");
   run_in(folder, "bench ops " RECIPE SMALL "--steps 1 --warmup 1", "neuron1");
@@ -160,7 +164,7 @@ Test(cli, a_run_that_is_told_twice_is_saved) {
   run_make_folder(folder);
   snprintf(command, sizeof command,
            "cd %s && { %s train " RECIPE " --threads 1 --out run > out.txt 2>&1 & }; "
-           "until grep -q training out.txt; do sleep .1; done; sleep 1; "
+           "until grep -q training out.txt || ! kill -0 $!; do sleep .1; done; sleep 1; "
            "kill -TERM $!; sleep .01; kill -TERM $!; wait $!",
            folder, SURGE_BINARY);
   int status = system(command);

@@ -18,16 +18,48 @@ surge_install "${surge_build_packages[@]}" "${surge_slurm_packages[@]}"
 
 folder=$(mktemp -d)
 chmod 755 "$folder"
+
+# Whatever has this test's Slurm in its environment, jobs' processes too, however
+# they left their parents; rounds, as one may start another meanwhile.
+kill_all() { # folder
+  local round file found
+  export -n SLURM_CONF # not grep itself
+  for round in 1 2 3 4 5; do
+    found=$(grep -lzsFx "SLURM_CONF=$1/slurm.conf" /proc/[0-9]*/environ) || true
+    [ -n "$found" ] || return 0
+    for file in $found; do
+      file=${file#/proc/}
+      kill -9 "${file%/environ}" 2> /dev/null || true
+    done
+    sleep 0.2
+  done
+}
+
+# Where this script is killed, no trap runs: then another process cleans up.
+setsid bash -c "$(declare -f kill_all)
+  tail --pid=$$ -f /dev/null; kill_all '$folder'; rm -rf '$folder'" \
+  < /dev/null > /dev/null 2>&1 &
+
 export SLURM_CONF=$folder/slurm.conf
-started=() # processes of this test, ended with it
+daemons=()
+nothing_queued() { # option...: a squeue that fails has not said so
+  local rows
+  rows=$(timeout 10 squeue -h "$@") && [ -z "$rows" ]
+}
+
+# Jobs end before the daemons that end them.
 finish() {
-  local code=$?
+  local code=$? end=$((SECONDS + 20))
   if [ "$code" != 0 ]; then
     tail -n 20 "$folder"/*.log "$folder"/array/slurm-*.txt 2> /dev/null || true
   fi
-  scancel --user="$(id -un)" 2> /dev/null && sleep 2
-  ((${#started[@]} == 0)) || kill "${started[@]}" 2> /dev/null || true
-  wait
+  if ((${#daemons[@]})); then
+    timeout 10 scancel --user="$(id -un)" || true
+    until ((SECONDS >= end)) || nothing_queued; do sleep 0.5; done
+    kill "${daemons[@]}" || true
+    sleep 1
+  fi 2> /dev/null
+  kill_all "$folder"
   rm -rf "$folder"
 }
 trap finish EXIT
@@ -37,11 +69,15 @@ fail() {
   exit 1
 }
 
+state() { # of runs and jobs, where there are any
+  if [ -d "$folder/array" ]; then status; else tail "$folder"/*.log; fi
+}
+
 until_true() { # seconds, command...: waits until it succeeds
   local end=$((SECONDS + $1))
   shift
   until "$@" > /dev/null 2>&1; do
-    ((SECONDS < end)) || fail "not within its time: $*"
+    ((SECONDS < end)) || fail "not within its time: $*; $(state 2>&1)"
     sleep 0.2
   done
 }
@@ -49,7 +85,7 @@ until_true() { # seconds, command...: waits until it succeeds
 # --- Slurm: one node, this machine; no systemd, no cgroups --------------------
 
 start_slurm() {
-  local host cpus
+  local host cpus port=$((10000 + $$ % 10000 * 2)) # two tests at once differ
   host=$(hostname -s)
   cpus=$(nproc)
   mkdir -p "$folder/munge" "$folder/state" "$folder/spool"
@@ -62,8 +98,8 @@ start_slurm() {
   cat > "$SLURM_CONF" << CONF
 ClusterName=test
 SlurmctldHost=$host(127.0.0.1)
-SlurmctldPort=26817
-SlurmdPort=26818
+SlurmctldPort=$port
+SlurmdPort=$((port + 1))
 AuthType=auth/munge
 AuthInfo=socket=$folder/munge/socket
 SlurmUser=root
@@ -79,21 +115,21 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 ReturnToService=2
 MpiDefault=none
-KillWait=20
+KillWait=5
 SchedulerParameters=sched_interval=2,bf_interval=2
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$cpus State=UNKNOWN
 PartitionName=test Nodes=$host Default=YES MaxTime=INFINITE State=UP
 CONF
-  setpriv --reuid munge --regid munge --init-groups munged --foreground --force \
+  setsid setpriv --reuid munge --regid munge --init-groups munged --foreground --force \
     --key-file="$folder/munge/key" --socket="$folder/munge/socket" \
     --log-file="$folder/munge/log" --pid-file="$folder/munge/pid" \
     --seed-file="$folder/munge/seed" 2> "$folder/munged.log" &
-  started+=($!)
+  daemons+=($!)
   until_true 10 munge -n --socket="$folder/munge/socket"
-  slurmctld -D > "$folder/slurmctld.log" 2>&1 &
-  started+=($!)
-  slurmd -D > "$folder/slurmd.log" 2>&1 &
-  started+=($!)
+  setsid slurmctld -D > "$folder/slurmctld.log" 2>&1 &
+  daemons+=($!)
+  setsid slurmd -D > "$folder/slurmd.log" 2>&1 &
+  daemons+=($!)
   until_true 30 sh -c "sinfo -h -o %t | grep -q idle"
 }
 
@@ -119,8 +155,9 @@ echo "setup: $SURGE_SETUP_SEEN"
 SETUP
 
 status() { "$surge" sweep status "$folder/array"; }
-is() { status | grep -qE "^ *$1  $2"; } # index, state
-has_epoch() { status | grep -qE "^ *$1  running +[1-9]"; }
+says() { status | grep -E -- "$1" > /dev/null; } # all is read: no SIGPIPE
+is() { says "^ *$1  $2"; } # index, state
+has_epoch() { says "^ *$1  running +[1-9]"; }
 
 cd "$folder"
 "$surge" sweep sweep.yaml --out whole --jobs 2 > /dev/null
@@ -132,21 +169,22 @@ scontrol show job "$job" | grep -q Comment=of_the_setup || fail "its #SBATCH lin
 grep -q '^#SBATCH --array=0-3%2$' array/slurm.sh || fail "not an array of four"
 
 until_true 60 has_epoch 0
-status | grep -q "slurm: .* RUNNING" || fail "status does not say what squeue does"
+says "slurm: .* RUNNING" || fail "status does not say what squeue does"
 scontrol requeue "${job}_0"                # what an administrator does
 until_true 60 has_epoch 1
 # What the time limit does. scancel asks again while the task is being requeued.
 timeout 3 scancel --signal=USR1 --batch "${job}_1" || true
 until_true 60 grep -q "interrupted" "array/slurm-${job}_1.txt"
 until_true 60 has_epoch 2
-pid=$(pgrep -f "train.*$folder/array/T=2_width_rule=fixed.part")
+pid=$(pgrep -f "train.*$folder/array/T=2_width_rule=fixed.part") ||
+  fail "run 2 has no process"
 kill -9 "$pid"                             # what a lack of memory does
 until_true 60 is 2 failed
 
 hurry() { # a requeued job waits two minutes, to let what failed it go away
   scontrol update "JobId=$job" StartTime=now || true
   scontrol release "$job" || true
-  [ -z "$(squeue -h -j "$job")" ]
+  nothing_queued -j "$job"
 }
 until_true 120 hurry
 status

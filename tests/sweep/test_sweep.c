@@ -4,9 +4,11 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "src/config/schema.h"
 #include "src/sweep/run.h"
 #include "src/sweep/slurm.h"
 #include "tests/support/program.h"
@@ -206,7 +208,7 @@ Test(sweep, another_sweep_in_the_folder_is_refused) {
     if (cases[i].needle)
       cr_expect_not_null(strstr(text, cases[i].needle), "%s", text);
     else
-      cr_expect_eq(count("sweep run 'o' --index "), 2, "%s", text);
+      cr_expect_eq(count("/o' --index "), 2, "%s", text);
   }
 }
 
@@ -218,6 +220,9 @@ Test(sweep, points_that_cannot_be_run_are_left_out_if_asked) {
   cr_expect_not_null(strstr(text, "(T=0_seed=1 and 1 more)"), "%s", text);
   cr_expect_not_null(strstr(text, "4 runs in o, 0 done"), "%s", text);
   cr_expect(!exists(folder, "o"), "a dry run leaves a folder");
+  cr_expect_eq(run("sweep s.yaml --out \"it's\" --dry-run --keep-going "
+                   "--print-commands"), 0, "%s", text);
+  cr_expect_eq(count(path_of("it'\\''s' --index ")), 4, "%s", text);
 }
 
 Test(sweep, the_sweeps_of_benchmarks_can_be_planned, .timeout = 120) {
@@ -308,31 +313,68 @@ Test(sweep, a_job_is_put_where_it_was_meant_to_be) {
   surge_plan_free(&plan);
 }
 
+/* The first interrupt comes once the run does not listen, which a file says. */
 static volatile sig_atomic_t alarms;
+static char sign[128]; /* the file's path, for handlers */
 static void on_alarm(int signal_number) {
   (void)signal_number;
-  alarms = alarms + 1;
+  if (alarms > 0 || access(sign, F_OK) == 0) alarms = alarms + 1;
 }
 
 /* Runs that do not end when they are told are ended by the second interrupt, and
  * have not failed. */
 Test(sweep, a_second_interrupt_does_not_wait, .timeout = 60) {
-  const struct itimerval twice = {.it_interval = {.tv_usec = 500000},
-                                  .it_value = {.tv_sec = 1}};
+  const struct itimerval often = {.it_interval = {.tv_usec = 500000},
+                                  .it_value = {.tv_usec = 500000}};
   surge_plan plan;
   surge_sweep_options options;
   surge_run run;
-  plan_for("#!/bin/sh\ntrap '' TERM\nexec sleep 300\n", &plan, &options);
+  plan_for("#!/bin/sh\ntrap '' TERM\ntouch \"${0%/*}/deaf\"\nexec sleep 30\n", &plan, &options);
   options.stop = &alarms;
   options.places.jobs = 1;
+  snprintf(sign, sizeof sign, "%s/deaf", folder);
   signal(SIGALRM, on_alarm);
-  cr_assert_eq(setitimer(ITIMER_REAL, &twice, NULL), 0);
+  cr_assert_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
   cr_expect_eq(surge_sweep_run(&plan, &options), SURGE_INTERRUPTED);
   cr_expect_geq(alarms, 2);
   surge_run_look(options.folder, "T=1", &run);
   cr_expect_eq(run.state, SURGE_RUN_INTERRUPTED);
   surge_run_look(options.folder, "T=2", &run);
   cr_expect_eq(run.state, SURGE_RUN_PENDING);
+  surge_plan_free(&plan);
+}
+
+/* As while another sweep has a run: what is missing is told. As while another one
+ * writes the table: it is waited for. An interrupt behind the last run is none. */
+static int table_lock;
+static volatile sig_atomic_t unlocked;
+static void unlock_table(int signal_number) {
+  (void)signal_number;
+  unlocked = 1;
+  close(table_lock);
+}
+
+Test(sweep, what_another_sweep_has_is_told, .timeout = 60) {
+  static volatile sig_atomic_t stop = 0;
+  surge_plan plan;
+  surge_sweep_options options;
+  int lock;
+  plan_for("#!/bin/sh\n", &plan, &options);
+  options.stop = &stop;
+  options.places.jobs = 1;
+  cr_assert_eq(surge_run_lock(options.folder, "T=2", &lock), SURGE_OK);
+  cr_expect_eq(surge_sweep_run(&plan, &options), SURGE_INTERRUPTED);
+  cr_expect_not_null(strstr(surge_last_error(), "1 of 2 runs done, the others are "
+                                                "another sweep's"), "%s",
+                     surge_last_error());
+  close(lock);
+  cr_assert_eq(surge_run_lock(options.folder, ".table", &table_lock), SURGE_OK);
+  signal(SIGALRM, unlock_table);
+  alarm(2);
+  cr_expect_eq(surge_sweep_run(&plan, &options), SURGE_OK, "%s", surge_last_error());
+  cr_expect(unlocked, "the table was written while another sweep had its lock");
+  stop = 1;
+  cr_expect_eq(surge_sweep_run(&plan, &options), SURGE_OK, "%s", surge_last_error());
   surge_plan_free(&plan);
 }
 
@@ -357,11 +399,13 @@ static void expect_same_table(const char *a, const char *b) {
   cr_expect(strstr(x, ",done,"), "%s", x);
 }
 
-/* Starts `surge <arguments>` and does not wait; its output goes to a file. */
+/* Starts `surge <arguments>` and does not wait; its output goes to a file. It ends
+ * with the test. */
 static pid_t begin(const char *output, const char *arguments) {
   pid_t pid = fork();
   if (pid == 0) {
     char command[512];
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
     snprintf(command, sizeof command, "cd %s && exec %s %s > %s 2>&1", folder,
              SURGE_BINARY, arguments, output);
     execl("/bin/sh", "sh", "-c", command, (char *)NULL);
@@ -406,7 +450,6 @@ Test(sweep, stopped_twice_it_comes_to_the_same_table, .timeout = 300) {
   run("sweep status o");
   cr_expect_not_null(strstr(text, "0 running, 1 interrupted, 3 pending"), "%s", text);
   pid = begin("2.txt", "sweep s.yaml --out o --jobs 2");
-  wait_until(STATUS, "learned");
   wait_until(STATUS, "[1-9] done");
   wait_until(STATUS, "running *[1-9]/12");
   kill(pid, SIGKILL);
@@ -424,7 +467,8 @@ Test(sweep, stopped_twice_it_comes_to_the_same_table, .timeout = 300) {
   cr_expect_not_null(strstr(text, "4 runs in o, 4 done"), "%s", text);
 }
 
-/* Each run is done once, by one of them, and both have the whole table. */
+/* Each run is done once, by one of them; the one that ends last, or both, have the
+ * whole table, and one that ends before the other says that it has not. */
 Test(sweep, two_at_once_share_the_runs, .timeout = 300) {
   needs_data();
   write_text("base.yaml", LONG);
@@ -432,9 +476,13 @@ Test(sweep, two_at_once_share_the_runs, .timeout = 300) {
   cr_expect_eq(run("sweep s.yaml --out whole --jobs 2"), 0, "%s", text);
   pid_t pid[2] = {begin("1.txt", "sweep s.yaml --out o"),
                   begin("2.txt", "sweep s.yaml --out o")};
-  cr_expect_eq(end(pid[0]), 0);
-  cr_expect_eq(end(pid[1]), 0);
+  int code[2] = {end(pid[0]), end(pid[1])};
   surge(folder, "help > /dev/null; cat 1.txt 2.txt #", text, sizeof text);
+  cr_expect(code[0] == 0 || code[1] == 0, "%d %d: %s", code[0], code[1], text);
+  cr_expect_eq((code[0] == 130) + (code[1] == 130),
+               count("of 6 runs done, the others are another sweep's"), "%s", text);
+  cr_expect_eq(count("results: o/sweep.csv"), (code[0] == 0) + (code[1] == 0), "%s",
+               text);
   cr_expect_eq(count(": started"), 6, "%s", text);
   cr_expect_eq(count(": done: "), 6, "%s", text);
   expect_same_table("o", "whole");
@@ -512,12 +560,13 @@ Test(sweep, one_run_by_its_index, .timeout = 120) {
 
 Test(sweep, the_array_job_says_what_was_asked) {
   static const char *const wanted[] = {
-      "#SBATCH --job-name='test'\n", "#SBATCH --array=0,2-3%2\n",
+      "#SBATCH --job-name='test'\n", "#SBATCH --array=0,2%2\n",
       "#SBATCH --partition='a b'\n", "#SBATCH --account='me'\n",
       "#SBATCH --gres='gpu:1'\n",    "#SBATCH --time='1:00:00'\n",
       "\nmodule load it's @ABC@\n",  "' --index \"$SLURM_ARRAY_TASK_ID\" &\n"};
   write_text("base.yaml", TINY);
   write_text("s.yaml", HEAD "grid: {T: [1, 2], seed: [1, 2]}\n");
+  int lock;
   write_text("lines", "module load it's @ABC@\n");
   write_text("sbatch", "#!/bin/sh\n[ $1 = --parsable ] && cp \"$2\" got && echo "
                        "'42;cluster'\n");
@@ -526,6 +575,7 @@ Test(sweep, the_array_job_says_what_was_asked) {
   cr_assert_eq(system("true"), 0);
   cr_expect_eq(run("sweep s.yaml --out o --print-commands"), 0, "%s", text);
   cr_assert_eq(mkdir(path_of("o/T=1_seed=2"), 0777), 0); /* done */
+  cr_assert_eq(surge_run_lock(path_of("o"), "T=2_seed=2", &lock), SURGE_OK);
   cr_expect_eq(run("sweep s.yaml --out o --slurm --partition 'a b' --account me "
                    "--gres gpu:1 --time 1:00:00 --setup lines --jobs 2"), 0, "%s",
                text);
@@ -533,8 +583,38 @@ Test(sweep, the_array_job_says_what_was_asked) {
   cr_expect_eq(surge(folder, "help > /dev/null; cat got #", text, sizeof text), 0);
   for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
     cr_expect_eq(count(wanted[i]), 1, "%s: %s", wanted[i], text);
+  cr_assert_eq(mkdir(path_of("o/T=1_seed=1"), 0777), 0);
+  cr_assert_eq(mkdir(path_of("o/T=2_seed=1"), 0777), 0);
+  cr_expect_eq(run("sweep s.yaml --out o --slurm"), 0, "%s", text);
+  cr_expect_not_null(strstr(text, "nothing to submit"), "%s", text);
+  close(lock);
   write_text("sbatch", "#!/bin/sh\nexit 1\n");
   cr_expect_eq(run("sweep s.yaml --out o --slurm"), 3, "%s", text);
   cr_expect_not_null(strstr(text, "o/slurm.sh: wanted sbatch to take it"), "%s",
                      text);
+}
+
+/* An option that would do nothing, and lines that would be cut off. */
+Test(sweep, what_slurm_cannot_be_asked_is_told) {
+  static const struct { const char *options, *needle; } cases[] = {
+      {"--partition a", "--partition: wanted with it --slurm"},
+      {"--setup lines", "--setup: wanted with it --slurm"},
+      {"--slurm --gpus 0", "--gpus: wanted with it no --slurm"},
+      {"--slurm --print-commands", "--slurm: wanted with it no --print-commands"},
+      {"--jobs 2 --print-commands", "--jobs: wanted with it no --print-commands"},
+      {"--gpus 0 --print-commands", "--gpus: wanted with it no --print-commands"},
+      {"--slurm --setup lines", "lines: wanted at most"}};
+  char command[512];
+  write_text("base.yaml", TINY);
+  write_text("s.yaml", HEAD "grid: {T: [1, 2]}\n");
+  FILE *file = fopen(path_of("lines"), "w");
+  cr_assert_not_null(file);
+  for (int i = 0; i <= SURGE_MAX_RECIPE; i++) fputc('#', file);
+  cr_assert_eq(fclose(file), 0);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    snprintf(command, sizeof command, "sweep s.yaml --out o %s", cases[i].options);
+    cr_expect_eq(run(command), 2, "%s: %s", cases[i].options, text);
+    cr_expect_not_null(strstr(text, cases[i].needle), "%s", text);
+  }
+  cr_expect(!exists(folder, "o/slurm.sh"));
 }
