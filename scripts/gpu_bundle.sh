@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Builds SURGE with device code and packs what a bare machine with a GPU needs to
 # prove and measure it: programs, tests, the libraries that they link, recipes,
-# golden files, Fashion-MNIST. There: unpack, then scripts/gpu_check.sh.
+# golden files, Fashion-MNIST; other data in parts of their own, OUT-mnist.tar.xz
+# and OUT-cifar10-1.tar.xz to -3. None is larger than 60 MB. There: unpack all in one
+# place, then scripts/gpu_check.sh.
 # Usage: scripts/gpu_bundle.sh [OUT.tar.zst|OUT.tar.xz|OUT.tar.gz]
 #   SURGE_CUDA_ARCHITECTURES   default 80-real;90-real
 #   SURGE_TEST_DATA            a folder whose mnist/ goes along
+#   SURGE_CIFAR10              a folder of CIFAR-10's .bin files, which go along
 #   JOBS                       compilers at once, default 1: nvcc wants memory
 # SpikingJelly goes along as well where pip can fetch it.
 set -euo pipefail
@@ -21,11 +24,12 @@ fail() { echo "gpu_bundle: $*" >&2; exit 1; }
 
 # --- building -------------------------------------------------------------------
 
-# Test programs of a label. test_cli is left out: it changes folders, and a
-# bundle's tests find their files from where they are started.
+# Test programs of a label, but for those of files and processes alone, in which a
+# device has no part; test_cli, besides, changes folders, and a bundle's tests find
+# their files from where they are started.
 tests_of() { # label
-  ctest --test-dir $build -N -L "^$1\$" |
-    sed -n 's/^ *Test *#[0-9]*: //p' | grep -vx test_cli
+  ctest --test-dir $build -N -L "^$1\$" | sed -n 's/^ *Test *#[0-9]*: //p' |
+    grep -vxFf <(basename -s .c -a tests/{cli,sweep,report,events}/test_*.c)
 }
 
 build_all() {
@@ -68,9 +72,6 @@ copy_files() {
   [ -d $fashion ] || fail "wanted $fashion: install dataset-fashion-mnist"
   mkdir -p "$to/data"
   cp -rL $fashion "$to/data/fashion_mnist"
-  if [ -d "${SURGE_TEST_DATA:-}/mnist" ]; then
-    cp -rL "$SURGE_TEST_DATA/mnist" "$to/data/mnist"
-  fi
   find "$to/data" -name '*.gz' -exec gunzip {} + # the bundle packs them tighter
 }
 
@@ -103,18 +104,41 @@ write_manifest() {
 
 # --- packing --------------------------------------------------------------------
 
-pack() {
-  local compressor bytes
-  case $out in
-    *.tar.zst) compressor='zstd -q -19 --long=27 -T0' ;;
-    *.tar.xz) compressor='xz -9' ;;
-    *.tar.gz) compressor='gzip -9' ;;
-    *) fail "wanted OUT.tar.zst, .tar.xz or .tar.gz, found $out" ;;
-  esac
-  tar -C "$stage" --sort=name --owner=0 --group=0 -I "$compressor" -cf "$out" surge-gpu
-  bytes=$(stat -c %s "$out")
-  echo "$out: $bytes bytes, $(du -sm "$to" | cut -f1) MiB unpacked"
-  [ "$bytes" -le $limit ] || fail "$out: wanted at most $limit bytes, found $bytes"
+case $out in
+  *.tar.zst) compressor='zstd -q -19 --long=27 -T0' ;;
+  *.tar.xz) compressor='xz -9' ;;
+  *.tar.gz) compressor='gzip -9' ;;
+  *) fail "wanted OUT.tar.zst, .tar.xz or .tar.gz, found $out" ;;
+esac
+
+pack() { # archive, the folder that surge-gpu lies in
+  local bytes
+  tar -C "$2" --sort=name --owner=0 --group=0 -I "$compressor" -cf "$1" surge-gpu
+  bytes=$(stat -c %s "$1")
+  echo "$1: $bytes bytes, $(du -sm "$2/surge-gpu" | cut -f1) MiB unpacked"
+  [ "$bytes" -le $limit ] || fail "$1: wanted at most $limit bytes, found $bytes"
+}
+
+# A part of its own, which unpacks into the same folder.
+pack_data() { # name, data set, files...
+  local part=$stage/parts/$1 folder=$stage/parts/$1/surge-gpu/data/$2
+  mkdir -p "$folder"
+  cp -L "${@:3}" "$folder"
+  find "$folder" -name '*.gz' -exec gunzip {} +
+  pack "${out%.tar.*}-$1.tar.${out##*.tar.}" "$part"
+}
+
+pack_all() {
+  pack "$out" "$stage"
+  if [ -d "${SURGE_TEST_DATA:-}/mnist" ]; then
+    pack_data mnist mnist "$SURGE_TEST_DATA"/mnist/*
+  fi
+  [ -n "${SURGE_CIFAR10:-}" ] || return 0
+  local cifar=$SURGE_CIFAR10
+  if [ -d "$cifar/cifar-10-batches-bin" ]; then cifar+=/cifar-10-batches-bin; fi
+  pack_data cifar10-1 cifar10 "$cifar"/data_batch_[12].bin
+  pack_data cifar10-2 cifar10 "$cifar"/data_batch_[34].bin
+  pack_data cifar10-3 cifar10 "$cifar"/{data_batch_5,test_batch}.bin
 }
 
 build_all
@@ -123,4 +147,4 @@ copy_libraries
 copy_files
 fetch_spikingjelly
 write_manifest
-pack
+pack_all

@@ -32,8 +32,8 @@ static void put_text(const char *format, ...) {
   for (const char *c = text; *c; c++) put((unsigned char)*c);
 }
 
-static void put_little(uint32_t value, int bytes) {
-  for (int i = 0; i < bytes; i++) put(value >> 8 * i & 255);
+static void put_little(uint64_t value, int bytes) {
+  for (int i = 0; i < bytes; i++) put((uint32_t)(value >> 8 * i & 255));
 }
 
 static void put_big(uint32_t value, int bytes) {
