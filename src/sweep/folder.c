@@ -124,17 +124,10 @@ static surge_status write_text(const void *what, FILE *file) {
 static surge_status stored_recipe(const char *folder, const char *name,
                                   surge_recipe *recipe, char **text) {
   char path[SURGE_SWEEP_PATH];
-  size_t size;
   surge_sweep_path(path, folder, "recipes", name, ".yaml");
   *text = NULL;
   surge_status status = surge_recipe_read(recipe, path, NULL);
-  FILE *file = status == SURGE_OK ? open_memstream(text, &size) : NULL;
-  if (status == SURGE_OK && !file)
-    status = SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory to read it", path);
-  if (file) {
-    status = surge_recipe_write(recipe, file);
-    fclose(file);
-  }
+  if (status == SURGE_OK) status = surge_recipe_text(recipe, text);
   surge_recipe_free(recipe);
   return status;
 }

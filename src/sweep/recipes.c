@@ -45,16 +45,6 @@ static surge_status read_point(surge_recipe *recipe, const surge_plan *plan,
   return status;
 }
 
-static surge_status write_recipe(const surge_recipe *recipe, char **text) {
-  size_t size;
-  FILE *file = open_memstream(text, &size);
-  if (!file)
-    return SURGE_FAIL(SURGE_ERROR_DEVICE, "no memory for a recipe's text");
-  surge_status status = surge_recipe_write(recipe, file);
-  fclose(file);
-  return status;
-}
-
 /* Its bytes, and how much there is to compute. */
 static surge_status plan_network(const surge_recipe *recipe,
                                  surge_point *point) {
@@ -89,8 +79,8 @@ static surge_status fill_point(surge_point *point, const surge_recipe *recipe,
   other.seed = 0;
   point->epochs = recipe->train.epochs;
   point->threads = recipe->threads;
-  SURGE_TRY(write_recipe(recipe, &point->recipe));
-  return write_recipe(&other, kind);
+  SURGE_TRY(surge_recipe_text(recipe, &point->recipe));
+  return surge_recipe_text(&other, kind);
 }
 
 /* --- all of them ---------------------------------------------------------- */
