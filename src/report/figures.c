@@ -118,83 +118,6 @@ static surge_status widths(surge_plot *plot, const surge_report_run *run) {
   return surge_figure_end(plot);
 }
 
-/* --- membrane potential --------------------------------------------------- */
-
-/* u and its density, a point a bin. */
-static void density_block(surge_plot *plot, const surge_csv *csv,
-                          const char *layer, int32_t epoch,
-                          const char *wanted) {
-  int32_t name = surge_csv_column(csv, "layer");
-  int32_t split = surge_csv_column(csv, "split");
-  int32_t low = surge_csv_column(csv, "low");
-  int32_t high = surge_csv_column(csv, "high");
-  int32_t count = surge_csv_column(csv, "count");
-  int32_t first = surge_report_run_first_row(csv, epoch);
-  int32_t end = surge_report_run_first_row(csv, epoch + 1);
-  double total = 0;
-  surge_figure_block(plot);
-  for (int pass = 0; pass < 2; pass++)
-    for (int32_t row = first; row < end; row++) {
-      if (strcmp(surge_csv_text(csv, row, name), layer) != 0 ||
-          strcmp(surge_csv_text(csv, row, split), wanted) != 0)
-        continue;
-      double n = surge_csv_number(csv, row, count);
-      double a = surge_csv_number(csv, row, low);
-      double b = surge_csv_number(csv, row, high);
-      if (pass == 0)
-        total += n;
-      else
-        fprintf(plot->script, "%.6g %.6g\n", (a + b) / 2, n / total / (b - a));
-    }
-  surge_figure_end_block(plot);
-}
-
-/* Threshold as a line, the window |u - theta| < w/2 as a band behind all. */
-static void window_band(surge_plot *plot, double theta, double width) {
-  fprintf(plot->script,
-          "set object rectangle from %g, graph 0 to %g, graph 1 behind "
-          "fillcolor rgb '#b58900' fillstyle transparent solid 0.18 noborder\n"
-          "set arrow from %g, graph 0 to %g, graph 1 nohead lw 2 dt 2 lc rgb "
-          "'#d6568f' front\n",
-          fmax(theta - width / 2, -4 * theta),
-          fmin(theta + width / 2, 4 * theta), theta, theta);
-}
-
-static surge_status membrane(surge_plot *plot, const surge_report_run *run,
-                             const char *layer) {
-  char name[2 * SURGE_WORD];
-  int32_t last = surge_report_run_last(run);
-  const surge_neuron_spec *neuron = surge_report_run_neuron(run, layer);
-  double theta = (double)neuron->v_threshold;
-  double before = surge_report_run_layer_value(run, "width", layer, 0, -1);
-  double after = surge_report_run_layer_value(run, "width", layer, last, -1);
-  const int32_t epoch[2] = {0, last};
-  static const char *const title[2] = {"before training", "after training"};
-  snprintf(name, sizeof name, "membrane_%s", layer);
-  SURGE_TRY(surge_figure_begin(
-      plot, SURGE_SECTION_MEMBRANE, name,
-      "%s: density of u in the first training batch before any update and, "
-      "after epoch %d, on the %s images. Dashed: the threshold %g; shaded: the "
-      "surrogate's window |u - %g| < w/2 after training, w = %.3g (before: "
-      "%.3g)",
-      layer, (int)last,
-      !strcmp(surge_report_run_split(run, last), "test") ? "test" : "training",
-      theta, theta, after, before));
-  fprintf(plot->script,
-          "set xrange [%g:%g]\nset yrange [0:*]\nset xlabel 'membrane "
-          "potential u'\nset ylabel 'density'\n",
-          -4 * theta, 4 * theta);
-  window_band(plot, theta, after);
-  for (int i = 0; i < 2; i++) {
-    density_block(plot, &run->histograms, layer, epoch[i],
-                  surge_report_run_split(run, epoch[i]));
-    surge_figure_series(plot, title[i],
-                        "using 1:2 with histeps lw 2 lc rgb 0x%06x",
-                        surge_plot_colour(1 - i, 2));
-  }
-  return surge_figure_end(plot);
-}
-
 /* --- rate and window ------------------------------------------------------ */
 
 static surge_status by_epoch(surge_plot *plot, const surge_report_run *run,
@@ -247,7 +170,7 @@ surge_status surge_figures_run(surge_plot *plot, const surge_report_run *run) {
   SURGE_TRY(curve(plot, run, "acc", "accuracy", 100));
   SURGE_TRY(widths(plot, run));
   for (int32_t i = 0; surge_report_run_layer(run, i); i++)
-    SURGE_TRY(membrane(plot, run, surge_report_run_layer(run, i)));
+    SURGE_TRY(surge_figure_membrane(plot, run, surge_report_run_layer(run, i)));
   for (int i = 0; i < 2; i++) {
     SURGE_TRY(by_step(plot, run, column[i], what[i]));
     SURGE_TRY(by_epoch(plot, run, column[i], what[i]));

@@ -19,10 +19,21 @@
 #define SURGE_SECTION_TRADEOFF "Accuracy against T"
 #define SURGE_SECTION_NUMBERS "Accuracy against other keys"
 
+/* So many groups have names in a key; of more, it would fill the page. */
+#define SURGE_MOST_NAMED 12
+
 /* Of one run, from its tables, and from its evaluation. */
 surge_status surge_figures_run(surge_plot *plot, const surge_report_run *run);
 surge_status surge_figures_measured(surge_plot *plot,
                                     const surge_measured *measured);
+
+/* Of a layer of one run: u before and after training, threshold, window. */
+surge_status surge_figure_membrane(surge_plot *plot,
+                                   const surge_report_run *run,
+                                   const char *layer);
+
+/* Of each layer of several: widths over time, u after training. */
+surge_status surge_figures_layers(surge_plot *plot, const surge_groups *groups);
 
 /* What an inference costs, NAN where it is not known. */
 typedef struct surge_cost {

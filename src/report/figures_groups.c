@@ -5,9 +5,6 @@
 
 #include "src/report/figures.h"
 
-/* So many groups have names in a key; of more, it would fill the page. */
-#define MOST_NAMED 12
-
 static double number(const surge_groups *g, int32_t group, const char *key) {
   return strtod(surge_group_value(g, group, key), NULL);
 }
@@ -113,7 +110,7 @@ static void draw_line(surge_plot *plot, const axis *x, int32_t line,
   surge_group_label(x->g, group[0], x->key, title);
   if (!*title) strcpy(title, "accuracy");
   surge_figure_series(
-      plot, x->lines <= MOST_NAMED ? title : NULL,
+      plot, x->lines <= SURGE_MOST_NAMED ? title : NULL,
       "using 1:2:3 with yerrorlines lw 2 pt %d ps 0.8 lc rgb 0x%06x",
       surge_plot_point(line), colour);
   if (second)
@@ -230,7 +227,7 @@ static surge_status tradeoff(surge_plot *plot, const axis *x,
   return status;
 }
 
-/* --- every group, and widths ---------------------------------------------- */
+/* --- every group ---------------------------------------------------------- */
 
 static void group_names(surge_plot *plot, const surge_groups *g) {
   fputs("set ytics scale 0 (", plot->script);
@@ -284,45 +281,6 @@ static surge_status every_group(surge_plot *plot, const surge_groups *g) {
   return surge_figure_end(plot);
 }
 
-static void run_widths(surge_plot *plot, const surge_report_run *run,
-                       const char *layer) {
-  surge_figure_block(plot);
-  for (int32_t epoch = 0; epoch <= surge_report_run_epochs(run); epoch++) {
-    double w = surge_report_run_layer_value(run, "width", layer, epoch, -1);
-    if (isfinite(w)) fprintf(plot->script, "%d %.9g\n", (int)epoch, w);
-  }
-  surge_figure_end_block(plot);
-}
-
-static surge_status layer_widths(surge_plot *plot, const surge_groups *g,
-                                 const char *layer) {
-  char name[2 * SURGE_WORD], title[SURGE_GROUP_LABEL];
-  bool named = g->count <= MOST_NAMED && g->count > 1;
-  snprintf(name, sizeof name, "width_%s", layer);
-  SURGE_TRY(
-      surge_figure_begin(plot, SURGE_SECTION_WIDTHS, name,
-                         "%s: width w of the surrogate gradient after each "
-                         "epoch, a line a run, a colour a group",
-                         layer));
-  int32_t last = 1;
-  for (int32_t i = 0; i < g->count; i++)
-    if (surge_report_run_epochs(&g->run[g->group[i].run[0]]) > last)
-      last = surge_report_run_epochs(&g->run[g->group[i].run[0]]);
-  surge_plot_epochs(plot, 0, last);
-  fputs("set logscale y 2\nset ylabel 'width w'\n", plot->script);
-  for (int32_t i = 0; i < g->count; i++) {
-    surge_group_label(g, i, NULL, title);
-    for (int32_t k = 0; k < g->group[i].count; k++) {
-      run_widths(plot, &g->run[g->group[i].run[k]], layer);
-      surge_figure_series(plot, named && k == 0 ? title : NULL,
-                          "using 1:2 with linespoints lw 2 ps 0.5 pt %d lc rgb "
-                          "0x%06x",
-                          surge_plot_point(i), surge_plot_colour(i, g->count));
-    }
-  }
-  return surge_figure_end(plot);
-}
-
 static surge_status against(surge_plot *plot, const surge_groups *g,
                             const surge_cost *cost, const char *key) {
   axis x;
@@ -334,28 +292,11 @@ static surge_status against(surge_plot *plot, const surge_groups *g,
   return status;
 }
 
-/* The run with the most layers: it has those of the others. */
-static const surge_report_run *deepest(const surge_groups *g) {
-  int32_t most = -1;
-  const surge_report_run *found = NULL;
-  for (int32_t i = 0; i < g->count; i++) {
-    const surge_report_run *run = &g->run[g->group[i].run[0]];
-    int32_t layers = 0;
-    while (surge_report_run_layer(run, layers)) layers++;
-    if (layers > most) found = run;
-    if (layers > most) most = layers;
-  }
-  return found;
-}
-
 surge_status surge_figures_groups(surge_plot *plot, const surge_groups *groups,
                                   const surge_cost *cost) {
   SURGE_TRY(every_group(plot, groups));
   for (int32_t k = 0; k < groups->keys; k++)
     if (surge_groups_numeric(groups, groups->key[k]))
       SURGE_TRY(against(plot, groups, cost, groups->key[k]));
-  const surge_report_run *run = deepest(groups);
-  for (int32_t i = 0; surge_report_run_layer(run, i); i++)
-    SURGE_TRY(layer_widths(plot, groups, surge_report_run_layer(run, i)));
-  return SURGE_OK;
+  return surge_figures_layers(plot, groups);
 }

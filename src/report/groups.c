@@ -88,6 +88,41 @@ static bool runs_alike(const surge_groups *g, int32_t a, int32_t b,
   return true;
 }
 
+static bool number_of(const char *text, double *number) {
+  char *end;
+  *number = strtod(text, &end);
+  return end != text && *end == 0;
+}
+
+/* Numbers by value, other texts as texts; what is no number comes last. */
+static int value_order(const char *a, const char *b) {
+  double x, y;
+  bool number[2] = {number_of(a, &x), number_of(b, &y)};
+  if (number[0] && number[1]) return (x > y) - (x < y);
+  return number[0] != number[1] ? number[1] - number[0] : strcmp(a, b);
+}
+
+static bool comes_before(const surge_groups *g, int32_t a, int32_t b) {
+  for (int32_t k = 0; k < g->keys; k++) {
+    int order = value_order(value_of(&g->run[a], g->key[k]),
+                            value_of(&g->run[b], g->key[k]));
+    if (order != 0) return order < 0;
+  }
+  return false;
+}
+
+/* By rising values of the keys that vary. */
+static void sort_groups(surge_groups *g) {
+  for (int32_t i = 1; i < g->count; i++) {
+    surge_report_run_group moved = g->group[i];
+    int32_t at = i;
+    for (; at > 0 && comes_before(g, moved.run[0], g->group[at - 1].run[0]);
+         at--)
+      g->group[at] = g->group[at - 1];
+    g->group[at] = moved;
+  }
+}
+
 static surge_report_run_group *group_of(surge_groups *g, int32_t run,
                                         int32_t runs) {
   for (int32_t i = 0; i < g->count; i++)
@@ -150,6 +185,7 @@ surge_status surge_groups_of(surge_groups *groups, const surge_report_run *run,
     if (!group) return no_memory();
     insert(groups, group, i);
   }
+  sort_groups(groups);
   for (int32_t i = 0; i < groups->count; i++)
     SURGE_TRY(summarize(groups, &groups->group[i]));
   return SURGE_OK;
@@ -189,13 +225,37 @@ bool surge_groups_alike(const surge_groups *groups, int32_t a, int32_t b,
                     but);
 }
 
-/* --- values --------------------------------------------------------------- */
+/* --- layers --------------------------------------------------------------- */
 
-static bool number_of(const char *text, double *number) {
-  char *end;
-  *number = strtod(text, &end);
-  return end != text && *end == 0;
+const surge_report_run *surge_groups_deepest(const surge_groups *groups) {
+  int32_t most = -1;
+  const surge_report_run *found = NULL;
+  for (int32_t i = 0; i < groups->count; i++) {
+    const surge_report_run *run = &groups->run[groups->group[i].run[0]];
+    int32_t layers = 0;
+    while (surge_report_run_layer(run, layers)) layers++;
+    if (layers > most) found = run;
+    if (layers > most) most = layers;
+  }
+  return found;
 }
+
+const char *const surge_layer_columns[] = {
+    "width", "window", "rate", "quantization", "mean", "std", "decay", NULL};
+
+double surge_group_layer(const surge_groups *groups, int32_t group,
+                         const char *column, const char *layer) {
+  const surge_report_run_group *of = &groups->group[group];
+  double sum = 0;
+  for (int32_t i = 0; i < of->count; i++) {
+    const surge_report_run *run = &groups->run[of->run[i]];
+    sum += surge_report_run_layer_value(run, column, layer,
+                                        surge_report_run_last(run), -1);
+  }
+  return sum / of->count;
+}
+
+/* --- values --------------------------------------------------------------- */
 
 bool surge_groups_numeric(const surge_groups *groups, const char *key) {
   double number;

@@ -24,7 +24,8 @@ typedef struct surge_groups {
   int32_t twins; /* runs that have group, seed and path of one before */
 } surge_groups;
 
-/* Groups runs by their effective recipes. Keys that change no result (seed,
+/* Groups runs by their effective recipes, in the order of their values of the
+ * keys that vary. Keys that change no result (seed,
  * name, threads, how often something is saved) make no group, nor does
  * data.path: folds of one seed are samples of one group, as seeds are. A run
  * that has recipe, seed and path of one before it is no second sample: it is
@@ -43,6 +44,17 @@ const char *surge_group_value(const surge_groups *groups, int32_t group,
  * NULL). */
 void surge_group_label(const surge_groups *groups, int32_t group,
                        const char *but, char label[SURGE_GROUP_LABEL]);
+
+/* The run with the most layers: it has those of the others. */
+const surge_report_run *surge_groups_deepest(const surge_groups *groups);
+
+/* The columns of layers.csv that are compared, NULL behind the last. */
+extern const char *const surge_layer_columns[];
+
+/* A column of layers.csv after training, mean over the group's runs and the
+ * steps (see surge_report_run_layer_value). */
+double surge_group_layer(const surge_groups *groups, int32_t group,
+                         const char *column, const char *layer);
 
 /* Do two groups have the same value of every key that varies but `but`? */
 bool surge_groups_alike(const surge_groups *groups, int32_t a, int32_t b,

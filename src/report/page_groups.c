@@ -97,6 +97,40 @@ static void notes(surge_page *page, const surge_comparison *c) {
                          c->no_cost);
 }
 
+/* --- layers --------------------------------------------------------------- */
+
+static void layer_row(surge_page *page, const surge_groups *g, int32_t group,
+                      const char *layer) {
+  double value[4];
+  char number[4][32];
+  for (int k = 0; k < 4; k++)
+    value[k] = surge_group_layer(g, group, surge_layer_columns[k], layer);
+  surge_page_row(page, "%d\t%s\t%s\t%s\t%s\t%s", (int)group + 1, layer,
+                 or_none(number[0], "%.3g", value[0]),
+                 or_none(number[1], "%.1f", 100 * value[1]),
+                 or_none(number[2], "%.1f", 100 * value[2]),
+                 or_none(number[3], "%.4g", value[3]));
+}
+
+static void layers(surge_page *page, const surge_groups *g) {
+  const surge_report_run *deepest = surge_groups_deepest(g);
+  const char *layer;
+  surge_page_heading(page, "Layers after training");
+  surge_page_paragraph(
+      page,
+      "Means over the steps and the runs of a group, on the test images: width "
+      "of the surrogate gradient, share of potentials inside its window, share "
+      "of neurons that fire, quantisation error E[(u - s)^2]. These and more: "
+      "layers.csv beside this page.");
+  surge_page_table(page,
+                   "group\tlayer\t>width\t>in window, %\t>rate, %\t>"
+                   "quantisation error");
+  for (int32_t i = 0; i < g->count; i++)
+    for (int32_t l = 0; (layer = surge_report_run_layer(deepest, l)); l++)
+      layer_row(page, g, i, layer);
+  surge_page_end_table(page);
+}
+
 /* --- tests ---------------------------------------------------------------- */
 
 static void contrast_row(surge_page *page, const surge_comparison *c,
@@ -174,6 +208,8 @@ surge_status surge_page_of_groups(surge_page *page,
   SURGE_TRY(surge_page_section(page, SURGE_SECTION_GROUPS, true));
   SURGE_TRY(surge_page_section(page, SURGE_SECTION_NUMBERS, false));
   SURGE_TRY(surge_page_section(page, SURGE_SECTION_WIDTHS, true));
+  SURGE_TRY(surge_page_section(page, SURGE_SECTION_MEMBRANE, true));
+  layers(page, g);
   surge_page_heading(page, "Recipe");
   surge_page_paragraph(
       page,

@@ -171,6 +171,7 @@ static surge_status compare(report *r, const surge_groups *groups,
   snprintf(subtitle, sizeof subtitle, "%d runs in %d groups", (int)r->runs,
            (int)groups->count);
   SURGE_TRY(surge_page_begin(&r->page, &r->plot, title, subtitle));
+  SURGE_TRY(surge_tables_write(r->folder, c));
   return surge_page_of_groups(&r->page, c);
 }
 

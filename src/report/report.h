@@ -9,6 +9,7 @@
  *   measure.c     evaluations
  *   plot.c        gnuplot
  *   page.c        HTML
+ *   tables.c      numbers of groups as CSV
  *   figures*.c    what is drawn
  *   page_*.c      what is said
  *   report.c      which of it */
@@ -48,6 +49,12 @@ typedef struct surge_comparison {
 } surge_comparison;
 surge_status surge_page_of_groups(surge_page *page,
                                   const surge_comparison *comparison);
+
+/* Writes groups.csv (a row a group: keys that vary, accuracy, cost) and
+ * layers.csv (a row a group and layer: surge_layer_columns after training, means
+ * over runs and steps) into the folder. Shares, joules; empty: not known. */
+surge_status surge_tables_write(const char *folder,
+                                const surge_comparison *comparison);
 
 /* Rows of the keys of a run that differ from the defaults, but for those of
  * `but` (NULL: none). */

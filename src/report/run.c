@@ -66,8 +66,8 @@ static surge_status needs_row(const surge_csv *csv) {
 surge_status surge_report_run_read(surge_report_run *run) {
   SURGE_TRY(needs_row(&run->metrics));
   SURGE_TRY(read_table(&run->layers, run, "layers.csv",
-                       "epoch split$ layer$ t window rate width width_min "
-                       "width_max decay"));
+                       "epoch split$ layer$ t mean std window rate "
+                       "quantization width width_min width_max decay"));
   SURGE_TRY(read_table(&run->histograms, run, "histograms.csv",
                        "epoch split$ layer$ low high count"));
   SURGE_TRY(needs_row(&run->layers));

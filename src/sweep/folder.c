@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "src/train/folder.h"
+#include "src/train/replace.h"
 
 const char *const surge_run_words[SURGE_RUN_STATES] = {
     "pending", "interrupted", "running", "failed", "done"};
@@ -29,26 +30,6 @@ void surge_sweep_path(char path[SURGE_SWEEP_PATH], const char *folder,
 static bool exists(const char *path) {
   struct stat info;
   return stat(path, &info) == 0;
-}
-
-surge_status surge_sweep_replace(const char *path, surge_write_file *write,
-                                 const void *what) {
-  char part[SURGE_SWEEP_PATH + 64], host[32] = "";
-  gethostname(host, sizeof host - 1);
-  snprintf(part, sizeof part, "%s.%s-%d", path, host, (int)getpid());
-  FILE *file = fopen(part, "w");
-  if (!file) return file_error(path, "write");
-  surge_status status = write(what, file);
-  bool written = fflush(file) == 0 && !ferror(file) && fsync(fileno(file)) == 0;
-  int cause = errno;
-  written = fclose(file) == 0 && written;
-  if (status == SURGE_OK && written && rename(part, path) == 0) return SURGE_OK;
-  if (status == SURGE_OK) {
-    if (!written) errno = cause;
-    status = file_error(path, "write");
-  }
-  unlink(part);
-  return status;
 }
 
 /* --- locks ---------------------------------------------------------------- */
@@ -191,10 +172,10 @@ static surge_status store(const surge_plan *plan, const char *folder) {
   SURGE_TRY(surge_folder_make(path));
   for (size_t p = 0; p < plan->count; p++) {
     surge_sweep_path(path, folder, "recipes", plan->points[p].name, ".yaml");
-    SURGE_TRY(surge_sweep_replace(path, write_text, plan->points[p].recipe));
+    SURGE_TRY(surge_replace_file(path, write_text, plan->points[p].recipe));
   }
   surge_sweep_path(path, folder, "", "sweep.yaml", "");
-  return surge_sweep_replace(path, write_plan, plan);
+  return surge_replace_file(path, write_plan, plan);
 }
 
 static surge_status begin_locked(const surge_plan *plan, const char *folder) {

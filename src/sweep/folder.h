@@ -65,9 +65,4 @@ surge_status surge_run_lock(const char *folder, const char *name, int *lock);
 /* Waits for a lock that is held for a moment only, at most 10 seconds. */
 surge_status surge_sweep_lock(const char *folder, const char *name, int *lock);
 
-/* Writes FOLDER/name whole, or leaves the one that was there. */
-typedef surge_status surge_write_file(const void *what, FILE *file);
-surge_status surge_sweep_replace(const char *path, surge_write_file *write,
-                                 const void *what);
-
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "src/config/schema.h"
+#include "src/train/replace.h"
 
 static const unsigned char template_bytes[] = {
 #include "slurm_template.inc"
@@ -137,7 +138,7 @@ surge_status surge_slurm_write(const surge_plan *plan, const char *folder,
   surge_status status = read_setup(options->setup, &s.setup);
   if (status == SURGE_OK) status = find_tasks(&s);
   *any = status == SURGE_OK && *s.array;
-  if (*any) status = surge_sweep_replace(path, print_script, &s);
+  if (*any) status = surge_replace_file(path, print_script, &s);
   free(s.setup);
   free(s.array);
   return status;
@@ -169,7 +170,7 @@ surge_status surge_slurm_submit(const char *folder, char job[32]) {
                       WIFEXITED(status) ? WEXITSTATUS(status) : -1);
   job[strcspn(job, ";\n")] = 0; /* "number;cluster" */
   surge_sweep_path(path, folder, "", "slurm.txt", "");
-  if (surge_sweep_replace(path, write_job, job) == SURGE_OK) return SURGE_OK;
+  if (surge_replace_file(path, write_job, job) == SURGE_OK) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_DATA, "job %s has been submitted, but %s", job,
                     surge_last_error());
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "src/sweep/run.h"
+#include "src/train/replace.h"
 
 void surge_print_time(double seconds, char text[32]) {
   long s = (long)(seconds + 0.5);
@@ -58,14 +59,6 @@ void surge_sweep_print(const surge_sweep_view *view, size_t rows, FILE *file) {
 
 /* --- sweep.csv ------------------------------------------------------------ */
 
-/* A field in quotes where it has to be. */
-static void print_field(const char *text, FILE *file) {
-  bool quote = strpbrk(text, ",\"\n");
-  if (quote) fputc('"', file);
-  for (; *text; text++) fprintf(file, *text == '"' ? "\"\"" : "%c", *text);
-  if (quote) fputc('"', file);
-}
-
 static void print_share(double share, FILE *file) {
   if (share >= 0)
     fprintf(file, ",%.9g", share);
@@ -76,13 +69,13 @@ static void print_share(double share, FILE *file) {
 static void print_row(const surge_plan *plan, size_t p, const surge_run *run,
                       FILE *file) {
   char value[SURGE_SWEEP_VALUE];
-  print_field(plan->points[p].name, file);
+  surge_print_field(plan->points[p].name, file);
   for (size_t k = 0; k < plan->key_count; k++) {
     if (!plan->varies[k]) continue;
     fputc(',', file);
     if (!plan->points[p].value[k]) continue;
     surge_plan_value(plan, plan->points[p].value[k], value);
-    print_field(value, file);
+    surge_print_field(value, file);
   }
   fprintf(file, ",%s,%d", surge_run_words[run->state], run->epoch);
   print_share(run->train, file);
@@ -111,5 +104,5 @@ surge_status surge_sweep_write_table(const surge_sweep_view *view,
                                      const char *folder) {
   char path[SURGE_SWEEP_PATH];
   surge_sweep_path(path, folder, "", "sweep.csv", "");
-  return surge_sweep_replace(path, write_table, view);
+  return surge_replace_file(path, write_table, view);
 }

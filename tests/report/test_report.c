@@ -283,12 +283,14 @@ Test(report, compares_groups) {
   expect(0, "runs/report/index.html",
          SURGE_BINARY " report runs --against T=1,2");
   const char *page = page_of("runs/report");
-  static const char *const figures[] = {"T_energy",      "T_operations",
-                                        "T_latency",     "groups",
-                                        "width_neuron1", "width_neuron2"};
+  static const char *const figures[] = {
+      "T_energy",      "T_operations",     "T_latency",     "groups",
+      "width_neuron1", "membrane_neuron1", "width_neuron2", "membrane_neuron2"};
   for (size_t i = 0; i < COUNT(figures); i++)
     expect_figure("runs/report", page, figures[i]);
   cr_expect_eq(count(page, "<figure "), COUNT(figures));
+  cr_expect(access(test_path("runs/report/groups.csv"), F_OK) == 0 &&
+            access(test_path("runs/report/layers.csv"), F_OK) == 0);
   cr_expect_not_null(strstr(page, "5 runs in 2 groups"));
   cr_expect_not_null(
       strstr(page, "begun (0 of 9 epochs), part (2 of 9 epochs)"));
@@ -361,7 +363,7 @@ Test(report, shows_in_a_browser, .timeout = 500) {
   expect(0, "index.html", SURGE_BINARY " report runs --against T=1,2");
   expect(0, "index.html", SURGE_BINARY " report runs/3");
   for (int i = 0; i < 2; i++) {
-    look("runs/report/index.html", i ? 390 : 1280, 6);
+    look("runs/report/index.html", i ? 390 : 1280, 8);
     look("runs/3/report/index.html", i ? 390 : 1280,
          COUNT(of_tables) + COUNT(of_evaluation));
   }
