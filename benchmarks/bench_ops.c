@@ -26,12 +26,12 @@ typedef struct bench {
   surge_context *context;
   int32_t T, N, C, side, repeats;
   surge_map map, pooled;
-  size_t M, count;                  /* elements of one step, of all T */
-  size_t bytes;                     /* of an array [T, N] of map      */
-  void *z, *s, *gs, *da;            /* [T, N] of map                  */
-  float *g;                         /* [count] an optimizer's         */
-  float *w, *m, *v;                 /* [count] an optimizer's         */
-  float *channel[8];                /* [2C] small vectors             */
+  size_t M, count;       /* elements of one step, of all T */
+  size_t bytes;          /* of an array [T, N] of map      */
+  void *z, *s, *gs, *da; /* [T, N] of map                  */
+  float *g;              /* [count] an optimizer's         */
+  float *w, *m, *v;      /* [count] an optimizer's         */
+  float *channel[8];     /* [2C] small vectors             */
   float *scalars, *width, *sums, *rho, *drho;
   surge_step *step;
   surge_fault *fault;
@@ -209,10 +209,10 @@ static surge_pool pool_of(bench *x) {
                       .images = (size_t)(x->T * x->N)};
 }
 
-#define POOL(op)                                \
-  static surge_status op(bench *x) {            \
-    surge_pool a = pool_of(x);                  \
-    return x->b->op(x->context, &a);            \
+#define POOL(op)                                                               \
+  static surge_status op(bench *x) {                                           \
+    surge_pool a = pool_of(x);                                                 \
+    return x->b->op(x->context, &a);                                           \
   }
 POOL(avgpool_forward)
 POOL(avgpool_backward)
@@ -220,13 +220,12 @@ POOL(maxpool_forward)
 POOL(maxpool_backward)
 
 static surge_integrator integrator_of(bench *x) {
-  return (surge_integrator){
-      .y = x->s,
-      .x = x->z,
-      .scalars = x->scalars,
-      .type = x->map.type,
-      .T = x->T,
-      .M = x->M};
+  return (surge_integrator){.y = x->s,
+                            .x = x->z,
+                            .scalars = x->scalars,
+                            .type = x->map.type,
+                            .T = x->T,
+                            .M = x->M};
 }
 
 static surge_status integrator_forward(bench *x) {
@@ -253,10 +252,7 @@ static surge_status dropout(bench *x) {
 
 static surge_status count_nonzero(bench *x) {
   surge_count_nonzero a = {
-      .nonzero = x->nonzero,
-      .x = x->z,
-      .type = x->map.type,
-      .count = x->count};
+      .nonzero = x->nonzero, .x = x->z, .type = x->map.type, .count = x->count};
   return x->b->count_nonzero(x->context, &a);
 }
 
@@ -295,9 +291,11 @@ static surge_status optimize_sgd(bench *x) { return optimize(x, SURGE_SGD); }
 static surge_status optimize_adam(bench *x) { return optimize(x, SURGE_ADAM); }
 
 static surge_status average(bench *x) {
-  surge_average a = {
-      .e = x->v, .w = x->w, .count = x->count, .decay = 0.999f,
-      .fault = x->fault};
+  surge_average a = {.e = x->v,
+                     .w = x->w,
+                     .count = x->count,
+                     .decay = 0.999f,
+                     .fault = x->fault};
   return x->b->average(x->context, &a);
 }
 
@@ -311,10 +309,10 @@ static surge_pack pack_of(bench *x, void *elements, int32_t bits) {
                       .count = x->count};
 }
 
-#define PACK(name, op, elements, bits)           \
-  static surge_status name(bench *x) {           \
-    surge_pack a = pack_of(x, elements, bits);   \
-    return x->b->op(x->context, &a);             \
+#define PACK(name, op, elements, bits)                                         \
+  static surge_status name(bench *x) {                                         \
+    surge_pack a = pack_of(x, elements, bits);                                 \
+    return x->b->op(x->context, &a);                                           \
   }
 PACK(pack_bits, pack, x->z, 1)
 PACK(unpack_bits, unpack, x->da, 1)
@@ -481,16 +479,24 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     const char *name = argv[i], *value = i + 1 < argc ? argv[++i] : "";
     int number = atoi(value);
-    if (!strcmp(name, "--device")) device = device_of(value);
-    else if (!strcmp(name, "--type")) x.map.type = type_of(value);
-    else if (!strcmp(name, "-T") && number > 0) x.T = number;
-    else if (!strcmp(name, "-N") && number > 0) x.N = number;
-    else if (!strcmp(name, "-C") && number > 0) x.C = number;
-    else if (!strcmp(name, "-S") && number > 1) x.side = number;
-    else if (!strcmp(name, "-r") && number > 0) x.repeats = number;
+    if (!strcmp(name, "--device"))
+      device = device_of(value);
+    else if (!strcmp(name, "--type"))
+      x.map.type = type_of(value);
+    else if (!strcmp(name, "-T") && number > 0)
+      x.T = number;
+    else if (!strcmp(name, "-N") && number > 0)
+      x.N = number;
+    else if (!strcmp(name, "-C") && number > 0)
+      x.C = number;
+    else if (!strcmp(name, "-S") && number > 1)
+      x.side = number;
+    else if (!strcmp(name, "-r") && number > 0)
+      x.repeats = number;
     else {
-      fprintf(stderr, "bench_ops: wanted the options of its head, found %s %s\n",
-              name, value);
+      fprintf(stderr,
+              "bench_ops: wanted the options of its head, found %s %s\n", name,
+              value);
       return 2;
     }
   }

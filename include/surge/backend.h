@@ -67,32 +67,32 @@ typedef struct surge_rectangle {
 /* How a batch's images are mixed, each with the one before it, the first with
  * the last (torchvision's RandomMixup, RandomCutmix). */
 typedef struct surge_mix {
-  float share;              /* of an image's own label; 1: not mixed         */
-  surge_rectangle pasted;   /* h > 0, cutmix: the other's pixels stand here; */
-                            /* h 0, mixup: share*own + (1 - share)*other     */
+  float share;            /* of an image's own label; 1: not mixed         */
+  surge_rectangle pasted; /* h > 0, cutmix: the other's pixels stand here; */
+                          /* h 0, mixup: share*own + (1 - share)*other     */
 } surge_mix;
 
 /* All that changes from step to step; on the device. */
 typedef struct surge_step {
-  uint64_t seed;                      /* Philox key, with epoch below        */
-  uint32_t epoch;                     /* 0 in the first epoch                */
-  uint32_t logged;                    /* 1: statistics are wanted            */
-  uint64_t number;                    /* of the optimiser's step, from 1     */
+  uint64_t seed;   /* Philox key, with epoch below        */
+  uint32_t epoch;  /* 0 in the first epoch                */
+  uint32_t logged; /* 1: statistics are wanted            */
+  uint64_t number; /* of the optimiser's step, from 1     */
   float learning_rate[SURGE_GROUP_COUNT];
   float adam_scale1[SURGE_GROUP_COUNT]; /* 1/(1 - beta1^t), from double      */
   float adam_scale2[SURGE_GROUP_COUNT]; /* 1/(1 - beta2^t), from double      */
-  float schedule;                     /* progress of the run in [0, 1]       */
-  surge_mix mix;                      /* of the loaded batch                 */
+  float schedule; /* progress of the run in [0, 1]       */
+  surge_mix mix;  /* of the loaded batch                 */
 } surge_step;
 
 /* What a Philox stream is drawn for: never the same numbers twice. */
 typedef enum surge_random_use {
-  SURGE_RANDOM_VIEW,      /* which part of an image file is seen: host       */
-  SURGE_RANDOM_ORDER,     /* shuffling: host                                 */
-  SURGE_RANDOM_INIT,      /* parameters: host                                */
+  SURGE_RANDOM_VIEW,  /* which part of an image file is seen: host       */
+  SURGE_RANDOM_ORDER, /* shuffling: host                                 */
+  SURGE_RANDOM_INIT,  /* parameters: host                                */
   SURGE_RANDOM_AUGMENT,
   SURGE_RANDOM_POISSON,
-  SURGE_RANDOM_DROPOUT,   /* + index of the dropout layer                    */
+  SURGE_RANDOM_DROPOUT, /* + index of the dropout layer                    */
   SURGE_RANDOM_POLICY = 1 << 16, /* data.policy: host                        */
   SURGE_RANDOM_MIX,              /* mixup, cutmix: host, a batch a sample    */
   SURGE_RANDOM_EVENTS            /* data.roll, data.drop_event: host         */
@@ -100,10 +100,10 @@ typedef enum surge_random_use {
 
 /* Sums since they were last zeroed; on the device. */
 typedef struct surge_metrics {
-  double loss;          /* sum over samples of the task loss                 */
-  double pda;           /* sum over samples of sum over layers of D_l        */
-  uint64_t correct;     /* samples whose largest score is the label's, where */
-                        /* mixed that of the larger share                    */
+  double loss;      /* sum over samples of the task loss                 */
+  double pda;       /* sum over samples of sum over layers of D_l        */
+  uint64_t correct; /* samples whose largest score is the label's, where */
+                    /* mixed that of the larger share                    */
   uint64_t samples;
 } surge_metrics;
 
@@ -118,7 +118,7 @@ typedef uint32_t surge_fault;
  * ======================================================================== */
 
 typedef struct surge_conv2d_shape {
-  surge_map in, out;    /* out.h = (in.h + 2*pad - kernel)/stride + 1        */
+  surge_map in, out; /* out.h = (in.h + 2*pad - kernel)/stride + 1        */
   int32_t kernel, stride, pad, groups;
   bool bias;
 } surge_conv2d_shape;
@@ -128,19 +128,19 @@ typedef struct surge_conv2d_plan surge_conv2d_plan; /* chosen algorithms */
 /* y = conv(x, w) + b over `images` images (T*N, or N for a static input).
  * w is [K, kernel, kernel, C/groups], logical order on every backend. */
 typedef struct surge_conv2d_forward {
-  void *y;              /* [images] of out, overwritten                      */
-  const void *x;        /* [images] of in                                    */
-  const void *w;        /* of in's type                                      */
-  const float *b;       /* [K], or NULL without bias                         */
+  void *y;        /* [images] of out, overwritten                      */
+  const void *x;  /* [images] of in                                    */
+  const void *w;  /* of in's type                                      */
+  const float *b; /* [K], or NULL without bias                         */
   size_t images;
   void *workspace;
 } surge_conv2d_forward;
 
 /* dx = transposed convolution of dy: dx = (mode add: dx +) conv^T(dy, w). */
 typedef struct surge_conv2d_backward_data {
-  void *dx;             /* [images] of in, by mode                           */
-  const void *dy;       /* [images] of out                                   */
-  const void *w;        /* of in's type                                      */
+  void *dx;       /* [images] of in, by mode                           */
+  const void *dy; /* [images] of out                                   */
+  const void *w;  /* of in's type                                      */
   surge_mode mode;
   size_t images;
   void *workspace;
@@ -148,8 +148,8 @@ typedef struct surge_conv2d_backward_data {
 
 /* dw += sum over images of dy x patches of x; db += sum of dy. */
 typedef struct surge_conv2d_backward_weights {
-  float *dw;            /* as w, accumulated                                 */
-  float *db;            /* [K] accumulated, or NULL without bias             */
+  float *dw; /* as w, accumulated                                 */
+  float *db; /* [K] accumulated, or NULL without bias             */
   const void *dy, *x;
   size_t images;
   void *workspace;
@@ -158,13 +158,13 @@ typedef struct surge_conv2d_backward_weights {
 /* y = x w^T + b. The features of x are a map, I = H*W*C, in x's own layout;
  * w is [O, H, W, C] in logical order. */
 typedef struct surge_linear {
-  void *y;              /* forward: [images, O] overwritten                  */
-  void *dx;             /* backward_data: [images] of in, by mode            */
-  float *dw, *db;       /* backward_weights: accumulated; db may be NULL     */
+  void *y;        /* forward: [images, O] overwritten                  */
+  void *dx;       /* backward_data: [images] of in, by mode            */
+  float *dw, *db; /* backward_weights: accumulated; db may be NULL     */
   const void *x, *dy, *w; /* as the direction needs; all of in's type        */
-  const float *b;       /* [O], or NULL                                      */
+  const float *b; /* [O], or NULL                                      */
   surge_map in;
-  int32_t out;          /* O                                                 */
+  int32_t out; /* O                                                 */
   surge_mode mode;
   size_t images;
   void *workspace;
@@ -184,11 +184,11 @@ typedef struct surge_linear {
  *             nothing is stored). Where pixels are NaN the last of these is
  *             the maximum                                                    */
 typedef struct surge_pool {
-  void *y;              /* forward: [images] of out, overwritten             */
-  void *dx;             /* backward: [images] of in, by mode                 */
-  const void *x;        /* forward; backward of maximum                      */
-  const void *dy;       /* backward                                          */
-  surge_map in, out;    /* the same layout, the same C                       */
+  void *y;           /* forward: [images] of out, overwritten             */
+  void *dx;          /* backward: [images] of in, by mode                 */
+  const void *x;     /* forward; backward of maximum                      */
+  const void *dy;    /* backward                                          */
+  surge_map in, out; /* the same layout, the same C                       */
   int32_t kernel, stride, pad;
   surge_mode mode;
   size_t images;
@@ -213,13 +213,13 @@ typedef struct surge_norm_forward {
   float *scale, *shift; /* [Tk, C], Tk = T with step_scale else 1            */
   float *mean, *rstd;   /* [C], kept for backward                            */
   float *running_mean, *running_var; /* [C], updated when training           */
-  const void *z;        /* [T or 1, N] of map; not read in evaluation        */
+  const void *z; /* [T or 1, N] of map; not read in evaluation        */
   const float *gamma, *beta; /* [C]                                          */
   const float *step_scale;   /* TEBN's p [T], or NULL                        */
   surge_fault *fault;
   surge_map map;
   int32_t T, N;
-  uint32_t layer;       /* index that a fault reports                        */
+  uint32_t layer; /* index that a fault reports                        */
   bool is_static, training;
   float alpha_theta, eps, momentum;
   void *workspace;
@@ -234,11 +234,11 @@ typedef struct surge_norm_forward {
  * For a static z, da already is the sum over t of p[t] da[t], [1, N] of map,
  * and the mean terms count T times. dz may be da. Training statistics only. */
 typedef struct surge_norm_backward {
-  void *dz;             /* as z, overwritten; may alias da                   */
+  void *dz; /* as z, overwritten; may alias da                   */
   float *dgamma, *dbeta, *dstep_scale; /* accumulated; last NULL unless TEBN */
-  const void *da, *z;   /* as z                                              */
+  const void *da, *z; /* as z                                              */
   const float *mean, *rstd, *gamma, *beta, *step_scale;
-  const float *sums;    /* [Tk, 2, C] from neuron_backward                   */
+  const float *sums; /* [Tk, 2, C] from neuron_backward                   */
   surge_map map;
   int32_t T, N;
   bool is_static;
@@ -253,9 +253,10 @@ typedef struct surge_norm_backward {
  * once (neuron_scalars), read by forward and backward:
  *     scalars[SURGE_SCALAR_...]      width[2][P]: w at t = 0, w at t > 0      */
 enum {
-  SURGE_SCALAR_DECAY,   /* d                                                 */
-  SURGE_SCALAR_GAIN,    /* 1 - d with decay_input, else 1                    */
-  SURGE_SCALAR_PDA_MEAN, SURGE_SCALAR_PDA_STD, /* mu0, s0 of the target      */
+  SURGE_SCALAR_DECAY, /* d                                                 */
+  SURGE_SCALAR_GAIN,  /* 1 - d with decay_input, else 1                    */
+  SURGE_SCALAR_PDA_MEAN,
+  SURGE_SCALAR_PDA_STD, /* mu0, s0 of the target      */
   SURGE_SCALAR_SYNAPSE, /* d_s: there only where the neuron has a synapse    */
   SURGE_SCALAR_COUNT
 };
@@ -267,18 +268,19 @@ SURGE_INLINE bool surge_neuron_synaptic(const surge_neuron_spec *spec) {
 
 /* How many scalars a neuron has. */
 SURGE_INLINE size_t surge_scalar_count(const surge_neuron_spec *spec) {
-  return surge_neuron_synaptic(spec) ? SURGE_SCALAR_COUNT : SURGE_SCALAR_SYNAPSE;
+  return surge_neuron_synaptic(spec) ? SURGE_SCALAR_COUNT
+                                     : SURGE_SCALAR_SYNAPSE;
 }
 
 typedef struct surge_neuron_scalars {
-  float *scalars;       /* [surge_scalar_count] overwritten                  */
-  float *width;         /* [2, P] overwritten, P = C per channel else 1      */
-  const float *rho;     /* [P] ln w; NULL unless the width is learned        */
+  float *scalars;   /* [surge_scalar_count] overwritten                  */
+  float *width;     /* [2, P] overwritten, P = C per channel else 1      */
+  const float *rho; /* [P] ln w; NULL unless the width is learned        */
   const float *decay_logit; /* [1] p; NULL unless the decay is learned       */
   const float *synapse_logit; /* [1] likewise, of the synapse                */
   const float *gamma[2]; /* [C] of each norm that the neuron reads: both     */
-                        /* NULL unless SURGE_WIDTH_NORM, else the second may */
-  const surge_step *step;   /* `schedule`; NULL unless the width is scheduled */
+                         /* NULL unless SURGE_WIDTH_NORM, else the second may */
+  const surge_step *step; /* `schedule`; NULL unless the width is scheduled */
   surge_neuron_spec spec;
   int32_t C;
 } surge_neuron_scalars;
@@ -288,22 +290,22 @@ typedef struct surge_neuron_scalars {
  * added to the first, then the gain of decay_input is applied: x = a0 + a1,
  * current = gain*x. */
 typedef struct surge_neuron_input {
-  const void *z;        /* [T or 1, N] of map                                */
+  const void *z; /* [T or 1, N] of map                                */
   const float *scale, *shift; /* [Tk, C] or NULL                             */
   const float *mean, *rstd;   /* [C]; backward only, NULL where plain        */
   const float *step_scale;    /* TEBN's p [T]; backward only                 */
-  bool is_static;       /* z is [1, N]                                       */
-  bool per_step;        /* Tk = T                                            */
+  bool is_static; /* z is [1, N]                                       */
+  bool per_step;  /* Tk = T                                            */
 } surge_neuron_input;
 
 /* Statistics of one step t of one layer; accumulated over calls. */
 typedef struct surge_neuron_statistics {
-  double count;         /* elements                                          */
-  double mean, m2;      /* of u: mean, sum of squared deviations             */
-  double window;        /* elements inside the surrogate's window: |x| < w/2 */
-                        /* rectangular, < w triangular, central half else    */
-  double spikes;        /* sum of s: with soft_forward of soft spikes        */
-  double quantization;  /* sum of (u - s)^2                                  */
+  double count;        /* elements                                          */
+  double mean, m2;     /* of u: mean, sum of squared deviations             */
+  double window;       /* elements inside the surrogate's window: |x| < w/2 */
+                       /* rectangular, < w triangular, central half else    */
+  double spikes;       /* sum of s: with soft_forward of soft spikes        */
+  double quantization; /* sum of (u - s)^2                                  */
 } surge_neuron_statistics;
 
 /* Histogram of u over all steps: SURGE_HISTOGRAM_BINS equal bins over
@@ -322,13 +324,13 @@ typedef struct surge_neuron {
   surge_neuron_spec spec;
   surge_map map;
   int32_t T, N;
-  int32_t inputs;       /* 1 or 2                                            */
+  int32_t inputs; /* 1 or 2                                            */
   surge_neuron_input input[2];
   const float *scalars, *width; /* from neuron_scalars                       */
-  const float *v_in;    /* [N] of map in fp32, or NULL: 0                    */
-  const float *i_in;    /* likewise; NULL without a synapse                  */
-  uint32_t layer;       /* index that a fault reports                        */
-  void *workspace;      /* neuron_workspace bytes                            */
+  const float *v_in; /* [N] of map in fp32, or NULL: 0                    */
+  const float *i_in; /* likewise; NULL without a synapse                  */
+  uint32_t layer;    /* index that a fault reports                        */
+  void *workspace;   /* neuron_workspace bytes                            */
 } surge_neuron;
 
 /* s = LIF(current), or of i where the neuron has a synapse (neuron.h has the
@@ -340,15 +342,15 @@ typedef struct surge_neuron {
  * Bytes: reads z and writes s once. */
 typedef struct surge_neuron_forward {
   surge_neuron common;
-  void *s;              /* [T, N] of map, overwritten                        */
-  float *v_out;         /* [N] of map in fp32, overwritten, or NULL          */
-  float *i_out;         /* likewise; NULL without a synapse                  */
-  float *current;       /* [T, N] of map in fp32, overwritten, or NULL: gain*x */
+  void *s;        /* [T, N] of map, overwritten                        */
+  float *v_out;   /* [N] of map in fp32, overwritten, or NULL          */
+  float *i_out;   /* likewise; NULL without a synapse                  */
+  float *current; /* [T, N] of map in fp32, overwritten, or NULL: gain*x */
   surge_pda_coefficients *pda; /* [P] overwritten; NULL where PDA is off     */
-  float pda_scale;      /* lambda / spiking layers with PDA (/ accumulation) */
-  surge_metrics *metrics;      /* NULL where PDA is off                      */
+  float pda_scale; /* lambda / spiking layers with PDA (/ accumulation) */
+  surge_metrics *metrics; /* NULL where PDA is off                      */
   surge_neuron_statistics *statistics; /* [T] accumulated, or NULL           */
-  surge_histogram *histogram;  /* accumulated, or NULL                       */
+  surge_histogram *histogram; /* accumulated, or NULL                       */
   surge_fault *fault;
 } surge_neuron_forward;
 
@@ -371,21 +373,21 @@ typedef struct surge_neuron_forward {
  * Bytes: reads z and gs, writes da. */
 typedef struct surge_neuron_backward {
   surge_neuron common;
-  void *da[2];          /* a gradient an input, or NULL where not wanted.    */
-                        /* Both inputs normalised and neither or both        */
-                        /* static: da[1] may be NULL, da[0] serves both      */
+  void *da[2]; /* a gradient an input, or NULL where not wanted.    */
+               /* Both inputs normalised and neither or both        */
+               /* static: da[1] may be NULL, da[0] serves both      */
   surge_mode mode[2];
-  float *sums[2];       /* [Tk, 2, C] overwritten; NULL where input is plain */
-  float *dv_in;         /* [N] of map in fp32, overwritten, or NULL          */
-  float *di_in;         /* likewise; NULL without a synapse                  */
-  float *drho;          /* [P] accumulated; NULL unless the width is learned */
-  float *ddecay_logit;  /* [1] accumulated; NULL unless the decay is         */
+  float *sums[2];        /* [Tk, 2, C] overwritten; NULL where input is plain */
+  float *dv_in;          /* [N] of map in fp32, overwritten, or NULL          */
+  float *di_in;          /* likewise; NULL without a synapse                  */
+  float *drho;           /* [P] accumulated; NULL unless the width is learned */
+  float *ddecay_logit;   /* [1] accumulated; NULL unless the decay is         */
   float *dsynapse_logit; /* [1] likewise, of the synapse                     */
-  const void *gs;       /* [T, N] of map                                     */
-  const float *gv_out;  /* [N] of map in fp32, or NULL: 0                    */
-  const float *gi_out;  /* likewise; NULL without a synapse                  */
-  const float *g_current;              /* [T, N] of map in fp32, or NULL     */
-  const surge_pda_coefficients *pda;   /* [P]; NULL where PDA is off         */
+  const void *gs;        /* [T, N] of map                                     */
+  const float *gv_out;   /* [N] of map in fp32, or NULL: 0                    */
+  const float *gi_out;   /* likewise; NULL without a synapse                  */
+  const float *g_current;            /* [T, N] of map in fp32, or NULL     */
+  const surge_pda_coefficients *pda; /* [P]; NULL where PDA is off         */
 } surge_neuron_backward;
 
 /* ======================================================================== *
@@ -409,29 +411,29 @@ typedef struct surge_neuron_backward {
  * Bytes: forward reads z of each input once, writes y; backward reads dy once
  * and z of each input with sums once, writes da. */
 typedef struct surge_add {
-  void *y;              /* forward: [T or 1, N] of map, overwritten; no z    */
-  void *da[2];          /* backward: a gradient an input, by mode, or NULL:  */
-                        /* not wanted, for unless it is a sum over t it is   */
-                        /* dy. May be dy itself (mode write, no sum over t); */
-                        /* both may be one array, the second mode add        */
+  void *y;     /* forward: [T or 1, N] of map, overwritten; no z    */
+  void *da[2]; /* backward: a gradient an input, by mode, or NULL:  */
+               /* not wanted, for unless it is a sum over t it is   */
+               /* dy. May be dy itself (mode write, no sum over t); */
+               /* both may be one array, the second mode add        */
   surge_mode mode[2];
-  float *sums[2];       /* [Tk, 2, C] overwritten; NULL where input is plain */
-  const void *dy;       /* backward: as y                                    */
+  float *sums[2]; /* [Tk, 2, C] overwritten; NULL where input is plain */
+  const void *dy; /* backward: as y                                    */
   surge_map map;
   int32_t T, N;
-  int32_t inputs;       /* 1 or 2                                            */
+  int32_t inputs; /* 1 or 2                                            */
   surge_neuron_input input[2];
-  void *workspace;      /* add_workspace bytes (by sizes alone: no array is  */
-                        /* looked at); forward, or without sums: may be NULL */
+  void *workspace; /* add_workspace bytes (by sizes alone: no array is  */
+                   /* looked at); forward, or without sums: may be NULL */
 } surge_add;
 
 /* Membrane readout: u[t] = d*u[t-1] + x[t] without firing or reset; backward
  * dx[t] = g[t] + d*dx[t+1]. The decay is the scalar of neuron_scalars. */
 typedef struct surge_integrator {
-  void *y;              /* forward [T, M], backward: dx [T, M]; overwritten  */
-  const void *x;        /* forward [T, M], backward: dy; may alias y         */
+  void *y;       /* forward [T, M], backward: dx [T, M]; overwritten  */
+  const void *x; /* forward [T, M], backward: dy; may alias y         */
   const float *scalars;
-  surge_dtype type;     /* of x and y                                        */
+  surge_dtype type; /* of x and y                                        */
   int32_t T;
   size_t M;
 } surge_integrator;
@@ -454,27 +456,27 @@ typedef struct surge_integrator {
  * mix: the image so made and the one made of the batch's image before it are
  *         mixed as step->mix says; each product and the sum round. */
 typedef struct surge_augment {
-  void *x;              /* [T, N] of map, overwritten                        */
-  const uint8_t *images;   /* [N, T, H, W, C] channels-last, or with `gather` */
-                           /* the whole set, whose image sample[n] is the    */
-                           /* batch's n                                      */
-  const uint32_t *sample;  /* [N] index of each in its data set              */
+  void *x;               /* [T, N] of map, overwritten                        */
+  const uint8_t *images; /* [N, T, H, W, C] channels-last, or with `gather` */
+                         /* the whole set, whose image sample[n] is the    */
+                         /* batch's n                                      */
+  const uint32_t *sample; /* [N] index of each in its data set              */
   const surge_step *step;
   surge_map map;
   int32_t T; /* 1: one image for all steps                        */
   int32_t N;
   float unit; /* of a byte: 255 of an image, 1 where it counts     */
-  const float *mean, *std; /* host [C]                                       */
+  const float *mean, *std;  /* host [C]                                       */
   int32_t crop_pad, cutout; /* pixels; cutout 0: none                        */
-  float random_erasing;    /* 0 <= p <= 1                                    */
+  float random_erasing;     /* 0 <= p <= 1                                    */
   bool flip, mix, training, gather;
 } surge_augment;
 
 /* s[t] = 1 where a uniform number is below x (x in [0,1]), by (seed, epoch,
  * sample, t, element). */
 typedef struct surge_poisson {
-  void *s;              /* [T, N] of map, overwritten                        */
-  const void *x;        /* [N] of map                                        */
+  void *s;       /* [T, N] of map, overwritten                        */
+  const void *x; /* [N] of map                                        */
   const uint32_t *sample;
   const surge_step *step;
   surge_map map;
@@ -485,13 +487,13 @@ typedef struct surge_poisson {
  * the backward. Drawn by (seed, epoch, sample, layer); may be in place. */
 typedef struct surge_dropout {
   void *y;
-  const void *x;        /* [T, N] of map                                     */
+  const void *x; /* [T, N] of map                                     */
   const uint32_t *sample;
   const surge_step *step;
   surge_map map;
   int32_t T, N;
-  uint32_t index;       /* which dropout layer, from 0                       */
-  float p;              /* share dropped, 0 <= p < 1                         */
+  uint32_t index; /* which dropout layer, from 0                       */
+  float p;        /* share dropped, 0 <= p < 1                         */
 } surge_dropout;
 
 typedef enum surge_loss_kind {
@@ -508,20 +510,20 @@ typedef enum surge_loss_kind {
  * maximum is the label, of two the one with the larger share), samples. dlogits
  * is scaled by gradient_scale/N. A loss that is not finite sets the fault. */
 typedef struct surge_loss {
-  void *dlogits;        /* [T, N, classes*vote] overwritten, NULL: evaluation */
-  float *scores;        /* [N, classes] mean over T and votes, overwritten    */
+  void *dlogits; /* [T, N, classes*vote] overwritten, NULL: evaluation */
+  float *scores; /* [N, classes] mean over T and votes, overwritten    */
   surge_metrics *metrics;
   surge_fault *fault;
   const void *logits;
-  surge_dtype type;        /* of logits and dlogits                           */
-  const int32_t *labels;   /* [N] in 0..classes-1, or those of the whole set  */
+  surge_dtype type;      /* of logits and dlogits                           */
+  const int32_t *labels; /* [N] in 0..classes-1, or those of the whole set  */
   int32_t T, N, classes, vote;
   surge_loss_kind kind;
   float label_smoothing, tet_lambda, tet_target; /* l; theta                  */
-  float gradient_scale;    /* 1/accumulation                                  */
+  float gradient_scale; /* 1/accumulation                                  */
   uint32_t layer;
-  const uint32_t *sample;  /* [N] places in labels; NULL: 0..N-1              */
-  const surge_step *step;  /* NULL: labels are not mixed                      */
+  const uint32_t *sample; /* [N] places in labels; NULL: 0..N-1              */
+  const surge_step *step; /* NULL: labels are not mixed                      */
 } surge_loss;
 
 /* ======================================================================== *
@@ -533,7 +535,7 @@ typedef struct surge_loss {
  * fault to `layer` + 1. As every update passes here, the first that finds a
  * fault, its own included, leaves its number. */
 typedef struct surge_gradient_norm {
-  float *norm, *clip;   /* [1] each                                           */
+  float *norm, *clip; /* [1] each                                           */
   surge_fault *fault;
   uint64_t *fault_step; /* step->number where there is a fault and it is 0    */
   const surge_step *step;
@@ -541,7 +543,7 @@ typedef struct surge_gradient_norm {
   size_t count;
   float max_norm;
   uint32_t layer;
-  void *workspace;      /* gradient_norm_workspace bytes                      */
+  void *workspace; /* gradient_norm_workspace bytes                      */
 } surge_gradient_norm;
 
 typedef enum surge_optimizer {
@@ -562,13 +564,13 @@ typedef enum surge_optimizer {
  *                AdamW. */
 typedef struct surge_update {
   surge_optimizer kind;
-  size_t count;         /* 0: the arena has none of this group, all is unread */
-  float *w, *m, *v;     /* [count] updated; v: of Adam and AdamW alone        */
-  void *rounded;        /* bf16 [count] overwritten with the new w, or NULL   */
-  const float *g;       /* [count]                                            */
-  const float *clip;    /* [1] or NULL                                        */
+  size_t count;      /* 0: the arena has none of this group, all is unread */
+  float *w, *m, *v;  /* [count] updated; v: of Adam and AdamW alone        */
+  void *rounded;     /* bf16 [count] overwritten with the new w, or NULL   */
+  const float *g;    /* [count]                                            */
+  const float *clip; /* [1] or NULL                                        */
   float weight_decay;
-  float momentum;       /* SGD                                                */
+  float momentum; /* SGD                                                */
   bool nesterov;
   float beta1, beta2, eps; /* Adam, AdamW                                     */
   float w_min, w_max;      /* -INFINITY, INFINITY: no bounds                  */
@@ -588,10 +590,10 @@ typedef struct surge_optimize {
  * begins as is the caller's. A fault leaves it as it is.
  * Bytes, an element: reads e, w, writes e. */
 typedef struct surge_average {
-  float *e;             /* [count] updated                                    */
-  const float *w;       /* [count]                                            */
+  float *e;       /* [count] updated                                    */
+  const float *w; /* [count]                                            */
   size_t count;
-  float decay;          /* 0 <= decay < 1                                     */
+  float decay; /* 0 <= decay < 1                                     */
   const surge_fault *fault;
 } surge_average;
 
@@ -607,7 +609,7 @@ typedef struct surge_count_nonzero {
  * bf16 maps read, once they were set; surge_optimize keeps them so. The fp32
  * ones stay the ones that are trained. */
 typedef struct surge_cast {
-  void *to;             /* bf16 [count], overwritten                          */
+  void *to; /* bf16 [count], overwritten                          */
   const float *from;
   size_t count;
 } surge_cast;
@@ -635,11 +637,11 @@ typedef struct surge_cast {
  * but 0 for 1, 8 bits keep the nearest integer's last eight (of NaN: anything).
  * Bytes, b those of an element: b*count + surge_pack_bytes(count, bits). */
 typedef struct surge_pack {
-  void *packed;         /* pack: [surge_pack_bytes] overwritten; unpack: read */
-  void *x;              /* pack: [count] read; unpack: [count] overwritten    */
-  surge_dtype type;     /* of x                                               */
-  int32_t bits;         /* 1 or 8                                             */
-  float scale;          /* 8 bits: 2^-100 to 2^100; 1 bit: not read           */
+  void *packed;     /* pack: [surge_pack_bytes] overwritten; unpack: read */
+  void *x;          /* pack: [count] read; unpack: [count] overwritten    */
+  surge_dtype type; /* of x                                               */
+  int32_t bits;     /* 1 or 8                                             */
+  float scale;      /* 8 bits: 2^-100 to 2^100; 1 bit: not read           */
   size_t count;
 } surge_pack;
 
@@ -657,12 +659,12 @@ bool surge_pack_exact(surge_dtype type, float scale, int32_t most);
 
 /* A context: a device and its stream. */
 typedef struct surge_context_options {
-  int threads;          /* of the CPU; 0: one a core                         */
-  bool deterministic;   /* device: libraries take only algorithms that give  */
-                        /* the same bits each time, chosen without timing    */
-  size_t workspace;     /* device: bytes under which they are chosen         */
-  bool tf32;            /* device: fp32 products may round inputs to tf32    */
-  bool plan_only;       /* no device is opened: plans and sizes alone work   */
+  int threads;        /* of the CPU; 0: one a core                         */
+  bool deterministic; /* device: libraries take only algorithms that give  */
+                      /* the same bits each time, chosen without timing    */
+  size_t workspace;   /* device: bytes under which they are chosen         */
+  bool tf32;          /* device: fp32 products may round inputs to tf32    */
+  bool plan_only;     /* no device is opened: plans and sizes alone work   */
 } surge_context_options;
 
 typedef struct surge_graph surge_graph; /* a recorded step */
@@ -725,14 +727,15 @@ typedef struct surge_backend {
   surge_status (*conv2d_backward_data)(surge_context *,
                                        const surge_conv2d_plan *,
                                        const surge_conv2d_backward_data *);
-  surge_status (*conv2d_backward_weights)(surge_context *,
-                                          const surge_conv2d_plan *,
-                                          const surge_conv2d_backward_weights *);
+  surge_status (*conv2d_backward_weights)(
+      surge_context *, const surge_conv2d_plan *,
+      const surge_conv2d_backward_weights *);
 
   size_t (*linear_workspace)(surge_context *, const surge_linear *);
   surge_status (*linear_forward)(surge_context *, const surge_linear *);
   surge_status (*linear_backward_data)(surge_context *, const surge_linear *);
-  surge_status (*linear_backward_weights)(surge_context *, const surge_linear *);
+  surge_status (*linear_backward_weights)(surge_context *,
+                                          const surge_linear *);
 
   surge_status (*avgpool_forward)(surge_context *, const surge_pool *);
   surge_status (*avgpool_backward)(surge_context *, const surge_pool *);
@@ -752,7 +755,8 @@ typedef struct surge_backend {
   surge_status (*add_forward)(surge_context *, const surge_add *);
   surge_status (*add_backward)(surge_context *, const surge_add *);
   surge_status (*integrator_forward)(surge_context *, const surge_integrator *);
-  surge_status (*integrator_backward)(surge_context *, const surge_integrator *);
+  surge_status (*integrator_backward)(surge_context *,
+                                      const surge_integrator *);
 
   surge_status (*augment)(surge_context *, const surge_augment *);
   surge_status (*poisson)(surge_context *, const surge_poisson *);

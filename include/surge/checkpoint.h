@@ -16,15 +16,15 @@ extern "C" {
 #define SURGE_MAX_RANK 6
 
 typedef struct surge_named_tensor {
-  const char *name;         /* "conv1.weight", "optim.m.conv1.weight", ...    */
+  const char *name; /* "conv1.weight", "optim.m.conv1.weight", ...    */
   surge_dtype dtype;
   int32_t rank;
   int64_t shape[SURGE_MAX_RANK];
-  const void *data;         /* host, C order                                  */
+  const void *data; /* host, C order                                  */
 } surge_named_tensor;
 
 typedef struct surge_text_pair {
-  const char *key, *value;  /* UTF-8                                          */
+  const char *key, *value; /* UTF-8                                          */
 } surge_text_pair;
 
 /* Bytes of one tensor's data. */

@@ -41,12 +41,12 @@ typedef struct surge_dataset_info {
 typedef struct surge_dataset {
   const surge_dataset_info *info;
   int32_t count;
-  uint8_t *images;          /* [count] samples; owned; or NULL, and           */
-  struct surge_files *files;       /* each is decoded on demand; owned        */
-  int32_t *labels;          /* [count]; owned                                 */
-  surge_policy policy;      /* what images go through that are trained on     */
-  int32_t roll;             /* and recordings: pixels of a random shift,      */
-  bool drop_event;          /* EventDrop                                      */
+  uint8_t *images; /* [count] samples; owned; or NULL, and           */
+  struct surge_files *files; /* each is decoded on demand; owned        */
+  int32_t *labels;     /* [count]; owned                                 */
+  surge_policy policy; /* what images go through that are trained on     */
+  int32_t roll;        /* and recordings: pixels of a random shift,      */
+  bool drop_event;     /* EventDrop                                      */
   struct surge_frame_cache *cache; /* of frames; owned; or NULL               */
   /* Where a backend's ops read both (its `mirror`), or NULL; not owned. */
   const uint8_t *mirror_images;
@@ -125,11 +125,11 @@ surge_status surge_dataset_split(const surge_dataset *set,
 /* A batch, valid until the next call of surge_loader_next. */
 typedef struct surge_batch {
   const surge_dataset *set;
-  const uint8_t *images;    /* [n] samples; NULL where the set is mirrored    */
-  const int32_t *labels;    /* [n]; likewise                                  */
-  const uint32_t *sample;   /* [n] index in the data set                      */
-  int32_t n;                /* the last batch of an epoch may be smaller      */
-  int32_t index;            /* of the batch in its epoch, from 0              */
+  const uint8_t *images;  /* [n] samples; NULL where the set is mirrored    */
+  const int32_t *labels;  /* [n]; likewise                                  */
+  const uint32_t *sample; /* [n] index in the data set                      */
+  int32_t n;              /* the last batch of an epoch may be smaller      */
+  int32_t index;          /* of the batch in its epoch, from 0              */
 } surge_batch;
 
 /* Gathers batches on `workers` threads of its own, two ahead; of a mirrored set

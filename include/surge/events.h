@@ -16,10 +16,14 @@ extern "C" {
 
 /* `count` events of at most `capacity`; one allocation, owned. */
 typedef struct surge_events {
-  int64_t *t;  /* us; as the file counts, wraps undone, so it may start anywhere */
-  uint16_t *x; /* from the left                                                 */
-  uint16_t *y; /* from the top                                                  */
-  uint8_t *p;  /* 1: ON, 0: OFF                                                 */
+  int64_t
+      *t; /* us; as the file counts, wraps undone, so it may start anywhere */
+  uint16_t
+      *x; /* from the left                                                 */
+  uint16_t
+      *y; /* from the top                                                  */
+  uint8_t
+      *p; /* 1: ON, 0: OFF                                                 */
   size_t count, capacity;
 } surge_events;
 

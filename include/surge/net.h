@@ -26,12 +26,12 @@ extern "C" {
 typedef struct surge_net surge_net;
 
 typedef struct surge_net_options {
-  int32_t T;              /* steps; 0: the recipe's                           */
-  int32_t N;              /* largest batch; 0: the recipe's                   */
-  bool training;          /* plan gradients and optimizer state               */
-  bool soft;              /* the smooth twin: soft_forward in every neuron    */
-  bool keep_currents;     /* each neuron's current is kept for a dump         */
-  bool no_graph;          /* every step is queued op by op                    */
+  int32_t T;          /* steps; 0: the recipe's                           */
+  int32_t N;          /* largest batch; 0: the recipe's                   */
+  bool training;      /* plan gradients and optimizer state               */
+  bool soft;          /* the smooth twin: soft_forward in every neuron    */
+  bool keep_currents; /* each neuron's current is kept for a dump         */
+  bool no_graph;      /* every step is queued op by op                    */
 } surge_net_options;
 
 /* Plans a network. `recipe` and `data` must outlive it. SURGE_ERROR_RECIPE
@@ -59,9 +59,9 @@ surge_status surge_net_load(surge_net *net, const surge_batch *batch,
 
 /* What a forward pass does besides its outputs. */
 typedef enum surge_pass {
-  SURGE_PASS_EVALUATE,    /* running statistics, no dropout, no augmentation; */
-                          /* with optim.ema_decay the averages, not what is   */
-                          /* trained                                          */
+  SURGE_PASS_EVALUATE, /* running statistics, no dropout, no augmentation; */
+                       /* with optim.ema_decay the averages, not what is   */
+                       /* trained                                          */
   SURGE_PASS_TRAIN
 } surge_pass;
 
@@ -110,13 +110,14 @@ const char *surge_net_spiking_layer(const surge_net *net, int32_t number);
 typedef struct surge_layer_report {
   const char *name;
   int32_t T;
-  const surge_neuron_statistics *statistics; /* [T], valid until the next call */
-  const uint64_t *histogram;    /* [SURGE_HISTOGRAM_BINS + 2]                 */
+  const surge_neuron_statistics
+      *statistics;           /* [T], valid until the next call */
+  const uint64_t *histogram; /* [SURGE_HISTOGRAM_BINS + 2]                 */
   const surge_neuron_spec *neuron;
   float threshold, decay;
-  float synapse;                /* its decay; 0: none                         */
+  float synapse; /* its decay; 0: none                         */
   int32_t widths;
-  const float *width;           /* [widths] w (t = 0 for the norm rule)       */
+  const float *width; /* [widths] w (t = 0 for the norm rule)       */
 } surge_layer_report;
 surge_status surge_net_layer_report(surge_net *net, int32_t number,
                                     surge_layer_report *report);
@@ -125,10 +126,10 @@ surge_status surge_net_reset_statistics(surge_net *net);
 /* Input of one convolution or linear layer since the statistics were reset. */
 typedef struct surge_work_report {
   const char *name;
-  double macs;                  /* multiply-accumulates, one image, one step  */
-  bool binary;                  /* inputs are spikes                          */
-  int32_t steps;                /* applications an image: 1 where static      */
-  double rate;                  /* share of inputs that were not zero         */
+  double macs;   /* multiply-accumulates, one image, one step  */
+  bool binary;   /* inputs are spikes                          */
+  int32_t steps; /* applications an image: 1 where static      */
+  double rate;   /* share of inputs that were not zero         */
 } surge_work_report;
 /* SURGE_OK with report->name NULL behind the last. */
 surge_status surge_net_work_report(surge_net *net, int32_t number,
@@ -147,7 +148,8 @@ void surge_tensor_list_free(surge_tensor_list *list);
  * "average.<name>", optimizer moments "optim.m.<parameter>", gradients
  * accumulated so far "grad.<parameter>", metrics and statistics, so that
  * training goes on bit for bit. */
-surge_status surge_net_save(surge_net *net, surge_tensor_list *list, bool state);
+surge_status surge_net_save(surge_net *net, surge_tensor_list *list,
+                            bool state);
 
 /* Takes back what surge_net_save gave. Every parameter must be there, of the
  * right shape: SURGE_ERROR_DATA names the first that is not. `path` is named

@@ -20,8 +20,9 @@
 #endif
 
 /*      type  safetensors' word  bytes */
-#define SURGE_DTYPE_LIST(X) \
-  X(F32, 4) X(F64, 8) X(I32, 4) X(I64, 8) X(U8, 1) X(U32, 4) X(U64, 8) X(BF16, 2)
+#define SURGE_DTYPE_LIST(X)                                                    \
+  X(F32, 4)                                                                    \
+  X(F64, 8) X(I32, 4) X(I64, 8) X(U8, 1) X(U32, 4) X(U64, 8) X(BF16, 2)
 typedef enum surge_dtype {
 #define SURGE_DTYPE_ENUM(NAME, bytes) SURGE_##NAME,
   SURGE_DTYPE_LIST(SURGE_DTYPE_ENUM)
@@ -31,7 +32,7 @@ typedef enum surge_dtype {
 /* Bytes of one element. */
 SURGE_INLINE size_t surge_dtype_bytes(surge_dtype type) {
   switch (type) {
-#define SURGE_DTYPE_CASE(NAME, bytes) \
+#define SURGE_DTYPE_CASE(NAME, bytes)                                          \
   case SURGE_##NAME: return bytes;
     SURGE_DTYPE_LIST(SURGE_DTYPE_CASE)
 #undef SURGE_DTYPE_CASE

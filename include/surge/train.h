@@ -16,29 +16,29 @@ extern "C" {
 
 /* Where an epoch stands; a few times a second. */
 typedef struct surge_progress {
-  int32_t epoch, epochs;    /* epoch from 0                                   */
-  int32_t batch, batches;   /* batches done of the epoch                      */
-  double loss, accuracy;    /* of the epoch so far                            */
+  int32_t epoch, epochs;  /* epoch from 0                                   */
+  int32_t batch, batches; /* batches done of the epoch                      */
+  double loss, accuracy;  /* of the epoch so far                            */
   double samples_per_s;
-  double seconds_left;      /* of the whole run's training, estimated         */
+  double seconds_left; /* of the whole run's training, estimated         */
 } surge_progress;
 
 /* Result over a set of images. */
 typedef struct surge_evaluation {
-  double loss, accuracy;    /* mean task loss; share of correct, 0 to 1       */
-  double pda;               /* mean over samples of sum over layers of D_l    */
-  uint64_t samples;         /* 0: not evaluated                               */
+  double loss, accuracy; /* mean task loss; share of correct, 0 to 1       */
+  double pda;            /* mean over samples of sum over layers of D_l    */
+  uint64_t samples;      /* 0: not evaluated                               */
   double seconds;
 } surge_evaluation;
 
 /* A row of metrics.csv. */
 typedef struct surge_epoch_result {
-  int32_t epoch, epochs;    /* epoch from 1: so many are done                 */
+  int32_t epoch, epochs; /* epoch from 1: so many are done                 */
   surge_evaluation train, validation, test;
-  double samples_per_s;     /* of training                                    */
+  double samples_per_s; /* of training                                    */
   double learning_rate, gradient_norm;
-  double wait_share;        /* share of training time spent on waiting for data */
-  bool best;                /* best so far, by validation or else by test     */
+  double wait_share; /* share of training time spent on waiting for data */
+  bool best;         /* best so far, by validation or else by test     */
 } surge_epoch_result;
 
 /* What a run tells, each NULL where not wanted: progress a few times a second,
@@ -50,10 +50,10 @@ typedef struct surge_observer {
 } surge_observer;
 
 typedef struct surge_train_options {
-  const char *folder;       /* of the run                                     */
-  bool resume;              /* go on from folder/checkpoint_last.safetensors  */
-  bool force;               /* an existing folder may be overwritten          */
-  bool no_graph;            /* steps are queued op by op                      */
+  const char *folder; /* of the run                                     */
+  bool resume;        /* go on from folder/checkpoint_last.safetensors  */
+  bool force;         /* an existing folder may be overwritten          */
+  bool no_graph;      /* steps are queued op by op                      */
   surge_observer observer;
   const volatile sig_atomic_t *interrupted; /* set: save and stop; or NULL    */
 } surge_train_options;
@@ -82,14 +82,15 @@ surge_status surge_evaluate(surge_net *net, surge_loader *loader,
  * Li 2023, arXiv 2304.01230), at the latest after T steps. */
 #define SURGE_EXITS 10
 typedef struct surge_early_exit {
-  double threshold;         /* of the softmax, in (0, 1)                      */
-  uint64_t correct, steps;  /* sums over the samples                          */
+  double threshold;        /* of the softmax, in (0, 1)                      */
+  uint64_t correct, steps; /* sums over the samples                          */
 } surge_early_exit;
 
 typedef struct surge_anytime {
   int32_t T;
   uint64_t samples;
-  uint64_t correct[SURGE_MAX_T]; /* of the mean of steps 1..t                  */
+  uint64_t
+      correct[SURGE_MAX_T]; /* of the mean of steps 1..t                  */
   surge_early_exit exit[SURGE_EXITS]; /* by rising threshold                  */
 } surge_anytime;
 

@@ -39,7 +39,7 @@ typedef struct surge_cpu_piece {
  * image; a pixel's channels; or everything), each into `per_strip` pieces of
  * `step` elements. */
 typedef struct surge_cpu_cut {
-  size_t count;  /* pieces in all */
+  size_t count; /* pieces in all */
   size_t strip, per_strip, step;
   int32_t strips_per_image, period, channel_step;
 } surge_cpu_cut;
@@ -102,7 +102,8 @@ surge_status surge_cpu_conv2d_backward_data(
 surge_status surge_cpu_conv2d_backward_weights(
     surge_context *context, const surge_conv2d_plan *plan,
     const surge_conv2d_backward_weights *a);
-size_t surge_cpu_linear_workspace(surge_context *context, const surge_linear *a);
+size_t surge_cpu_linear_workspace(surge_context *context,
+                                  const surge_linear *a);
 size_t surge_cpu_norm_workspace(surge_context *context,
                                 const surge_norm_forward *a);
 size_t surge_cpu_neuron_workspace(surge_context *context,

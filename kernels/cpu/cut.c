@@ -36,9 +36,9 @@ surge_cpu_piece surge_cpu_piece_at(const surge_cpu_cut *cut, size_t p) {
   surge_cpu_piece piece = {
       .offset = strip * cut->strip + start,
       .length = rest < cut->step ? rest : cut->step,
-      .channel = (int32_t)(strip % (size_t)cut->strips_per_image) *
-                     cut->channel_step +
-                 (int32_t)(start % (size_t)cut->period),
+      .channel =
+          (int32_t)(strip % (size_t)cut->strips_per_image) * cut->channel_step +
+          (int32_t)(start % (size_t)cut->period),
       .period = cut->period,
   };
   return piece;

@@ -65,7 +65,8 @@ static const float *weights_for(const surge_context *context,
 #pragma omp parallel for num_threads(context->threads) schedule(static)
   for (size_t o = 0; o < O; o++)
     for (size_t i = 0; i < I; i += 8) {
-      const float *from = surge_cpu_from(a->w, o * I + logical_column(&a->in, i));
+      const float *from =
+          surge_cpu_from(a->w, o * I + logical_column(&a->in, i));
       for (size_t lane = 0; lane < 8; lane++)
         packed[o * I + i + lane] = from[lane];
     }
@@ -96,8 +97,8 @@ static void forward_tile(const surge_linear *a, const float *w, const tiles *t,
   for (size_t row = 0; a->b && row < height; row++)
     memcpy(y + row * O, a->b + o, width * sizeof *y);
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)height, (int)width,
-              (int)I, 1, surge_cpu_from(a->x, n * I), (int)I, w + o * I, (int)I, a->b ? 1 : 0,
-              y, (int)O);
+              (int)I, 1, surge_cpu_from(a->x, n * I), (int)I, w + o * I, (int)I,
+              a->b ? 1 : 0, y, (int)O);
 }
 
 surge_status surge_cpu_linear_forward(surge_context *context,
@@ -118,11 +119,11 @@ surge_status surge_cpu_linear_forward(surge_context *context,
 static void data_tile(const surge_linear *a, const float *w, const tiles *t,
                       size_t n, size_t i) {
   size_t I = inputs_of(a), O = (size_t)a->out;
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans,
-              (int)min(t->height, t->rows - n),
-              (int)min(t->width, t->columns - i), (int)O, 1, surge_cpu_from(a->dy, n * O),
-              (int)O, w + i, (int)I, a->mode == SURGE_ADD ? 1 : 0,
-              surge_cpu_to(a->dx, n * I + i), (int)I);
+  cblas_sgemm(
+      CblasRowMajor, CblasNoTrans, CblasNoTrans,
+      (int)min(t->height, t->rows - n), (int)min(t->width, t->columns - i),
+      (int)O, 1, surge_cpu_from(a->dy, n * O), (int)O, w + i, (int)I,
+      a->mode == SURGE_ADD ? 1 : 0, surge_cpu_to(a->dx, n * I + i), (int)I);
 }
 
 surge_status surge_cpu_linear_backward_data(surge_context *context,
@@ -163,8 +164,9 @@ static void weights_tile(const surge_linear *a, const tiles *t, size_t o,
   bool packed = is_packed(&a->in);
   float *to = packed ? a->workspace : a->dw;
   cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)height, (int)width,
-              (int)a->images, 1, surge_cpu_from(a->dy, o), (int)O, surge_cpu_from(a->x, i), (int)I,
-              packed ? 0 : 1, to + o * I + i, (int)I);
+              (int)a->images, 1, surge_cpu_from(a->dy, o), (int)O,
+              surge_cpu_from(a->x, i), (int)I, packed ? 0 : 1, to + o * I + i,
+              (int)I);
   if (packed) add_tile(a, o, height, i, width);
 }
 

@@ -18,9 +18,9 @@ typedef struct backward_work {
   double *drho;    /* [groups, P]                                             */
   double *ddecay;  /* [groups] dL/dd                                          */
   double *dsynapse; /* [groups] dL/dd_s                                       */
-  float *u;        /* [threads, T, row]                                       */
-  float *v;        /* [threads, T, row] v[t-1], where the decay is learned    */
-  float *i;        /* [threads, T, row] i[t-1], where the synapse's is        */
+  float *u; /* [threads, T, row]                                       */
+  float *v; /* [threads, T, row] v[t-1], where the decay is learned    */
+  float *i; /* [threads, T, row] i[t-1], where the synapse's is        */
 } backward_work;
 
 static size_t bind(backward_work *work, void *base, surge_context *context,

@@ -11,10 +11,10 @@
 #include "kernels/shared/norm.h"
 #include "src/backend/checks.h"
 
-#define MAX_LANES 4096   /* of a piece; its smallest limit: 16 KiB             */
-#define MAX_PIECE 32768  /* elements: 128 KiB, for many channels               */
-#define LANES 64         /* at least so many                                   */
-#define DEPTH 64         /* elements that a lane adds at most                  */
+#define MAX_LANES 4096  /* of a piece; its smallest limit: 16 KiB             */
+#define MAX_PIECE 32768 /* elements: 128 KiB, for many channels               */
+#define LANES 64        /* at least so many                                   */
+#define DEPTH 64        /* elements that a lane adds at most                  */
 
 /* Lanes of a piece: the period doubled until it is wide enough for vectors but
  * not too wide for the piece, or as much of the period as a piece can hold. */
@@ -146,8 +146,7 @@ static norm_work work_of(const surge_map *map, int32_t T, int32_t N,
                          bool is_static) {
   norm_work work = {.cut = surge_cpu_cut_maps(map, N, piece_limit(map))};
   work.pieces = work.cut.count * (is_static ? 1 : (size_t)T);
-  work.groups =
-      work.pieces < SURGE_CPU_GROUPS ? work.pieces : SURGE_CPU_GROUPS;
+  work.groups = work.pieces < SURGE_CPU_GROUPS ? work.pieces : SURGE_CPU_GROUPS;
   work.step_elements = (size_t)N * surge_map_elements(map);
   return work;
 }
@@ -168,7 +167,8 @@ static void reduce_group(const surge_norm_forward *a, const norm_work *work,
        i < surge_cpu_first(work->pieces, work->groups, g + 1); i++) {
     size_t t = i / work->cut.count;
     surge_cpu_piece piece = surge_cpu_piece_at(&work->cut, i % work->cut.count);
-    add_piece(total, surge_cpu_from(a->z, t * work->step_elements + piece.offset),
+    add_piece(total,
+              surge_cpu_from(a->z, t * work->step_elements + piece.offset),
               &piece);
   }
 }
@@ -229,8 +229,7 @@ static void fill_lanes(backward_lanes *b, const surge_norm_backward *a,
   b->channel = piece->channel;
   b->t = t;
   for (size_t l = 0; l < channels; l++) {
-    surge_norm_line line =
-        surge_norm_line_of(a, t, (size_t)piece->channel + l);
+    surge_norm_line line = surge_norm_line_of(a, t, (size_t)piece->channel + l);
     b->gain[l] = line.gain;
     b->offset[l] = line.offset;
     b->mean[l] = line.mean;
@@ -268,8 +267,7 @@ static void backward_group(const surge_norm_backward *a, const norm_work *work,
     if (lanes.channel != piece.channel || lanes.t != t)
       fill_lanes(&lanes, a, &piece, t);
     backward_piece(surge_cpu_to(a->dz, start), surge_cpu_from(a->da, start),
-                   surge_cpu_from(a->z, start), piece.length,
-                   &lanes);
+                   surge_cpu_from(a->z, start), piece.length, &lanes);
   }
 }
 

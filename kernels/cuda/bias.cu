@@ -33,8 +33,8 @@ static size_t group_count(size_t rows) {
  * columns and LANES rows: lane l adds the rows l, l + LANES, ... in order, then
  * the first lane adds the lanes. */
 template <typename E>
-__global__ void bias_partial_kernel(double *partial, const E *dy, size_t rows, size_t columns,
-                                    size_t per_group) {
+__global__ void bias_partial_kernel(double *partial, const E *dy, size_t rows,
+                                    size_t columns, size_t per_group) {
   SURGE_SHARED double lanes[LANES][SURGE_WARP];
   unsigned column = threadIdx.x % SURGE_WARP, lane = threadIdx.x / SURGE_WARP;
   size_t c = blockIdx.x * (size_t)SURGE_WARP + column, group = blockIdx.y;
@@ -62,10 +62,9 @@ __global__ void bias_combine_kernel(float *db, const double *partial,
 template <typename E>
 static void queue_add(surge_context *context, void *y, const float *b,
                       size_t rows, size_t columns) {
-  SURGE_LAUNCH((bias_add_kernel<E>),
-               surge_cuda_blocks(rows * columns, SURGE_CUDA_BLOCK),
-               SURGE_CUDA_BLOCK, 0, context->stream, (E *)y, b, rows * columns,
-               columns);
+  SURGE_LAUNCH(
+      (bias_add_kernel<E>), surge_cuda_blocks(rows * columns, SURGE_CUDA_BLOCK),
+      SURGE_CUDA_BLOCK, 0, context->stream, (E *)y, b, rows * columns, columns);
 }
 
 void surge_cuda_bias_add(surge_context *context, void *y, surge_dtype type,

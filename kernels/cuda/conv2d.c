@@ -93,8 +93,7 @@ typedef struct candidate {
 
 /* The most that a plan's products may do. */
 static cudnnMathType_t math_of(const surge_conv2d_plan *plan) {
-  bool cores =
-      plan->context->options.tf32 || plan->shape.in.type == SURGE_BF16;
+  bool cores = plan->context->options.tf32 || plan->shape.in.type == SURGE_BF16;
   return cores ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH;
 }
 
@@ -111,9 +110,9 @@ static cudnnMathType_t math_of(const surge_conv2d_plan *plan) {
                                    plan->conv, third, ANSWERS, count,          \
                                    found)));                                   \
     for (int i = 0; i < *count; i++)                                           \
-      list[i] = (candidate){(int)found[i].algo, found[i].status,               \
-                            found[i].memory, found[i].determinism,             \
-                            found[i].mathType};                                \
+      list[i] =                                                                \
+          (candidate){(int)found[i].algo, found[i].status, found[i].memory,    \
+                      found[i].determinism, found[i].mathType};                \
     return SURGE_OK;                                                           \
   }
 SEARCH(search_forward, cudnnConvolutionFwdAlgoPerf_t,
@@ -264,8 +263,8 @@ static size_t pixels(const surge_conv2d_shape *s, size_t images) {
 }
 
 static size_t weights(const surge_conv2d_shape *s) {
-  return (size_t)s->out.c * (size_t)(s->in.c / s->groups) *
-         (size_t)s->kernel * (size_t)s->kernel;
+  return (size_t)s->out.c * (size_t)(s->in.c / s->groups) * (size_t)s->kernel *
+         (size_t)s->kernel;
 }
 
 /* Bytes at the workspace's start for a rounded gradient of the weights, whole
@@ -341,8 +340,7 @@ surge_status surge_cuda_conv2d_backward_weights(
             (char *)a->workspace + rounded, context->options.workspace,
             rounded ? &zero : &one, plan->w,
             rounded ? a->workspace : (void *)a->dw);
-  if (rounded)
-    surge_cuda_add_rounded(context, a->dw, a->workspace, weights(s));
+  if (rounded) surge_cuda_add_rounded(context, a->dw, a->workspace, weights(s));
   surge_cuda_bias_sum(context, a->db, a->dy, s->out.type, pixels(s, a->images),
                       (size_t)s->out.c, a->workspace);
   return surge_cuda_launched(context, op);

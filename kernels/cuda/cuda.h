@@ -26,12 +26,12 @@ struct surge_context {
   int device;
   cudaStream_t stream;
   surge_context_options options;
-  bool wait;                 /* SURGE_SYNC=1: each op waits for its end      */
+  bool wait; /* SURGE_SYNC=1: each op waits for its end      */
   bool capturing;
   surge_cuda_ring *ring;
-  struct cudnnContext *dnn;  /* a cudnnHandle_t, bound to the stream         */
-  struct cublasContext *blas;/* a cublasHandle_t, likewise                   */
-  void *blas_workspace;      /* a fixed one: same bits, none in a captured op */
+  struct cudnnContext *dnn;   /* a cudnnHandle_t, bound to the stream         */
+  struct cublasContext *blas; /* a cublasHandle_t, likewise                   */
+  void *blas_workspace; /* a fixed one: same bits, none in a captured op */
 };
 
 /* Ends an op: SURGE_ERROR_DEVICE, naming it, where its launch failed, or with

@@ -23,10 +23,10 @@ __global__ void integrator_kernel(surge_integrator a) {
 template <typename E>
 static void queue(surge_context *context, const surge_integrator *a,
                   bool forward) {
-  SURGE_LAUNCH((forward ? integrator_kernel<E, true>
-                        : integrator_kernel<E, false>),
-               surge_cuda_blocks(a->M, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
-               context->stream, *a);
+  SURGE_LAUNCH(
+      (forward ? integrator_kernel<E, true> : integrator_kernel<E, false>),
+      surge_cuda_blocks(a->M, SURGE_CUDA_BLOCK), SURGE_CUDA_BLOCK, 0,
+      context->stream, *a);
 }
 
 surge_status surge_cuda_integrator_forward(surge_context *context,

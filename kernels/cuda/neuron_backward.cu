@@ -17,8 +17,8 @@ struct backward_work {
   double *drho;    /* [blocks, P]                                             */
   double *ddecay;  /* [blocks] dL/dd                                          */
   double *dsynapse; /* [blocks] dL/dd_s                                       */
-  float *start;    /* [chunks - 1, M] v before the second chunk, third, ...   */
-  float *start_i;  /* likewise a synapse's current                            */
+  float *start;   /* [chunks - 1, M] v before the second chunk, third, ...   */
+  float *start_i; /* likewise a synapse's current                            */
 };
 
 /* The smooth twin, made for proofs and not for speed, and synapses, made for many
@@ -61,9 +61,9 @@ size_t surge_cuda_neuron_backward_workspace(const surge_neuron *a) {
 
 template <int V>
 struct adjoint {
-  pack<V> gv;            /* dL/dv                                          */
-  pack<V> gi;            /* d_s dL/di of the step after                    */
-  receiver<V> input[2];  /* da, and what is summed of it                   */
+  pack<V> gv;           /* dL/dv                                          */
+  pack<V> gi;           /* d_s dL/di of the step after                    */
+  receiver<V> input[2]; /* da, and what is summed of it                   */
   pack<V> drho, ddecay, dsynapse; /* sums over steps and rows              */
   neuron_width<V> width; /* at t > 0                                       */
   pack<V> pda_m, pda_c0, pda_c1;
@@ -117,9 +117,10 @@ static __device__ __forceinline__ void rebuild(
 
 /* The state before chunk 1, 2, ...: to or from the workspace. */
 template <int V, int level>
-static __device__ __forceinline__ void leave_start(
-    const backward_work &work, const surge_neuron &n,
-    const neuron_state<V> &state, size_t at) {
+static __device__ __forceinline__ void leave_start(const backward_work &work,
+                                                   const surge_neuron &n,
+                                                   const neuron_state<V> &state,
+                                                   size_t at) {
   surge_store(work.start + at, state.v);
   if (has_synapse<level>(n)) surge_store(work.start_i + at, state.i);
 }
@@ -202,9 +203,10 @@ static __device__ __forceinline__ pack<V> step_back(
 /* dL/di of a step from its dL/du, and dL/dd_s, which leaks i of the step
  * before. */
 template <int V>
-static __device__ __forceinline__ pack<V> step_synapse(
-    adjoint<V> &own, const surge_neuron &n, const pack<V> &g,
-    const pack<V> &before) {
+static __device__ __forceinline__ pack<V> step_synapse(adjoint<V> &own,
+                                                       const surge_neuron &n,
+                                                       const pack<V> &g,
+                                                       const pack<V> &before) {
   const float kept = n.scalars[SURGE_SCALAR_SYNAPSE];
   pack<V> gi;
   EACH_LANE {
@@ -321,8 +323,7 @@ __global__ void __launch_bounds__(NEURON_THREADS, level < NEURON_TWO    ? 4
       load_steps(gs, (const E *)a.gs + (size_t)t * cut.M + at, cut.M, owned);
       neuron_state<V> start = first;
       if (B == MAX_STEPS && chunk > 0 && mine)
-        start = load_start<V, level>(work, n,
-                                     (size_t)(chunk - 1) * cut.M + at);
+        start = load_start<V, level>(work, n, (size_t)(chunk - 1) * cut.M + at);
       neuron_state<V> state = start;
       rebuild<level>(u, i, state, steps, lanes, n, t, owned);
 

@@ -53,8 +53,7 @@ __global__ void finish_norm_kernel(surge_gradient_norm a, unsigned partials) {
   sum = surge_block_sum(sum);
   if (threadIdx.x != 0) return;
   if (!surge_gradient_norm_finish(&a, sum)) surge_cuda_fault(a.fault, a.layer);
-  *a.fault_step =
-      surge_fault_since(*a.fault, *a.fault_step, a.step->number);
+  *a.fault_step = surge_fault_since(*a.fault, *a.fault_step, a.step->number);
 }
 
 surge_status surge_cuda_gradient_norm(surge_context *context,

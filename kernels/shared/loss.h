@@ -92,10 +92,11 @@ SURGE_INLINE double surge_loss_part(const surge_loss *a, int32_t n,
     double target = (1 - e) * surge_labels_hot(&labels, c) + e / a->classes;
     double wanted = a->kind == SURGE_LOSS_TET ? (double)a->tet_target : target;
     double off = o - wanted;
-    loss += entropy * target * (partition - o) + square * off * off / a->classes;
+    loss +=
+        entropy * target * (partition - o) + square * off * off / a->classes;
     if (!a->dlogits) continue;
-    double gradient = entropy * (exp(o - partition) - target) +
-                      square * 2 * off / a->classes;
+    double gradient =
+        entropy * (exp(o - partition) - target) + square * 2 * off / a->classes;
     for (int32_t t = first; t < first + steps; t++)
       for (int32_t v = 0; v < a->vote; v++)
         surge_store(a->dlogits, a->type, surge_loss_index(a, t, n, c, v),

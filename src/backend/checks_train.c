@@ -225,7 +225,6 @@ surge_status surge_check_pack(const char *op, const surge_pack *a) {
   WANT(bits, a->bits == 1 || a->bits == 8, "1 or 8");
   SURGE_TRY(surge_check_positive(op, "count", (int64_t)a->count));
   if (a->bits == 1) return SURGE_OK;
-  WANT(scale, a->scale >= 0x1p-100f && a->scale <= 0x1p100f,
-       "2^-100 to 2^100");
+  WANT(scale, a->scale >= 0x1p-100f && a->scale <= 0x1p100f, "2^-100 to 2^100");
   return SURGE_OK;
 }

@@ -43,11 +43,10 @@ static surge_status bench_train(const timed *t, const cli_options *o) {
   printf(
       "name,threads,T,batch,steps,median_ms,min_ms,max_ms,samples_per_s,"
       "peak_rss_mb,library_ms\n");
-  printf("%s,%d,%d,%d,%d,%.5g,%.5g,%.5g,%.1f,%.1f,%.5g\n", r->name,
-         r->threads, r->T, r->train.batch, o->steps,
-         step, step_ms[0], step_ms[o->steps - 1],
-         1e3 * r->train.batch / step, (double)usage.ru_maxrss / 1024,
-         products);
+  printf("%s,%d,%d,%d,%d,%.5g,%.5g,%.5g,%.1f,%.1f,%.5g\n", r->name, r->threads,
+         r->T, r->train.batch, o->steps, step, step_ms[0],
+         step_ms[o->steps - 1], 1e3 * r->train.batch / step,
+         (double)usage.ru_maxrss / 1024, products);
   return SURGE_OK;
 }
 
@@ -130,8 +129,7 @@ static surge_status bench(const surge_recipe *recipe, const cli_options *o,
   if (status == SURGE_OK) status = surge_session_open_train(&session);
   timed t = {&session, session.train_loader, true};
   if (status == SURGE_OK) status = timed_start(&t, 0);
-  if (status == SURGE_OK)
-    status = ops ? bench_ops(&t, o) : bench_train(&t, o);
+  if (status == SURGE_OK) status = ops ? bench_ops(&t, o) : bench_train(&t, o);
   surge_session_close(&session);
   return status;
 }
@@ -147,11 +145,11 @@ surge_status cli_bench(int argc, char **argv) {
   cli_options o;
   surge_recipe recipe;
   bool tradeoff = argc > 1 && !strcmp(argv[1], "tradeoff"); /* -T is a list */
-  SURGE_TRY(cli_parse(&o, argc, argv,
-                      tradeoff
-                          ? "steps warmup set times threads device seed no-graph"
-                          : "steps warmup set T threads device seed no-graph",
-                      1, 2));
+  SURGE_TRY(
+      cli_parse(&o, argc, argv,
+                tradeoff ? "steps warmup set times threads device seed no-graph"
+                         : "steps warmup set T threads device seed no-graph",
+                1, 2));
   bool ops = !strcmp(o.positional[0], "ops");
   if (!ops && !tradeoff && strcmp(o.positional[0], "train") != 0)
     return SURGE_FAIL(SURGE_ERROR_RECIPE,

@@ -4,9 +4,9 @@
 
 #include <surge/surge.h>
 
-#define CLI_MAX 256    /* positional arguments, overrides */
+#define CLI_MAX 256      /* positional arguments, overrides */
 #define CLI_MAX_TIMES 32 /* numbers of steps behind -T */
-#define CLI_UNSET (-1) /* a count that was not given */
+#define CLI_UNSET (-1)   /* a count that was not given */
 
 /* What a command line says. Options that mean a recipe key (-T, --seed,
  * --epochs, --threads, --device) are overrides like any --set. */
@@ -37,7 +37,8 @@ surge_status cli_info(int argc, char **argv);
 surge_status cli_predict(int argc, char **argv);
 surge_status cli_grad(int argc, char **argv);
 surge_status cli_bench(int argc, char **argv);
-surge_status cli_tradeoff(const surge_recipe *recipe, const cli_options *options);
+surge_status cli_tradeoff(const surge_recipe *recipe,
+                          const cli_options *options);
 surge_status cli_data(int argc, char **argv);
 surge_status cli_sweep(int argc, char **argv);
 surge_status cli_report(int argc, char **argv);

@@ -46,8 +46,8 @@ static surge_status print_energy(surge_net *net) {
 }
 
 static surge_status print_layers(surge_net *net) {
-  printf("  %-12s %8s %8s %8s %8s %8s %8s %8s %8s\n", "neuron", "rate", "mean u",
-         "std u", "window", "quant", "width", "decay", "synapse");
+  printf("  %-12s %8s %8s %8s %8s %8s %8s %8s %8s\n", "neuron", "rate",
+         "mean u", "std u", "window", "quant", "width", "decay", "synapse");
   for (int32_t i = 0; surge_net_spiking_layer(net, i); i++) {
     surge_layer_report r;
     SURGE_TRY(surge_net_layer_report(net, i, &r));
@@ -130,7 +130,8 @@ static surge_status evaluate_all(const surge_recipe *recipe, const char *file,
   if (o->steps_list) SURGE_TRY(cli_parse_times(o->steps_list, times, &count));
   for (int i = 0; i < count; i++) {
     surge_session session = {0};
-    surge_status status = evaluate_at(&session, recipe, file, times[i], o->anytime);
+    surge_status status =
+        evaluate_at(&session, recipe, file, times[i], o->anytime);
     surge_session_close(&session);
     if (status != SURGE_OK) return status;
   }
@@ -141,8 +142,8 @@ surge_status cli_eval(int argc, char **argv) {
   cli_options o;
   surge_recipe recipe;
   char path[SURGE_PATH], file[SURGE_PATH];
-  SURGE_TRY(
-      cli_parse(&o, argc, argv, "times anytime checkpoint set device threads", 1, 1));
+  SURGE_TRY(cli_parse(&o, argc, argv,
+                      "times anytime checkpoint set device threads", 1, 1));
   for (int i = 0; o.overrides[i]; i++)
     if (!strncmp(o.overrides[i], "T=", 2))
       return SURGE_FAIL(SURGE_ERROR_RECIPE,

@@ -107,8 +107,10 @@ static void print_command(FILE *file, const command *c) {
 }
 
 static void print_help(FILE *file) {
-  fprintf(file, "SURGE %s, the surrogate gradient engine: trains spiking neural "
-          "networks.\n\n", SURGE_VERSION);
+  fprintf(file,
+          "SURGE %s, the surrogate gradient engine: trains spiking neural "
+          "networks.\n\n",
+          SURGE_VERSION);
   for (size_t i = 0; i < COMMANDS; i++) print_command(file, &commands[i]);
   fprintf(file, "\nExit codes:\n");
 #define ROW(name, code, text) fprintf(file, "  %3d  %s\n", code, text);
@@ -123,8 +125,10 @@ surge_status cli_help(int argc, char **argv) {
   }
   const command *c = argc > 1 ? find(argv[1]) : NULL;
   if (argc > 1 && !c)
-    return SURGE_FAIL(SURGE_ERROR_RECIPE, "help: wanted a command or `recipe`, "
-                      "found %s", argv[1]);
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "help: wanted a command or `recipe`, "
+                      "found %s",
+                      argv[1]);
   if (c)
     print_command(stdout, c);
   else
@@ -157,7 +161,8 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (!c) {
-    fprintf(stderr, "surge: wanted a command, found %s (see surge help)\n", argv[1]);
+    fprintf(stderr, "surge: wanted a command, found %s (see surge help)\n",
+            argv[1]);
     return surge_exit_code(SURGE_ERROR_RECIPE);
   }
   if (asks_for_help(argc - 1, argv + 1)) {
@@ -166,7 +171,8 @@ int main(int argc, char **argv) {
   }
   surge_status status = c->run(argc - 1, argv + 1);
   if (status == SURGE_OK && (fflush(stdout) != 0 || ferror(stdout)))
-    status = SURGE_FAIL(SURGE_ERROR_DATA, "standard output: could not be written");
+    status =
+        SURGE_FAIL(SURGE_ERROR_DATA, "standard output: could not be written");
   if (status != SURGE_OK) fprintf(stderr, "surge: %s\n", surge_last_error());
   return surge_exit_code(status);
 }

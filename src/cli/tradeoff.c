@@ -17,8 +17,7 @@ static surge_status time_runs(const timed *t, const cli_options *o,
   for (int i = 0; status == SURGE_OK && i < o->warmup + o->steps; i++) {
     double start = surge_seconds();
     status = timed_step(t, i, false);
-    if (i >= o->warmup)
-      ms[i - o->warmup] = 1e3 * (surge_seconds() - start);
+    if (i >= o->warmup) ms[i - o->warmup] = 1e3 * (surge_seconds() - start);
   }
   if (status == SURGE_OK) *median = surge_median(ms, o->steps);
   free(ms);

@@ -24,10 +24,10 @@ typedef struct layer_reader {
   const surge_source *source;
   int32_t index;
   int32_t running[SURGE_LAYER_ADD + 1]; /* layers of each kind so far */
-  bool bias_given[SURGE_MAX_LAYERS]; /* by each item so far       */
-  surge_place place;           /* of the item                     */
-  char where[SURGE_MAX_WHERE]; /* "model.layers[2].conv"          */
-  const char *word;            /* "conv"                          */
+  bool bias_given[SURGE_MAX_LAYERS];    /* by each item so far       */
+  surge_place place;                    /* of the item                     */
+  char where[SURGE_MAX_WHERE];          /* "model.layers[2].conv"          */
+  const char *word;                     /* "conv"                          */
   surge_place given[SURGE_LAYER_KEY_COUNT]; /* by this item */
 } layer_reader;
 
@@ -215,8 +215,7 @@ static surge_status settle_fields(layer_reader *reader,
       SURGE_TRY(require_out(reader));
       if (!given(reader, "pad")) spec->pad = spec->kernel / 2;
       return check_groups(reader);
-    case SURGE_LAYER_LINEAR:
-      return require_out(reader);
+    case SURGE_LAYER_LINEAR: return require_out(reader);
     case SURGE_LAYER_NORM:
       if (!given(reader, "kind")) spec->norm = model->norm;
       if (!given(reader, "alpha")) spec->alpha = model->norm_alpha;
@@ -226,12 +225,10 @@ static surge_status settle_fields(layer_reader *reader,
       if (!given(reader, "stride"))
         spec->stride = spec->kernel ? spec->kernel : 1;
       return check_pad(reader);
-    case SURGE_LAYER_NEURON:
-      return settle_neuron(reader, neuron);
+    case SURGE_LAYER_NEURON: return settle_neuron(reader, neuron);
     case SURGE_LAYER_DROPOUT:
     case SURGE_LAYER_ADD:
-    case SURGE_LAYER_INTEGRATOR: /* no recipe names it */
-      break;
+    case SURGE_LAYER_INTEGRATOR: /* no recipe names it */ break;
   }
   return SURGE_OK;
 }

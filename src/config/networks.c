@@ -19,25 +19,37 @@ typedef struct network {
   bool pools_maximum, residual;
 } network;
 
-#define ANY {0, SURGE_MAX_WIDTHS} /* of widths that the network does not read */
-#define SOME {1, SURGE_MAX_WIDTHS}
-#define NONE {0, 0}
-#define VGG11_CHANNELS {64, 128, 256, 256, 512, 512, 512, 512}
-#define VGG16_CHANNELS \
-  {64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512}
-#define CIFAR_STAGES {128, 256, 512}
-#define IMAGENET_STAGES {64, 128, 256, 512}
-#define PLIF(name, ...)                                  \
-  {SURGE_ARCH_PLIF_NET, name, __VA_ARGS__, {2, 6}, {1, 1}, \
-   .pools_maximum = true}
-#define IMAGENET_RESNET(arch) \
-  {arch, NULL, IMAGENET_STAGES, {0}, {4, 4}, NONE, .residual = true}
+#define ANY                                                                    \
+  { 0, SURGE_MAX_WIDTHS } /* of widths that the network does not read */
+#define SOME                                                                   \
+  { 1, SURGE_MAX_WIDTHS }
+#define NONE                                                                   \
+  { 0, 0 }
+#define VGG11_CHANNELS                                                         \
+  { 64, 128, 256, 256, 512, 512, 512, 512 }
+#define VGG16_CHANNELS                                                         \
+  { 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512 }
+#define CIFAR_STAGES                                                           \
+  { 128, 256, 512 }
+#define IMAGENET_STAGES                                                        \
+  { 64, 128, 256, 512 }
+#define PLIF(name, ...)                                                        \
+  {                                                                            \
+    SURGE_ARCH_PLIF_NET, name, __VA_ARGS__, {2, 6}, {1, 1},                    \
+        .pools_maximum = true                                                  \
+  }
+#define IMAGENET_RESNET(arch)                                                  \
+  { arch, NULL, IMAGENET_STAGES, {0}, {4, 4}, NONE, .residual = true }
 
 static const network networks[] = {
     {SURGE_ARCH_CONVNET, NULL, {32, 64}, {0}, SOME, ANY},
     {SURGE_ARCH_MLP, NULL, {0}, {256}, ANY, SOME},
-    {SURGE_ARCH_CIFARNET, NULL, {128, 256, 512, 1024, 512}, {1024, 512},
-     {5, 5}, {2, 2}},
+    {SURGE_ARCH_CIFARNET,
+     NULL,
+     {128, 256, 512, 1024, 512},
+     {1024, 512},
+     {5, 5},
+     {2, 2}},
     {SURGE_ARCH_VGG11, NULL, VGG11_CHANNELS, {0}, {8, 8}, ANY},
     {SURGE_ARCH_VGG16, NULL, VGG16_CHANNELS, {0}, {13, 13}, ANY},
     {SURGE_ARCH_VGGSNN, NULL, VGG11_CHANNELS, {0}, {8, 8}, NONE},
@@ -47,9 +59,19 @@ static const network networks[] = {
     PLIF("cifar10_dvs", {128, 128, 128, 128}, {512}),
     PLIF("dvs_gesture", {128, 128, 128, 128, 128}, {512}),
     PLIF(NULL, {256, 256, 256, 256, 256, 256}, {2048}),
-    {SURGE_ARCH_RESNET19, NULL, CIFAR_STAGES, {256}, {3, 3}, {0, 1},
+    {SURGE_ARCH_RESNET19,
+     NULL,
+     CIFAR_STAGES,
+     {256},
+     {3, 3},
+     {0, 1},
      .residual = true},
-    {SURGE_ARCH_RESNET20, NULL, CIFAR_STAGES, {0}, {3, 3}, {0, 1},
+    {SURGE_ARCH_RESNET20,
+     NULL,
+     CIFAR_STAGES,
+     {0},
+     {3, 3},
+     {0, 1},
      .residual = true},
     IMAGENET_RESNET(SURGE_ARCH_SEW_RESNET18),
     IMAGENET_RESNET(SURGE_ARCH_SEW_RESNET34),

@@ -5,7 +5,7 @@
 #include "src/config/document.h"
 #include "src/config/schema.h"
 
-#define SURGE_MAX_WHERE                                 \
+#define SURGE_MAX_WHERE                                                        \
   128 /* bytes of "model.layers[12].neuron.v_threshold" \
        */
 

@@ -108,7 +108,7 @@ static surge_status apply_override(const surge_part *top, surge_source *source,
 typedef struct reading {
   surge_part top;
   surge_source *sources;
-  size_t count;                          /* of sources so far               */
+  size_t count;                            /* of sources so far               */
   char names[SURGE_MAX_BASES][SURGE_PATH]; /* of the bases                  */
   int bases;
 } reading;
@@ -118,8 +118,8 @@ static const yaml_node_t *find_base(surge_source *source, yaml_node_t *root) {
   if (root->type != YAML_MAPPING_NODE) return NULL;
   const yaml_node_pair_t *pair = root->data.mapping.pairs.start;
   for (; pair < root->data.mapping.pairs.top; pair++) {
-    const char *key = surge_node_text(
-        yaml_document_get_node(&source->document, pair->key));
+    const char *key =
+        surge_node_text(yaml_document_get_node(&source->document, pair->key));
     if (key && strcmp(key, "base") == 0)
       return yaml_document_get_node(&source->document, pair->value);
   }
@@ -134,9 +134,11 @@ static surge_status read_base(reading *r, const surge_source *source,
                               const yaml_node_t *node) {
   const char *base = surge_node_text(node);
   surge_place place = surge_place_of(source, node);
-  if (!base || !*base) return SURGE_OK; /* refused or empty as its key is read */
+  if (!base || !*base)
+    return SURGE_OK; /* refused or empty as its key is read */
   if (r->bases == SURGE_MAX_BASES)
-    return surge_refuse(&place, "base", "a recipe that ends in one without base",
+    return surge_refuse(&place, "base",
+                        "a recipe that ends in one without base",
                         "a circle, or too long a chain");
   char *path = r->names[r->bases++], *text;
   size_t size = 0;

@@ -67,8 +67,8 @@ static surge_status refuse_two_decays(const surge_scope *scope) {
   static const char *const paths[] = {"neuron.type", "neuron.decay",
                                       "neuron.tau", "neuron.decay_start"};
   const surge_draft *draft = scope->draft;
-  bool fires = given(scope, paths[0]) &&
-               draft->neuron_type == SURGE_INTEGRATE_FIRE;
+  bool fires =
+      given(scope, paths[0]) && draft->neuron_type == SURGE_INTEGRATE_FIRE;
   size_t none = fires ? 0 : draft->decay == SURGE_LEARNED ? 2 : 1;
   return refuse_two(scope, paths + none, 4 - none);
 }
@@ -270,8 +270,8 @@ void surge_draft_of(surge_draft *draft, const surge_recipe *recipe) {
   draft->decay = neuron->decay_learned ? (float)SURGE_LEARNED : neuron->decay;
   draft->decay_start = neuron->decay;
   draft->tau = 1 / (1 - (double)neuron->decay);
-  draft->synapse_decay = neuron->synapse_learned ? (float)SURGE_LEARNED
-                                                 : neuron->synapse_decay;
+  draft->synapse_decay =
+      neuron->synapse_learned ? (float)SURGE_LEARNED : neuron->synapse_decay;
   draft->synapse_start = neuron->synapse_decay;
   draft->synapse_tau = 1 / (1 - (double)neuron->synapse_decay);
 }

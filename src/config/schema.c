@@ -16,32 +16,31 @@ static const surge_word device_words[] = {{"auto", SURGE_DEVICE_AUTO},
                                           {"cpu", SURGE_DEVICE_CPU},
                                           {"cuda", SURGE_DEVICE_CUDA},
                                           {NULL, 0}};
-static const surge_word memory_words[] = {
-    {"normal", SURGE_MEMORY_NORMAL},
-    {"packed", SURGE_MEMORY_PACKED},
-    {"recompute", SURGE_MEMORY_RECOMPUTE},
+static const surge_word memory_words[] = {{"normal", SURGE_MEMORY_NORMAL},
+                                          {"packed", SURGE_MEMORY_PACKED},
+                                          {"recompute", SURGE_MEMORY_RECOMPUTE},
+                                          {NULL, 0}};
+static const surge_word precision_words[] = {{"fp32", SURGE_PRECISION_FP32},
+                                             {"tf32", SURGE_PRECISION_TF32},
+                                             {"bf16", SURGE_PRECISION_BF16},
+                                             {NULL, 0}};
+static const surge_word arch_words[] = {
+    {"convnet", SURGE_ARCH_CONVNET},
+    {"mlp", SURGE_ARCH_MLP},
+    {"cifarnet", SURGE_ARCH_CIFARNET},
+    {"vgg11", SURGE_ARCH_VGG11},
+    {"vgg16", SURGE_ARCH_VGG16},
+    {"vggsnn", SURGE_ARCH_VGGSNN},
+    {"plif_net", SURGE_ARCH_PLIF_NET},
+    {"resnet19", SURGE_ARCH_RESNET19},
+    {"resnet20", SURGE_ARCH_RESNET20},
+    {"sew_resnet18", SURGE_ARCH_SEW_RESNET18},
+    {"sew_resnet34", SURGE_ARCH_SEW_RESNET34},
+    {"sew_resnet50", SURGE_ARCH_SEW_RESNET50},
+    {"ms_resnet18", SURGE_ARCH_MS_RESNET18},
+    {"ms_resnet34", SURGE_ARCH_MS_RESNET34},
+    {"layers", SURGE_ARCH_LAYERS},
     {NULL, 0}};
-static const surge_word precision_words[] = {
-    {"fp32", SURGE_PRECISION_FP32},
-    {"tf32", SURGE_PRECISION_TF32},
-    {"bf16", SURGE_PRECISION_BF16},
-    {NULL, 0}};
-static const surge_word arch_words[] = {{"convnet", SURGE_ARCH_CONVNET},
-                                        {"mlp", SURGE_ARCH_MLP},
-                                        {"cifarnet", SURGE_ARCH_CIFARNET},
-                                        {"vgg11", SURGE_ARCH_VGG11},
-                                        {"vgg16", SURGE_ARCH_VGG16},
-                                        {"vggsnn", SURGE_ARCH_VGGSNN},
-                                        {"plif_net", SURGE_ARCH_PLIF_NET},
-                                        {"resnet19", SURGE_ARCH_RESNET19},
-                                        {"resnet20", SURGE_ARCH_RESNET20},
-                                        {"sew_resnet18", SURGE_ARCH_SEW_RESNET18},
-                                        {"sew_resnet34", SURGE_ARCH_SEW_RESNET34},
-                                        {"sew_resnet50", SURGE_ARCH_SEW_RESNET50},
-                                        {"ms_resnet18", SURGE_ARCH_MS_RESNET18},
-                                        {"ms_resnet34", SURGE_ARCH_MS_RESNET34},
-                                        {"layers", SURGE_ARCH_LAYERS},
-                                        {NULL, 0}};
 static const surge_word init_words[] = {
     {"pytorch", SURGE_INIT_PYTORCH},
     {"kaiming_fan_out", SURGE_INIT_KAIMING_FAN_OUT},
@@ -113,12 +112,15 @@ static const surge_word schedule_words[] = {
 static const surge_word classes_words[] = {{"classes", 0}, {NULL, 0}};
 static const surge_word global_words[] = {{"global", 0}, {NULL, 0}};
 
-const surge_word surge_layer_words[] = {
-    {"conv", SURGE_LAYER_CONV},       {"linear", SURGE_LAYER_LINEAR},
-    {"norm", SURGE_LAYER_NORM},       {"neuron", SURGE_LAYER_NEURON},
-    {"avgpool", SURGE_LAYER_AVGPOOL}, {"maxpool", SURGE_LAYER_MAXPOOL},
-    {"dropout", SURGE_LAYER_DROPOUT}, {"add", SURGE_LAYER_ADD},
-    {NULL, 0}};
+const surge_word surge_layer_words[] = {{"conv", SURGE_LAYER_CONV},
+                                        {"linear", SURGE_LAYER_LINEAR},
+                                        {"norm", SURGE_LAYER_NORM},
+                                        {"neuron", SURGE_LAYER_NEURON},
+                                        {"avgpool", SURGE_LAYER_AVGPOOL},
+                                        {"maxpool", SURGE_LAYER_MAXPOOL},
+                                        {"dropout", SURGE_LAYER_DROPOUT},
+                                        {"add", SURGE_LAYER_ADD},
+                                        {NULL, 0}};
 
 /* ======================================================================== *
  *  What rows are made of
@@ -126,19 +128,19 @@ const surge_word surge_layer_words[] = {
 
 /* An offset that compiles only where the field has the C type that the row's
  * key type says. */
-#define OFFSET(type, member, ctype)  \
-  .offset = offsetof(type, member) + \
+#define OFFSET(type, member, ctype)                                            \
+  .offset = offsetof(type, member) +                                           \
             0 * sizeof(_Generic(((type *)0)->member, ctype : 0))
 /* Enums are ints or unsigned ints, as the compiler likes; all are 32 bits. */
-#define OFFSET_ENUM(type, member)    \
-  .offset = offsetof(type, member) + \
+#define OFFSET_ENUM(type, member)                                              \
+  .offset = offsetof(type, member) +                                           \
             0 * sizeof(_Generic(((type *)0)->member, int : 0, unsigned : 0))
-#define ARRAY(type, member, count_member, ctype)                        \
-  .offset = offsetof(type, member) +                                    \
-            0 * sizeof(_Generic(&((type *)0)->member[0], ctype * : 0)), \
-  .count_offset = offsetof(type, count_member),                         \
+#define ARRAY(type, member, count_member, ctype)                               \
+  .offset = offsetof(type, member) +                                           \
+            0 * sizeof(_Generic(&((type *)0)->member[0], ctype * : 0)),        \
+  .count_offset = offsetof(type, count_member),                                \
   .capacity = sizeof((type *)0)->member / sizeof(ctype)
-#define CHARS(type, member) \
+#define CHARS(type, member)                                                    \
   OFFSET(type, member, char *), .capacity = sizeof((type *)0)->member
 
 #define BOOL(m) .type = SURGE_KEY_BOOL, OFFSET(surge_draft, m, bool)
@@ -146,7 +148,7 @@ const surge_word surge_layer_words[] = {
 #define LONG(m) .type = SURGE_KEY_LONG, OFFSET(surge_draft, m, int64_t)
 #define FLOAT(m) .type = SURGE_KEY_FLOAT, OFFSET(surge_draft, m, float)
 #define DOUBLE(m) .type = SURGE_KEY_DOUBLE, OFFSET(surge_draft, m, double)
-#define WORD(m, list) \
+#define WORD(m, list)                                                          \
   .type = SURGE_KEY_WORD, OFFSET_ENUM(surge_draft, m), .words = list
 #define NAME(m) .type = SURGE_KEY_NAME, CHARS(surge_draft, m)
 #define LABEL(m) .type = SURGE_KEY_LABEL, CHARS(surge_draft, m)
@@ -157,16 +159,16 @@ const surge_word surge_layer_words[] = {
 
 #define LAYER_BOOL(m) .type = SURGE_KEY_BOOL, OFFSET(surge_layer_spec, m, bool)
 #define LAYER_INT(m) .type = SURGE_KEY_INT, OFFSET(surge_layer_spec, m, int32_t)
-#define LAYER_FLOAT(m) \
+#define LAYER_FLOAT(m)                                                         \
   .type = SURGE_KEY_FLOAT, OFFSET(surge_layer_spec, m, float)
-#define LAYER_WORD(m, list) \
+#define LAYER_WORD(m, list)                                                    \
   .type = SURGE_KEY_WORD, OFFSET_ENUM(surge_layer_spec, m), .words = list
 #define LAYER_NAME(m) .type = SURGE_KEY_NAME, CHARS(surge_layer_spec, m)
 
 #define BETWEEN(a, b) .low = (a), .high = (b)
 #define FROM(a) .low = (a), .high = INFINITY
 #define ABOVE(a) .low = (a), .low_open = true, .high = INFINITY
-#define INSIDE(a, b) \
+#define INSIDE(a, b)                                                           \
   .low = (a), .low_open = true, .high = (b), .high_open = true
 #define BELOW_ONE .low = 0, .high = 1, .high_open = true
 #define MOST INT32_MAX
@@ -177,9 +179,10 @@ const surge_word surge_layer_words[] = {
 
 const surge_key surge_keys[] = {
     {"base", TEXT(base), .standard = "",
-     .text = "A recipe that this one starts from: a file, seen from this one's "
-             "folder. A key here replaces the same key there; one that excludes "
-             "it (tau beside decay) is refused as in one file."},
+     .text =
+         "A recipe that this one starts from: a file, seen from this one's "
+         "folder. A key here replaces the same key there; one that excludes "
+         "it (tau beside decay) is refused as in one file."},
     {"name", LABEL(recipe.name), .standard = "unnamed",
      .text = "Names the experiment in run folders and reports."},
     {"seed", LONG(recipe.seed), FROM(0), .standard = "1",
@@ -189,21 +192,23 @@ const surge_key surge_keys[] = {
     {"threads", INT(recipe.threads), BETWEEN(0, 4096), .standard = "0",
      .text = "CPU threads, 0: one a core; results do not depend on it."},
     {"precision", WORD(recipe.precision, precision_words), .standard = "fp32",
-     .text = "Device: type of maps and products. tf32: fp32 whose products round "
-             "their inputs; bf16: maps and weights of products in bf16, membranes, "
-             "statistics and trained weights in fp32."},
+     .text =
+         "Device: type of maps and products. tf32: fp32 whose products round "
+         "their inputs; bf16: maps and weights of products in bf16, membranes, "
+         "statistics and trained weights in fp32."},
     {"memory", WORD(recipe.memory, memory_words), .standard = "normal",
      .text = "What is kept from forward to backward: normal keeps it as it is; "
              "packed keeps spikes in a bit and their sums in a byte; recompute "
              "does so too and computes convolutions and products again. The "
              "same bits come out."},
     {"deterministic", BOOL(recipe.deterministic), .standard = "true",
-     .text = "Same bits on every run of one device; the CPU always gives them."},
+     .text =
+         "Same bits on every run of one device; the CPU always gives them."},
     {"workspace_mb", INT(recipe.workspace_mb), BETWEEN(0, 1 << 20),
      .unit = "MiB", .standard = "256",
      .text = "Device: cap under which library algorithms are chosen."},
-    {"T", INT(recipe.T), BETWEEN(1, SURGE_MAX_T), .unit = "steps", .standard = "4",
-     .text = "Time steps for which each sample is shown."},
+    {"T", INT(recipe.T), BETWEEN(1, SURGE_MAX_T), .unit = "steps",
+     .standard = "4", .text = "Time steps for which each sample is shown."},
 
     {"data", SURGE_KEY_SECTION, .text = "The images and what is done to them."},
     {"data.set", NAME(recipe.data.set), .standard = "fashion_mnist",
@@ -230,8 +235,8 @@ const surge_key surge_keys[] = {
      .text = "Random crop of the original size after padding by so much."},
     {"data.flip", BOOL(recipe.data.flip), .standard = "false",
      .text = "Mirror half of the training images."},
-    {"data.cutout", INT(recipe.data.cutout), BETWEEN(0, MOST),
-     .unit = "pixels", .standard = "0",
+    {"data.cutout", INT(recipe.data.cutout), BETWEEN(0, MOST), .unit = "pixels",
+     .standard = "0",
      .text = "Side of a square around a random pixel of each training image "
              "that is 0 after normalising (DeVries 2017); 0: none."},
     {"data.random_erasing", FLOAT(recipe.data.random_erasing), BETWEEN(0, 1),
@@ -252,13 +257,14 @@ const surge_key surge_keys[] = {
              "0.5; 0: off."},
     {"data.size", INT(recipe.data.size), BETWEEN(0, 4096), .unit = "pixels",
      .standard = "0",
-     .text = "Sides of the network's input. image_folder, 0: 224; training takes "
-             "a random part of 8 to 100 % of the area at a ratio of 3/4 to 4/3 "
-             "(torchvision's RandomResizedCrop), evaluation the centre. "
-             "Recordings, 0: the sensor's; the sensor's longer side becomes so "
-             "long by summing, the shorter lies in the middle."},
-    {"data.resize", INT(recipe.data.resize), BETWEEN(0, 8192),
-     .unit = "pixels", .standard = "0",
+     .text =
+         "Sides of the network's input. image_folder, 0: 224; training takes "
+         "a random part of 8 to 100 % of the area at a ratio of 3/4 to 4/3 "
+         "(torchvision's RandomResizedCrop), evaluation the centre. "
+         "Recordings, 0: the sensor's; the sensor's longer side becomes so "
+         "long by summing, the shorter lies in the middle."},
+    {"data.resize", INT(recipe.data.resize), BETWEEN(0, 8192), .unit = "pixels",
+     .standard = "0",
      .text = "image_folder: the shorter side before the centre is taken; 0: "
              "size*256/224."},
     {"data.workers", INT(recipe.data.workers), BETWEEN(0, 4096),
@@ -267,41 +273,47 @@ const surge_key surge_keys[] = {
              "0: as `threads`; results do not depend on it."},
     {"data.on_error", WORD(recipe.data.on_error, on_error_words),
      .standard = "stop",
-     .text = "A file of image_folder or of recordings that cannot be read, or "
-             "has events outside the sensor, stops the run, or is counted and named once: in training the next image of the epoch "
-             "stands in for it, in evaluation it is left out."},
+     .text =
+         "A file of image_folder or of recordings that cannot be read, or "
+         "has events outside the sensor, stops the run, or is counted and named once: in training the next image of the epoch "
+         "stands in for it, in evaluation it is left out."},
     {"data.cache", TEXT(recipe.data.cache), .standard = "",
-     .text = "Recordings: a folder in which frames are kept; a recording's are "
-             "found by a hash of its bytes and of how it is framed. \"\": none. Not "
-             "of shd and ssc, nor of training samples with drop_event."},
+     .text =
+         "Recordings: a folder in which frames are kept; a recording's are "
+         "found by a hash of its bytes and of how it is framed. \"\": none. Not "
+         "of shd and ssc, nor of training samples with drop_event."},
     {"data.split", FLOAT(recipe.data.split), INSIDE(0, 1), .standard = "0.9",
-     .text = "Recordings in PATH/CLASS/ without a split: the share of each class, "
-             "the first by name and rounded up, that is trained on; the rest is "
-             "the test set (SpikingJelly's split_to_train_test_set)."},
+     .text =
+         "Recordings in PATH/CLASS/ without a split: the share of each class, "
+         "the first by name and rounded up, that is trained on; the rest is "
+         "the test set (SpikingJelly's split_to_train_test_set)."},
     {"data.sensor", INTS(recipe.data.sensor, recipe.data.sensor_count),
      BETWEEN(1, 65536), .unit = "pixels", .standard = "[]",
      .text = "event_folder: width and height of the sensor; []: as its first "
              "recording says."},
     {"data.split_by", WORD(recipe.data.split_by, split_by_words),
      .standard = "number",
-     .text = "Recordings are cut into T frames of a count for each pixel of OFF "
-             "and of ON events: of equal numbers of events or of equal times, as "
-             "SpikingJelly's, or of data.duration_us from the first event on."},
+     .text =
+         "Recordings are cut into T frames of a count for each pixel of OFF "
+         "and of ON events: of equal numbers of events or of equal times, as "
+         "SpikingJelly's, or of data.duration_us from the first event on."},
     {"data.duration_us", INT(recipe.data.duration_us), BETWEEN(1, MOST),
      .unit = "us", .standard = "10000",
      .text = "split_by duration: a frame's time. Events after frame T are left "
              "out; frames behind the last event are empty."},
     {"data.counts", WORD(recipe.data.counts, counts_words), .standard = "sum",
-     .text = "Recordings: how many events a pixel has in a frame, up to 255, or "
-             "binary, whether it has any."},
+     .text =
+         "Recordings: how many events a pixel has in a frame, up to 255, or "
+         "binary, whether it has any."},
     {"data.roll", INT(recipe.data.roll), BETWEEN(0, 4096), .unit = "pixels",
      .standard = "0",
      .text = "Recordings: random shift of training frames each way by up to so "
              "much, the edges joined."},
     {"data.drop_event", BOOL(recipe.data.drop_event), .standard = "false",
-     .text = "Recordings: of a training sample drop, each as likely, nothing, the "
-             "events of a random time, of a random area, or random events "
-             "(EventDrop, Gu 2021)."},
+     .text =
+         "Recordings: of a training sample drop, each as likely, nothing, the "
+         "events of a random time, of a random area, or random events "
+         "(EventDrop, Gu 2021)."},
 
     {"model", SURGE_KEY_SECTION, .text = "The network."},
     {"model.arch", WORD(recipe.model.arch, arch_words), .standard = "convnet",
@@ -379,10 +391,11 @@ const surge_key surge_keys[] = {
      .text = "Time constant in place of decay or decay_start: d = 1 - 1/tau."},
     {"neuron.synapse_decay", FLOAT(synapse_decay), .words = decay_words,
      BELOW_ONE, .standard = "0",
-     .text = "Decay factor d_s a step of a synapse's current, i[t] = d_s*i[t-1] "
-             "+ a[t], which the membrane reads in place of a[t] (current-based "
-             "LIF: Neftci 2019, snnTorch's Synaptic); learned: one d_s a layer; "
-             "0: no synapse."},
+     .text =
+         "Decay factor d_s a step of a synapse's current, i[t] = d_s*i[t-1] "
+         "+ a[t], which the membrane reads in place of a[t] (current-based "
+         "LIF: Neftci 2019, snnTorch's Synaptic); learned: one d_s a layer; "
+         "0: no synapse."},
     {"neuron.synapse_decay_start", FLOAT(synapse_start), INSIDE(0, 1),
      .derived = "none", .text = "Where a learned synapse_decay starts."},
     {"neuron.synapse_tau", DOUBLE(synapse_tau), FROM(1), .unit = "steps",
@@ -561,8 +574,7 @@ const surge_key surge_layer_keys[] = {
     {"avgpool.stride", LAYER_INT(stride), BETWEEN(1, 255), .unit = "pixels",
      .derived = "kernel", .text = "Step of the window."},
     {"avgpool.pad", LAYER_INT(pad), BETWEEN(0, 127), .unit = "pixels",
-     .standard = "0",
-     .text = "Zeros on each side, at most half the kernel."},
+     .standard = "0", .text = "Zeros on each side, at most half the kernel."},
     {"maxpool.kernel", LAYER_INT(kernel), .words = global_words,
      BETWEEN(1, 255), .unit = "pixels", .standard = "2",
      .text = "Side of the window; global: the whole map."},

@@ -157,8 +157,7 @@ bool surge_value_read(const surge_key *key, void *base, int32_t index,
       return read_integer(key, field + (size_t)index * sizeof(int32_t), text,
                           plain);
     case SURGE_KEY_FLOAT:
-    case SURGE_KEY_DOUBLE:
-      return read_real(key, field, text, plain);
+    case SURGE_KEY_DOUBLE: return read_real(key, field, text, plain);
     case SURGE_KEY_WORD:
       word = find_word(key->words, text);
       if (word) memcpy(field, &word->value, sizeof word->value);
@@ -166,11 +165,9 @@ bool surge_value_read(const surge_key *key, void *base, int32_t index,
     case SURGE_KEY_NAME:
     case SURGE_KEY_LABEL:
     case SURGE_KEY_TEXT:
-    case SURGE_KEY_NAMES:
-      return read_text(key, field, index, text);
+    case SURGE_KEY_NAMES: return read_text(key, field, index, text);
     case SURGE_KEY_SECTION:
-    case SURGE_KEY_LAYERS:
-      break;
+    case SURGE_KEY_LAYERS: break;
   }
   return false;
 }
@@ -309,21 +306,12 @@ void surge_value_write(const surge_key *key, const void *base, FILE *file) {
       fputs(field_integer(key, base, 0) ? "true" : "false", file);
       break;
     case SURGE_KEY_NAME:
-    case SURGE_KEY_LABEL:
-      fputs(field, file);
-      break;
-    case SURGE_KEY_TEXT:
-      write_quoted(field, file);
-      break;
-    case SURGE_KEY_NAMES:
-      write_names(field, file);
-      break;
+    case SURGE_KEY_LABEL: fputs(field, file); break;
+    case SURGE_KEY_TEXT: write_quoted(field, file); break;
+    case SURGE_KEY_NAMES: write_names(field, file); break;
     case SURGE_KEY_INTS:
-    case SURGE_KEY_BOOLS:
-      write_list(key, base, file);
-      break;
-    default:
-      write_number(key, field, file);
+    case SURGE_KEY_BOOLS: write_list(key, base, file); break;
+    default: write_number(key, field, file);
   }
 }
 
@@ -374,9 +362,7 @@ void surge_value_wanted(const surge_key *key, char phrase[SURGE_MAX_PHRASE]) {
   phrase[0] = 0;
   append(phrase, "%s", nouns[key->type]);
   switch (key->type) {
-    case SURGE_KEY_WORD:
-      append_words(key, "one of ", phrase);
-      break;
+    case SURGE_KEY_WORD: append_words(key, "one of ", phrase); break;
     case SURGE_KEY_INTS:
     case SURGE_KEY_INT:
     case SURGE_KEY_LONG:
@@ -385,8 +371,7 @@ void surge_value_wanted(const surge_key *key, char phrase[SURGE_MAX_PHRASE]) {
       append_range(key, phrase);
       append_words(key, " or ", phrase);
       break;
-    default:
-      break;
+    default: break;
   }
   if (key->type == SURGE_KEY_INTS || key->type == SURGE_KEY_BOOLS)
     append(phrase, ", %d at most", key->capacity);

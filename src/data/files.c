@@ -73,12 +73,11 @@ static surge_status find_split(char path[SURGE_DATA_PATH],
     SURGE_TRY(surge_path_join(path, folder, kind->splits[split][i]));
     if (check_folder(path, &found) == SURGE_OK && found) return SURGE_OK;
   }
-  return SURGE_FAIL(SURGE_ERROR_DATA,
-                    "%s: %s: wanted a folder %s, found none; %s", info->name,
-                    folder,
-                    split == SURGE_TRAIN ? kind->splits[SURGE_TRAIN][0]
-                                         : kind->splits_text,
-                    info->install_hint);
+  return SURGE_FAIL(
+      SURGE_ERROR_DATA, "%s: %s: wanted a folder %s, found none; %s",
+      info->name, folder,
+      split == SURGE_TRAIN ? kind->splits[SURGE_TRAIN][0] : kind->splits_text,
+      info->install_hint);
 }
 
 /* The folders of both splits, and whether each is there. Where none is, and the
@@ -127,9 +126,9 @@ static surge_status list_classes(name_list *classes, const char *folder) {
   SURGE_TRY(list_names(classes, folder, surge_is_visible));
   surge_status status = keep_folders(classes, folder);
   if (status == SURGE_OK && classes->count == 0)
-    status = SURGE_FAIL(SURGE_ERROR_DATA,
-                        "%s: wanted a folder for each class, found none",
-                        folder);
+    status =
+        SURGE_FAIL(SURGE_ERROR_DATA,
+                   "%s: wanted a folder for each class, found none", folder);
   if (status != SURGE_OK) free_names(classes);
   return status;
 }
@@ -222,7 +221,7 @@ struct surge_files {
   void *own; /* of a kind that lists its files itself; owned */
   bool skip;
   pthread_mutex_t mutex; /* guards what follows */
-  file_fault *faults;   /* [count] */
+  file_fault *faults;    /* [count] */
   int32_t skipped;
 };
 
@@ -241,8 +240,7 @@ void surge_files_free(struct surge_files *files) {
   free(files);
 }
 
-const char *surge_files_class(const struct surge_files *files,
-                                    int32_t label) {
+const char *surge_files_class(const struct surge_files *files, int32_t label) {
   return label < files->classes.count ? files->classes.entries[label]->d_name
                                       : NULL;
 }
@@ -266,11 +264,13 @@ static surge_status list_files(struct surge_files *files, float share,
   int64_t count = 0;
   for (int i = 0; i < files->classes.count; i++) {
     char path[SURGE_DATA_PATH];
-    SURGE_TRY(surge_path_join(path, files->folder, files->classes.entries[i]->d_name));
+    SURGE_TRY(surge_path_join(path, files->folder,
+                              files->classes.entries[i]->d_name));
     SURGE_TRY(list_names(&files->names[i], path, files->kind->wanted));
     if (share > 0) keep_share(&files->names[i], share, split);
     if (files->names[i].count == 0)
-      return SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted at least one %s, found "
+      return SURGE_FAIL(SURGE_ERROR_DATA,
+                        "%s: wanted at least one %s, found "
                         "none%s",
                         path, files->kind->wanted_text,
                         share > 0 ? " in data.split's share" : "");
@@ -305,8 +305,7 @@ static surge_status no_memory(const char *what) {
 static surge_status check_count(const struct surge_files *files,
                                 const surge_dataset_info *info, bool shared,
                                 surge_split split) {
-  int32_t wanted =
-      split == SURGE_TRAIN ? info->train_count : info->test_count;
+  int32_t wanted = split == SURGE_TRAIN ? info->train_count : info->test_count;
   if (shared || wanted == 0 || wanted == files->count) return SURGE_OK;
   return SURGE_FAIL(SURGE_ERROR_DATA, "%s: %s: wanted %d files, found %d",
                     info->name, files->folder, (int)wanted, (int)files->count);
@@ -377,9 +376,10 @@ static surge_status path_of(const struct surge_files *files, uint32_t sample,
     return files->kind->path(files->own, files->folder, sample, path);
   struct file_place at = files->places[sample];
   char folder[SURGE_DATA_PATH];
-  SURGE_TRY(
-      surge_path_join(folder, files->folder, files->classes.entries[at.label]->d_name));
-  return surge_path_join(path, folder, files->names[at.label].entries[at.rank]->d_name);
+  SURGE_TRY(surge_path_join(folder, files->folder,
+                            files->classes.entries[at.label]->d_name));
+  return surge_path_join(path, folder,
+                         files->names[at.label].entries[at.rank]->d_name);
 }
 
 surge_status surge_files_first(char path[SURGE_DATA_PATH],

@@ -72,13 +72,24 @@ static surge_status hash_file(XXH3_state_t *state, const char *path) {
 static void hash_framing(XXH3_state_t *state, const surge_dataset_info *info,
                          const surge_window *window) {
   const surge_framing *f = &info->framing;
-  const int64_t values[] = {
-      CACHE_VERSION,
-      f->by,      f->T,          f->duration_us, f->width,
-      f->height,  f->w,          f->h,           f->left,
-      f->top,     f->frame_w,    f->frame_h,     f->c,
-      info->most, window->begin, window->end,    (int64_t)window->recording,
-      info->on_side};
+  const int64_t values[] = {CACHE_VERSION,
+                            f->by,
+                            f->T,
+                            f->duration_us,
+                            f->width,
+                            f->height,
+                            f->w,
+                            f->h,
+                            f->left,
+                            f->top,
+                            f->frame_w,
+                            f->frame_h,
+                            f->c,
+                            info->most,
+                            window->begin,
+                            window->end,
+                            (int64_t)window->recording,
+                            info->on_side};
   XXH3_128bits_update(state, values, sizeof values);
 }
 

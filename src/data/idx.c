@@ -7,10 +7,10 @@
 #include "src/data/readers.h"
 
 #define IDX_SPELLINGS 4
-#define IDX_NAMES(stem, nd)                                   \
-  {                                                           \
-    stem "-idx" #nd "-ubyte", stem "-idx" #nd "-ubyte.gz",    \
-        stem ".idx" #nd "-ubyte", stem ".idx" #nd "-ubyte.gz" \
+#define IDX_NAMES(stem, nd)                                                    \
+  {                                                                            \
+    stem "-idx" #nd "-ubyte", stem "-idx" #nd "-ubyte.gz",                     \
+        stem ".idx" #nd "-ubyte", stem ".idx" #nd "-ubyte.gz"                  \
   }
 
 /* [split][images, labels] */

@@ -55,8 +55,7 @@ static surge_status folder_open(const surge_reader *reader, surge_dataset *set,
 /* A folder `test` is read where there is no `val`, for ImageNet's has no
  * labels. */
 static const surge_file_kind images = {
-    .splits = {[SURGE_TRAIN] = {"train"},
-               [SURGE_TEST] = {"val", "test"}},
+    .splits = {[SURGE_TRAIN] = {"train"}, [SURGE_TEST] = {"val", "test"}},
     .splits_text = "val or test",
     .wanted = is_image,
     .wanted_text = ".jpg, .jpeg or .png file",

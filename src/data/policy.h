@@ -17,12 +17,12 @@
 /* The operations; TrivialAugment's are all but the last. */
 typedef enum surge_pixel_op {
   SURGE_PIXELS_IDENTITY,
-  SURGE_PIXELS_SHEAR_X,      /* magnitude: pixels a pixel                     */
+  SURGE_PIXELS_SHEAR_X, /* magnitude: pixels a pixel                     */
   SURGE_PIXELS_SHEAR_Y,
-  SURGE_PIXELS_TRANSLATE_X,  /* whole pixels                                  */
+  SURGE_PIXELS_TRANSLATE_X, /* whole pixels                                  */
   SURGE_PIXELS_TRANSLATE_Y,
-  SURGE_PIXELS_ROTATE,       /* degrees, counter-clockwise                    */
-  SURGE_PIXELS_BRIGHTNESS,   /* these four: a factor less 1                   */
+  SURGE_PIXELS_ROTATE,     /* degrees, counter-clockwise                    */
+  SURGE_PIXELS_BRIGHTNESS, /* these four: a factor less 1                   */
   SURGE_PIXELS_COLOR,
   SURGE_PIXELS_CONTRAST,
   SURGE_PIXELS_SHARPNESS,

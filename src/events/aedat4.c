@@ -206,7 +206,8 @@ static surge_status open(surge_events_file *file) {
 static surge_status take_events(surge_events_file *file) {
   aedat4 *a = file->state;
   const surge_inflate *unpacked = &a->inflate;
-  size_t root, size = unpacked->size < 4 ? 0 : surge_u32_little(unpacked->bytes);
+  size_t root,
+      size = unpacked->size < 4 ? 0 : surge_u32_little(unpacked->bytes);
   if (unpacked->size < 12 || size < 8 || size > unpacked->size - 4)
     return SURGE_EVENTS_FAIL(&file->bytes,
                              "wanted a packet as long as it says, %zu bytes, "
@@ -274,7 +275,8 @@ static surge_status next_packet(surge_events_file *file, bool *more) {
                              "wanted a packet that ends at byte %" PRIu64
                              " or before, found one of %" PRIu64 " bytes",
                              a->end, size);
-  if (surge_u32_little(bytes->at) == a->stream) return unpack(file, (size_t)size);
+  if (surge_u32_little(bytes->at) == a->stream)
+    return unpack(file, (size_t)size);
   return pass_over(bytes, size);
 }
 
@@ -291,7 +293,8 @@ static surge_status next(surge_events_file *file, surge_events *chunk) {
     for (size_t i = 0; i < count; i++) {
       const uint8_t *e = a->events + i * EVENT;
       size_t k = chunk->count + i;
-      chunk->t[k] = (int64_t)((uint64_t)surge_u32_little(e + 4) << 32 | surge_u32_little(e));
+      chunk->t[k] = (int64_t)((uint64_t)surge_u32_little(e + 4) << 32 |
+                              surge_u32_little(e));
       chunk->x[k] = (uint16_t)(e[8] | e[9] << 8);
       chunk->y[k] = (uint16_t)(e[10] | e[11] << 8);
       chunk->p[k] = e[12] != 0;

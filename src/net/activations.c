@@ -90,13 +90,12 @@ static surge_keep keep_of(const surge_net *net, const surge_layer *layer) {
 static int32_t declare_packed(surge_net *net, int32_t i, int32_t first,
                               int32_t last) {
   surge_pack pack = surge_net_pack(net, i);
-  surge_tensor t = {
-      .role = SURGE_ROLE_ACTIVATION,
-      .dtype = SURGE_U8,
-      .rank = 1,
-      .shape = {(int64_t)surge_pack_bytes(pack.count, pack.bits)},
-      .first = first,
-      .last = last};
+  surge_tensor t = {.role = SURGE_ROLE_ACTIVATION,
+                    .dtype = SURGE_U8,
+                    .rank = 1,
+                    .shape = {(int64_t)surge_pack_bytes(pack.count, pack.bits)},
+                    .first = first,
+                    .last = last};
   return surge_net_declare(net, t, net->model.layers[i].spec.name, "packed");
 }
 
@@ -130,9 +129,9 @@ static void declare_outputs(surge_net *net) {
   reads r = reads_of(net, SURGE_IMAGE);
   int32_t last = r.last > r.forward ? r.last : r.forward;
   if (net->options.keep_currents) last = 2 * L + 1;
-  net->input = surge_net_activation(
-      net, "", "input", steps_of(net, !net->model.input_steps), input, -1,
-      poisson ? -1 : last);
+  net->input = surge_net_activation(net, "", "input",
+                                    steps_of(net, !net->model.input_steps),
+                                    input, -1, poisson ? -1 : last);
   net->coded = poisson ? surge_net_activation(net, "", "coded", net->options.T,
                                               input, -1, last)
                        : SURGE_NONE;
@@ -200,8 +199,8 @@ static void declare_gradient(surge_net *net, int32_t i, int32_t k) {
   const surge_source *source = &layer->source[k];
   surge_layer_ids *ids = &net->ids[i];
   bool wanted = source->from >= 0 && net->model.layers[source->from].trained;
-  bool needed = source->has_norm ||
-                (layer->spec.kind == SURGE_LAYER_NEURON && k == 0);
+  bool needed =
+      source->has_norm || (layer->spec.kind == SURGE_LAYER_NEURON && k == 0);
   int32_t *gradient = wanted ? &net->ids[source->from].grad_out : NULL;
   ids->grad_mode[k] = SURGE_WRITE;
   if (!wanted && !needed) return;

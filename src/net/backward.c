@@ -76,8 +76,7 @@ static surge_status backward_norms(surge_net *net, int32_t i,
                                    void *const da[2]) {
   const surge_layer *layer = &net->model.layers[i];
   for (int32_t k = layer->sources - 1; k >= 0; k--)
-    if (layer->source[k].has_norm)
-      SURGE_TRY(backward_norm(net, i, k, da[k]));
+    if (layer->source[k].has_norm) SURGE_TRY(backward_norm(net, i, k, da[k]));
   return SURGE_OK;
 }
 
@@ -88,7 +87,8 @@ static surge_status backward_neuron(surge_net *net, int32_t i) {
   const surge_layer_ids *ids = &net->ids[i];
   const surge_source *source = layer->source;
   bool shared = layer->sources == 2 && source[0].has_norm &&
-                source[1].has_norm && source[0].is_static == source[1].is_static;
+                source[1].has_norm &&
+                source[0].is_static == source[1].is_static;
   void *da[2] = {surge_at(net, ids->grad_in[0]),
                  shared ? NULL : surge_at(net, ids->grad_in[1])};
   surge_neuron_backward neuron = {

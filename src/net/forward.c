@@ -6,13 +6,12 @@
 
 surge_conv2d_forward surge_net_conv(const surge_net *net, int32_t i) {
   const surge_layer_ids *ids = &net->ids[i];
-  return (surge_conv2d_forward){
-      .y = surge_at(net, ids->place),
-      .x = surge_source_at(net, i, 0),
-      .w = surge_weight_at(net, ids->weight),
-      .b = surge_learned_at(net, ids->bias),
-      .images = surge_images_in(net, i),
-      .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
+  return (surge_conv2d_forward){.y = surge_at(net, ids->place),
+                                .x = surge_source_at(net, i, 0),
+                                .w = surge_weight_at(net, ids->weight),
+                                .b = surge_learned_at(net, ids->bias),
+                                .images = surge_images_in(net, i),
+                                .workspace = net->arena[SURGE_ROLE_WORKSPACE]};
 }
 
 surge_dropout surge_net_dropout(const surge_net *net, int32_t i) {
@@ -99,15 +98,15 @@ static surge_neuron_input neuron_input(const surge_net *net, int32_t i,
                                        int32_t k) {
   const surge_source *source = &net->model.layers[i].source[k];
   const surge_norm_ids *ids = &net->ids[i].norm[k];
-  return (surge_neuron_input){.z = surge_source_at(net, i, k),
-                              .scale = surge_at(net, ids->scale),
-                              .shift = surge_at(net, ids->shift),
-                              .mean = surge_at(net, ids->mean),
-                              .rstd = surge_at(net, ids->rstd),
-                              .step_scale =
-                                  surge_learned_at(net, ids->step_scale),
-                              .is_static = source->is_static,
-                              .per_step = surge_source_tebn(source)};
+  return (surge_neuron_input){
+      .z = surge_source_at(net, i, k),
+      .scale = surge_at(net, ids->scale),
+      .shift = surge_at(net, ids->shift),
+      .mean = surge_at(net, ids->mean),
+      .rstd = surge_at(net, ids->rstd),
+      .step_scale = surge_learned_at(net, ids->step_scale),
+      .is_static = source->is_static,
+      .per_step = surge_source_tebn(source)};
 }
 
 surge_neuron surge_net_neuron(const surge_net *net, int32_t i) {
@@ -324,8 +323,8 @@ static surge_status encode_input(surge_net *net, surge_pass pass) {
   surge_augment augment =
       surge_augment_of(net->recipe, net->data, pass == SURGE_PASS_TRAIN);
   augment.x = surge_at(net, net->input);
-  augment.images = net->mirrored ? net->mirrored->mirror_images
-                                 : surge_at(net, net->images);
+  augment.images =
+      net->mirrored ? net->mirrored->mirror_images : surge_at(net, net->images);
   augment.gather = net->mirrored;
   augment.sample = surge_at(net, net->sample);
   augment.step = surge_at(net, net->step);

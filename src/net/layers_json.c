@@ -66,8 +66,8 @@ static void add_neuron(cJSON *object, const surge_neuron_spec *n) {
 static void add_norm(cJSON *list, const surge_layer *layer,
                      const surge_source *source) {
   const surge_layer_spec *norm = &source->norm;
-  cJSON *object = add_layer(list, "norm", norm->name, norm->from, &layer->in,
-                            &layer->in);
+  cJSON *object =
+      add_layer(list, "norm", norm->name, norm->from, &layer->in, &layer->in);
   add_word(object, "norm", "model.norm", (int32_t)norm->norm);
   add_number(object, "alpha_theta",
              (double)surge_source_alpha_theta(layer, source));

@@ -12,8 +12,8 @@ typedef struct walk {
   const surge_recipe *recipe;
   surge_layout (*layout)(int32_t c);
   const surge_layer_spec *specs;
-  int32_t *place;   /* of each spec: its layer's index; a norm's: NORM_UNREAD */
-  int32_t index;    /* the spec that is being added                           */
+  int32_t *place; /* of each spec: its layer's index; a norm's: NORM_UNREAD */
+  int32_t index;  /* the spec that is being added                           */
   uint32_t dropouts;
 } walk;
 
@@ -173,17 +173,15 @@ static bool has_parameters(const surge_layer *layer) {
 /* Map and kind of what a layer makes, from its sources. */
 static surge_status shape_layer(walk *w, surge_layer *layer) {
   layer->out = layer->in;
-  layer->static_out = layer->source[0].is_static &&
-                      layer->source[layer->sources - 1].is_static;
+  layer->static_out =
+      layer->source[0].is_static && layer->source[layer->sources - 1].is_static;
   switch (layer->spec.kind) {
     case SURGE_LAYER_CONV: return shape_conv(w, layer);
     case SURGE_LAYER_LINEAR: return shape_linear(w, layer);
     case SURGE_LAYER_NEURON: return shape_neuron(w, layer);
     case SURGE_LAYER_AVGPOOL:
     case SURGE_LAYER_MAXPOOL: return shape_pool(w, layer);
-    case SURGE_LAYER_DROPOUT:
-      layer->dropout_index = w->dropouts++;
-      break;
+    case SURGE_LAYER_DROPOUT: layer->dropout_index = w->dropouts++; break;
     case SURGE_LAYER_ADD: shape_add(w, layer); break;
     case SURGE_LAYER_INTEGRATOR:
     case SURGE_LAYER_NORM: break;
@@ -230,18 +228,18 @@ static surge_status add_source(walk *w, surge_layer *layer, const char *name) {
   surge_source *source = &layer->source[layer->sources++];
   int32_t i = find_above(w, name);
   surge_map map = w->model->input;
-  *source = (surge_source){.from = SURGE_IMAGE,
-                           .is_static =
-                               !w->model->poisson && !w->model->input_steps,
-                           .binary = w->model->poisson};
+  *source =
+      (surge_source){.from = SURGE_IMAGE,
+                     .is_static = !w->model->poisson && !w->model->input_steps,
+                     .binary = w->model->poisson};
   if (i >= 0 && w->specs[i].kind == SURGE_LAYER_NORM)
     SURGE_TRY(read_norm(w, spec, &i, source));
   if (i >= 0) {
     surge_layer *from = &w->model->layers[source->from = w->place[i]];
     source->is_static = from->static_out;
     source->binary = /* in an evaluation, where dropout is nothing */
-        surge_layer_spikes(from) || (from->spec.kind == SURGE_LAYER_DROPOUT &&
-                                     from->source[0].binary);
+        surge_layer_spikes(from) ||
+        (from->spec.kind == SURGE_LAYER_DROPOUT && from->source[0].binary);
     map = from->out;
     from->readers++;
     layer->trained = layer->trained || from->trained;
@@ -250,8 +248,9 @@ static surge_status add_source(walk *w, surge_layer *layer, const char *name) {
   if (layer->sources == 1) {
     *in = map;
   } else if (in->h != map.h || in->w != map.w || in->c != map.c) {
-    return LAYER_FAIL(spec, "add: wanted a map of %d x %d x %d, found %d x %d x %d of %s",
-                      in->h, in->w, in->c, map.h, map.w, map.c, name);
+    return LAYER_FAIL(
+        spec, "add: wanted a map of %d x %d x %d, found %d x %d x %d of %s",
+        in->h, in->w, in->c, map.h, map.w, map.c, name);
   } else if (source->from == layer->source[0].from) {
     return LAYER_FAIL(spec, "add: wanted another layer than it reads, found %s",
                       name);
@@ -282,13 +281,15 @@ static surge_status check_readers(const walk *w, int32_t count) {
   const surge_model *model = w->model;
   for (int32_t i = 0; i < count; i++)
     if (w->specs[i].kind == SURGE_LAYER_NORM && w->place[i] == NORM_UNREAD)
-      return LAYER_FAIL(&w->specs[i], "wanted a neuron or add that reads it, "
-                                      "found none");
+      return LAYER_FAIL(&w->specs[i],
+                        "wanted a neuron or add that reads it, "
+                        "found none");
   for (int32_t i = 0; i < model->count; i++) {
     const surge_layer *layer = &model->layers[i];
     const surge_source *source = layer->source;
     if (i < model->count - 1 && layer->readers == 0)
-      return LAYER_FAIL(&layer->spec, "wanted a layer that reads it, found none");
+      return LAYER_FAIL(&layer->spec,
+                        "wanted a layer that reads it, found none");
     bool in_place = layer->spec.kind == SURGE_LAYER_DROPOUT ||
                     layer->spec.kind == SURGE_LAYER_INTEGRATOR;
     for (int32_t k = 0; k < layer->sources; k++)

@@ -33,10 +33,11 @@ typedef struct surge_layer {
   int32_t sources;   /* 1, or 2: a neuron or add of two inputs       */
   surge_map in, out; /* in: of each source                           */
   bool static_out;
-  int32_t levels, most;   /* its values are 0/levels, 1/levels, ... most/levels:  */
-                          /* 1 and 1 are spikes; levels 0: any values            */
-  bool trained;           /* a parameter stands in it, or before it          */
-  int32_t readers;        /* layers that read it, twice where one does twice  */
+  int32_t levels,
+      most;        /* its values are 0/levels, 1/levels, ... most/levels:  */
+                   /* 1 and 1 are spikes; levels 0: any values            */
+  bool trained;    /* a parameter stands in it, or before it          */
+  int32_t readers; /* layers that read it, twice where one does twice  */
   uint32_t dropout_index; /* dropout: its number                              */
 } surge_layer;
 
@@ -46,7 +47,7 @@ typedef struct surge_model {
   surge_map input;
   int32_t classes, vote;
   bool poisson;
-  bool input_steps; /* the input has its own map at every step */
+  bool input_steps;   /* the input has its own map at every step */
   int32_t pda_layers; /* spiking layers that take part in PDA             */
 } surge_model;
 

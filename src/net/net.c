@@ -116,9 +116,9 @@ static void declare_neuron(surge_net *net, int32_t i) {
 /* The integrator reads its decay where a neuron has its scalars. */
 static void declare_integrator(surge_net *net, int32_t i) {
   const surge_layer *layer = &net->model.layers[i];
-  net->ids[i].scalars = vector(net, SURGE_ROLE_SCALAR, 0, layer->spec.name,
-                               "scalars",
-                               (int64_t)surge_scalar_count(&layer->spec.neuron));
+  net->ids[i].scalars =
+      vector(net, SURGE_ROLE_SCALAR, 0, layer->spec.name, "scalars",
+             (int64_t)surge_scalar_count(&layer->spec.neuron));
   net->ids[i].width =
       vector(net, SURGE_ROLE_SCALAR, 0, layer->spec.name, "width", 2);
 }
@@ -139,11 +139,12 @@ static void declare_layer(surge_net *net, int32_t i) {
 static void declare_step(surge_net *net) {
   const surge_dataset_info *d = net->data;
   int64_t N = net->options.N;
-  surge_tensor images = {.role = SURGE_ROLE_STAGING,
-                         .dtype = SURGE_U8,
-                         .rank = 5,
-                         .shape = {N, net->model.input_steps ? net->options.T : 1,
-                                   d->h, d->w, d->c}};
+  surge_tensor images = {
+      .role = SURGE_ROLE_STAGING,
+      .dtype = SURGE_U8,
+      .rank = 5,
+      .shape = {N, net->model.input_steps ? net->options.T : 1, d->h, d->w,
+                d->c}};
   surge_tensor labels = {
       .role = SURGE_ROLE_STAGING, .dtype = SURGE_I32, .rank = 1, .shape = {N}};
   surge_tensor sample = labels,
@@ -232,9 +233,8 @@ static void size_roles(surge_net *net) {
   table->bytes[SURGE_ROLE_AVERAGE] =
       averages ? parameters + table->bytes[SURGE_ROLE_BUFFER] : 0;
   if (surge_net_type(net) == SURGE_BF16)
-    table->bytes[SURGE_ROLE_CAST] =
-        (averages ? 2 : 1) * sizeof(uint16_t) *
-        table->group_count[SURGE_GROUP_WEIGHT];
+    table->bytes[SURGE_ROLE_CAST] = (averages ? 2 : 1) * sizeof(uint16_t) *
+                                    table->group_count[SURGE_GROUP_WEIGHT];
   size_t workspace =
       net->backend->gradient_norm_workspace(parameters / sizeof(float));
   for (int32_t i = 0; i < net->model.count; i++) {

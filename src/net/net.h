@@ -15,7 +15,7 @@
 
 /* Tensor ids of a norm. */
 typedef struct surge_norm_ids {
-  int32_t gamma, beta, step_scale;  /* parameters                             */
+  int32_t gamma, beta, step_scale; /* parameters                             */
   int32_t running_mean, running_var; /* buffers                               */
   int32_t scale, shift, mean, rstd, sums; /* scalars                          */
 } surge_norm_ids;
@@ -36,16 +36,16 @@ typedef struct surge_layer_ids {
   int32_t scalars, width, pda, statistics, histogram, nonzero;
   /* activations */
   int32_t out, current;
-  surge_keep keep;     /* of `out`                                            */
+  surge_keep keep; /* of `out`                                            */
   int32_t packed, again; /* SURGE_NONE where it is kept whole                 */
-  int32_t read_last;   /* the last layer that reads it in forward             */
-  int32_t restored;    /* time of backward at which `again` is filled         */
-  int32_t place;       /* where it lies now: `out` or `again`                 */
-  int32_t grad_out;    /* of `out`; SURGE_NONE: no backward                   */
-  int32_t grad_in[2];  /* of each source, or SURGE_NONE: not wanted. May be    */
-                       /* grad_out (in place, or an add that hands it on)     */
+  int32_t read_last;  /* the last layer that reads it in forward             */
+  int32_t restored;   /* time of backward at which `again` is filled         */
+  int32_t place;      /* where it lies now: `out` or `again`                 */
+  int32_t grad_out;   /* of `out`; SURGE_NONE: no backward                   */
+  int32_t grad_in[2]; /* of each source, or SURGE_NONE: not wanted. May be    */
+                      /* grad_out (in place, or an add that hands it on)     */
   surge_mode grad_mode[2];
-  bool grad_lent;      /* grad_out is another layer's: read it alone          */
+  bool grad_lent; /* grad_out is another layer's: read it alone          */
 } surge_layer_ids;
 
 /* Steps that a backend has recorded as graphs, by what differs in them. */
@@ -74,17 +74,17 @@ struct surge_net {
   surge_layer_ids *ids;      /* [model.count] */
   surge_conv2d_plan **plans; /* [model.count], NULL where no convolution */
   void *arena[SURGE_ROLE_COUNT];
-  size_t v_first; /* optimizer: floats of the parameter arena */
-                  /* before this one have no second moment */
+  size_t v_first;  /* optimizer: floats of the parameter arena */
+                   /* before this one have no second moment */
   bool on_average; /* this pass reads averaged weights and statistics */
-  int32_t images, labels, sample, step; /* staging */
-  int32_t input, coded, scores;         /* activations */
+  int32_t images, labels, sample, step;           /* staging */
+  int32_t input, coded, scores;                   /* activations */
   int32_t metrics, fault, fault_step, norm, clip; /* scalars */
-  int32_t n;                            /* loaded batch */
+  int32_t n;                                      /* loaded batch */
   const surge_dataset *mirrored; /* its set, where ops read that themselves */
   surge_recordings recordings;
-  surge_layer_time *times;              /* [model.count]; NULL: no profile */
-  float *host;                          /* where reports are downloaded to */
+  surge_layer_time *times; /* [model.count]; NULL: no profile */
+  float *host;             /* where reports are downloaded to */
   size_t host_bytes;
 };
 
@@ -104,9 +104,8 @@ static inline bool surge_net_averages(const surge_net *net) {
 /* Average of a parameter or a running statistic: those follow the parameters. */
 static inline void *surge_average_at(const surge_net *net, int32_t id) {
   const surge_tensor *t = &net->table.tensors[id];
-  size_t first = t->role == SURGE_ROLE_BUFFER
-                     ? net->table.bytes[SURGE_ROLE_PARAMETER]
-                     : 0;
+  size_t first =
+      t->role == SURGE_ROLE_BUFFER ? net->table.bytes[SURGE_ROLE_PARAMETER] : 0;
   return (char *)net->arena[SURGE_ROLE_AVERAGE] + first + t->offset;
 }
 

@@ -9,16 +9,16 @@
 #include "src/net/net.h"
 
 typedef enum work_bits {
-  WORK_TRAIN = 1,      /* else evaluate */
+  WORK_TRAIN = 1, /* else evaluate */
   WORK_STATISTICS = 2,
   WORK_UPDATE = 4
 } work_bits;
 
 static surge_status do_work(surge_net *net, uint32_t what) {
   bool train = what & WORK_TRAIN;
-  SURGE_TRY(
-      surge_net_forward(net, train ? SURGE_PASS_TRAIN : SURGE_PASS_EVALUATE,
-                        what & WORK_STATISTICS));
+  SURGE_TRY(surge_net_forward(net,
+                              train ? SURGE_PASS_TRAIN : SURGE_PASS_EVALUATE,
+                              what & WORK_STATISTICS));
   if (train) SURGE_TRY(surge_net_backward(net));
   return what & WORK_UPDATE ? surge_net_update(net) : SURGE_OK;
 }
@@ -33,8 +33,8 @@ static surge_recording *find(surge_net *net, uint32_t what) {
   }
   surge_recording *fresh = &r->steps[r->count++ % SURGE_RECORDINGS];
   net->backend->graph_release(fresh->graph);
-  *fresh = (surge_recording){
-      .mirrored = net->mirrored, .n = net->n, .what = what};
+  *fresh =
+      (surge_recording){.mirrored = net->mirrored, .n = net->n, .what = what};
   return fresh;
 }
 

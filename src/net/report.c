@@ -94,18 +94,17 @@ surge_status surge_net_layer_report(surge_net *net, int32_t number,
   const surge_neuron_spec *n = &layer->spec.neuron;
   SURGE_TRY(download(net, scalars, ids->scalars,
                      surge_scalar_count(n) * sizeof *scalars));
-  *report = (surge_layer_report){.name = layer->spec.name,
-                                 .T = net->options.T,
-                                 .statistics = statistics,
-                                 .histogram = histogram,
-                                 .neuron = &layer->spec.neuron,
-                                 .threshold = layer->spec.neuron.v_threshold,
-                                 .decay = scalars[SURGE_SCALAR_DECAY],
-                                 .synapse = surge_neuron_synaptic(n)
-                                                ? scalars[SURGE_SCALAR_SYNAPSE]
-                                                : 0,
-                                 .widths = P,
-                                 .width = width};
+  *report = (surge_layer_report){
+      .name = layer->spec.name,
+      .T = net->options.T,
+      .statistics = statistics,
+      .histogram = histogram,
+      .neuron = &layer->spec.neuron,
+      .threshold = layer->spec.neuron.v_threshold,
+      .decay = scalars[SURGE_SCALAR_DECAY],
+      .synapse = surge_neuron_synaptic(n) ? scalars[SURGE_SCALAR_SYNAPSE] : 0,
+      .widths = P,
+      .width = width};
   return SURGE_OK;
 }
 
@@ -150,12 +149,11 @@ static void describe_sources(const surge_layer *layer, char *text,
   *text = 0;
   for (int32_t k = 0; k < layer->sources && used < size; k++) {
     const surge_source *s = &layer->source[k];
-    const char *word = s->has_norm ? surge_recipe_word("model.norm",
-                                                       (int32_t)s->norm.norm)
-                       : k         ? layer->spec.add
-                                   : NULL;
-    if (word)
-      used += (size_t)snprintf(text + used, size - used, "%s + ", word);
+    const char *word =
+        s->has_norm ? surge_recipe_word("model.norm", (int32_t)s->norm.norm)
+        : k         ? layer->spec.add
+                    : NULL;
+    if (word) used += (size_t)snprintf(text + used, size - used, "%s + ", word);
   }
 }
 
@@ -208,9 +206,10 @@ static void describe_kind(const surge_layer *layer, char *text, size_t size) {
 static size_t layer_parameters(const surge_net *net, int32_t i) {
   const surge_layer_ids *d = &net->ids[i];
   const surge_norm_ids *a = &d->norm[0], *b = &d->norm[1];
-  const int32_t ids[] = {d->weight,     d->bias,  d->rho,        d->decay_logit,
-                         d->synapse_logit, a->gamma, a->beta, a->step_scale,
-                         b->gamma,         b->beta,  b->step_scale};
+  const int32_t ids[] = {d->weight,      d->bias,          d->rho,
+                         d->decay_logit, d->synapse_logit, a->gamma,
+                         a->beta,        a->step_scale,    b->gamma,
+                         b->beta,        b->step_scale};
   size_t count = 0;
   for (size_t k = 0; k < sizeof ids / sizeof *ids; k++)
     if (ids[k] >= 0) count += net->table.tensors[ids[k]].bytes / sizeof(float);

@@ -172,11 +172,11 @@ static surge_status read_activation(surge_net *net, int32_t id, size_t images,
       images * surge_map_elements(map) * surge_dtype_bytes(map->type);
   void *physical = malloc(bytes + 1);
   if (!physical)
-    return SURGE_FAIL(SURGE_ERROR_DEVICE,
-                      "wanted memory for %zu bytes of an activation, found less",
-                      bytes);
-  surge_status status = net->backend->download(net->context, physical,
-                                               surge_at(net, id), bytes);
+    return SURGE_FAIL(
+        SURGE_ERROR_DEVICE,
+        "wanted memory for %zu bytes of an activation, found less", bytes);
+  surge_status status =
+      net->backend->download(net->context, physical, surge_at(net, id), bytes);
   if (status == SURGE_OK) to_logical(logical, physical, map, images);
   free(physical);
   return status;

@@ -194,8 +194,7 @@ static void add_ms_block(surge_zoo *zoo, int32_t in, int32_t out,
   surge_zoo_neuron(zoo);
   surge_zoo_conv_neuron(zoo, out, 3, stride);
   add_last_conv(zoo, out, 3);
-  int32_t shortcut =
-      add_shortcut(zoo, stream, in, out, stride, surge_zoo_conv);
+  int32_t shortcut = add_shortcut(zoo, stream, in, out, stride, surge_zoo_conv);
   surge_zoo_append(zoo, SURGE_LAYER_ADD);
   join(zoo, shortcut);
 }

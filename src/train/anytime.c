@@ -4,8 +4,8 @@
 
 #include "src/train/session.h"
 
-static const double thresholds[SURGE_EXITS] = {
-    0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999};
+static const double thresholds[SURGE_EXITS] = {0.4, 0.5,  0.6,  0.7,   0.8,
+                                               0.9, 0.95, 0.99, 0.999, 0.9999};
 
 typedef struct watch {
   surge_anytime *anytime;

@@ -305,11 +305,9 @@ static surge_status board_potentials(surge_folder *folder,
   }
   char tag[SURGE_WORD + 8];
   snprintf(tag, sizeof tag, "u/%s", report->name);
-  return surge_tensorboard_histogram(folder->board, tag, epoch,
-                                     SURGE_HISTOGRAM_BINS + 2, end, count,
-                                     bin_edge(report, 0),
-                                     end[SURGE_HISTOGRAM_BINS + 1], sum,
-                                     squares);
+  return surge_tensorboard_histogram(
+      folder->board, tag, epoch, SURGE_HISTOGRAM_BINS + 2, end, count,
+      bin_edge(report, 0), end[SURGE_HISTOGRAM_BINS + 1], sum, squares);
 }
 
 #define WIDTH_BINS 30

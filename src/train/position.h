@@ -5,11 +5,11 @@
 #include "src/train/session.h"
 
 typedef struct surge_position {
-  int32_t epoch;        /* epochs done                                        */
-  int32_t batch;        /* batches done of the epoch that is under way        */
-  int64_t step;         /* optimizer steps done                               */
-  double best;          /* accuracy of the best epoch; -1: none yet           */
-  int32_t best_epoch;   /* 1 + its index                                      */
+  int32_t epoch;      /* epochs done                                        */
+  int32_t batch;      /* batches done of the epoch that is under way        */
+  int64_t step;       /* optimizer steps done                               */
+  double best;        /* accuracy of the best epoch; -1: none yet           */
+  int32_t best_epoch; /* 1 + its index                                      */
 } surge_position;
 
 /* Writes a checkpoint of the session's net; with `state` all that training

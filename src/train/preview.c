@@ -96,8 +96,8 @@ static surge_status paint_originals(preview *p, surge_tell *tell, void *user) {
     SURGE_TRY(surge_dataset_image(&s->train, sample, &pass, p->image));
     paint(p, row, 0, p->image);
     snprintf(line, sizeof line, "row %d: training %s %u, class %d%s%s", row + 1,
-             s->info.steps ? "recording" : "image", (unsigned)sample, label, name ? ", " : "",
-             name ? name : "");
+             s->info.steps ? "recording" : "image", (unsigned)sample, label,
+             name ? ", " : "", name ? name : "");
     SURGE_TRY(tell(user, line));
   }
   return SURGE_OK;

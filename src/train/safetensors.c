@@ -248,8 +248,8 @@ typedef struct reading {
   char *strings; /* where the next string goes */
 } reading;
 
-#define DAMAGED(r, format, ...)                                              \
-  SURGE_FAIL(SURGE_ERROR_DATA, "%s: damaged checkpoint: " format, (r)->path, \
+#define DAMAGED(r, format, ...)                                                \
+  SURGE_FAIL(SURGE_ERROR_DATA, "%s: damaged checkpoint: " format, (r)->path,   \
              __VA_ARGS__)
 
 static const char *keep_string(reading *r, const char *text) {

@@ -119,9 +119,10 @@ static surge_status tell_skipped(const surge_dataset *set, const char *split,
     SURGE_TRY(tell(user, text));
   }
   if (!any) return SURGE_OK;
-  snprintf(text, sizeof text,
-           "%d of %d images in the files of the %s set could not be read so far",
-           surge_dataset_skipped(set), set->count, split);
+  snprintf(
+      text, sizeof text,
+      "%d of %d images in the files of the %s set could not be read so far",
+      surge_dataset_skipped(set), set->count, split);
   return tell(user, text);
 }
 

@@ -12,7 +12,7 @@ typedef struct surge_session {
   surge_dataset_info info; /* the sets and the net point here */
   const surge_backend *backend;
   surge_context *context;
-  char note[SURGE_NOTE];  /* why `device: auto` took the CPU, or ""          */
+  char note[SURGE_NOTE]; /* why `device: auto` took the CPU, or ""          */
   surge_dataset train, test;
   uint32_t *train_samples, *validation_samples, *test_samples;
   int32_t train_count, validation_count, test_count;

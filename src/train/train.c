@@ -134,14 +134,13 @@ static surge_status check_fault(run *r) {
   if (step == 0) step = (uint64_t)r->position.step + (r->position.batch > 0);
   SURGE_TRY(tell(r, "diverged: layer %s was not finite at step %llu", layer,
                  (unsigned long long)step));
-  return SURGE_FAIL(
-      SURGE_ERROR_DIVERGED,
-      "layer %s was not finite at step %llu "
-      "(%lld steps an epoch); nothing was updated since, "
-      "and the checkpoints in %s are those before it (a smaller "
-      "optim.lr or optim.clip_norm may help)",
-      layer, (unsigned long long)step, (long long)r->steps_per_epoch,
-      r->folder.path);
+  return SURGE_FAIL(SURGE_ERROR_DIVERGED,
+                    "layer %s was not finite at step %llu "
+                    "(%lld steps an epoch); nothing was updated since, "
+                    "and the checkpoints in %s are those before it (a smaller "
+                    "optim.lr or optim.clip_norm may help)",
+                    layer, (unsigned long long)step,
+                    (long long)r->steps_per_epoch, r->folder.path);
 }
 
 static surge_status report_progress(run *r) {

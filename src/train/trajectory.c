@@ -49,17 +49,15 @@ static surge_status reserve_numbers(surge_trajectory *trajectory,
   surge_named_tensor sample = {
       .dtype = SURGE_U8, .rank = 3, .shape = {info->h, info->w, info->c}};
   if (info->steps)
-    sample = (surge_named_tensor){
-        .dtype = SURGE_U8,
-        .rank = 4,
-        .shape = {info->steps, info->h, info->w, info->c}};
+    sample =
+        (surge_named_tensor){.dtype = SURGE_U8,
+                             .rank = 4,
+                             .shape = {info->steps, info->h, info->w, info->c}};
   const struct {
     const char *name;
     int64_t rows;
     surge_named_tensor row;
-  } numbers[] = {[IMAGES] = {"images",
-                             images,
-                             sample},
+  } numbers[] = {[IMAGES] = {"images", images, sample},
                  [LABELS] = {"labels", images, {.dtype = SURGE_I32}},
                  [BATCH] = {"batch", steps, {.dtype = SURGE_I32}},
                  [LEARNING_RATE] = {"learning_rate",

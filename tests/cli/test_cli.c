@@ -20,7 +20,10 @@ static int lines(const char *text) {
 }
 
 Test(cli, bad_input_gives_one_line_and_its_exit_code) {
-  static const struct { const char *name, *arguments, *needle; int code; } cases[] = {
+  static const struct {
+    const char *name, *arguments, *needle;
+    int code;
+  } cases[] = {
       {"no such command", "trian", "trian", 2},
       {"no recipe", "train", "recipe", 2},
       {"unknown option", "train --colour x", "--colour", 2},
@@ -30,7 +33,8 @@ Test(cli, bad_input_gives_one_line_and_its_exit_code) {
       {"wrong key", "train key.yaml", "key.yaml:1:1: optin", 2},
       {"wrong type", "train type.yaml", "type.yaml:1:4: T", 2},
       {"T = 0", "train " RECIPE " -T 0", "T", 2},
-      {"negative width", "train " RECIPE " --set surrogate.width=-1", "width", 2},
+      {"negative width", "train " RECIPE " --set surrogate.width=-1", "width",
+       2},
       {"list that does not fit", "train fit.yaml --dry-run", "conv1", 2},
       {"batch of no size", "train " RECIPE " --set train.batch=0", "batch", 2},
       {"unknown data set", "train " RECIPE " --set data.set=mist --dry-run",
@@ -41,66 +45,80 @@ Test(cli, bad_input_gives_one_line_and_its_exit_code) {
       {"swapped data", "train " RECIPE " --set data.path=swapped",
        "swapped/train-images-idx3-ubyte", 3},
       {"no cuda", "train " RECIPE " --device cuda", "cuda", 4},
-      {"damaged checkpoint", "eval damaged.safetensors", "damaged.safetensors", 3},
+      {"damaged checkpoint", "eval damaged.safetensors", "damaged.safetensors",
+       3},
       {"no checkpoint", "eval nowhere", "nowhere", 3},
       {"output folder in a file", "train " RECIPE SMALL "--out key.yaml/run",
        "key.yaml", 3},
-      {"full disk", "train " RECIPE SMALL "--dry-run 2>&1 > /dev/full #", "output", 3},
+      {"full disk", "train " RECIPE SMALL "--dry-run 2>&1 > /dev/full #",
+       "output", 3},
       {"existing folder", "train " RECIPE SMALL "--out short", "short", 2},
   };
-  static const struct { const char *name, *text; } recipes[] = {
+  static const struct {
+    const char *name, *text;
+  } recipes[] = {
       {"key.yaml", "optin: {lr: 1}\n"},
       {"type.yaml", "T: four\n"},
-      {"fit.yaml", "model: {layers: [conv: {out: 4, kernel: 99, pad: 0}, neuron, "
-                   "linear: {out: classes}]}\n"},
+      {"fit.yaml",
+       "model: {layers: [conv: {out: 4, kernel: 99, pad: 0}, neuron, "
+       "linear: {out: classes}]}\n"},
   };
   char folder[64], text[8192], name[128];
   setenv("CUDA_VISIBLE_DEVICES", "", 1); /* "no cuda" where there is a device */
   run_make_folder(folder);
   for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
-    write_file(folder, recipes[i].name, recipes[i].text, strlen(recipes[i].text));
-  write_file(folder, "damaged.safetensors", "\x10\0\0\0\0\0\0\0{\"a\":12345678}", 23);
+    write_file(folder, recipes[i].name, recipes[i].text,
+               strlen(recipes[i].text));
+  write_file(folder, "damaged.safetensors",
+             "\x10\0\0\0\0\0\0\0{\"a\":12345678}", 23);
   for (int i = 0; i < 2; i++) {
     snprintf(name, sizeof name, "%s/%s", folder, i ? "swapped" : "short");
     cr_assert_eq(mkdir(name, 0777), 0);
   }
   static const char *const parts[] = {
-      "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
-      "t10k-labels-idx1-ubyte"};
+      "train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+      "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
   for (int i = 0; i < 4; i++) {
     snprintf(name, sizeof name, "short/%s", parts[i]);
-    write_file(folder, name, "\0\0\x08\x03\0\0\0\x64\0\0\0\x1c\0\0\0\x1c..", 18);
+    write_file(folder, name, "\0\0\x08\x03\0\0\0\x64\0\0\0\x1c\0\0\0\x1c..",
+               18);
     snprintf(name, sizeof name, "swapped/%s", parts[i]);
     write_file(folder, name, "\0\0\x08\x01\0\0\0\x02\1\2", 10);
   }
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     int code = surge(folder, cases[i].arguments, text, sizeof text);
-    cr_expect_eq(code, cases[i].code, "%s: exit code %d: %s", cases[i].name, code,
-                 text);
-    cr_expect_not_null(strstr(text, cases[i].needle), "%s: %s", cases[i].name, text);
+    cr_expect_eq(code, cases[i].code, "%s: exit code %d: %s", cases[i].name,
+                 code, text);
+    cr_expect_not_null(strstr(text, cases[i].needle), "%s: %s", cases[i].name,
+                       text);
     cr_expect_leq(lines(text), 1, "%s: %s", cases[i].name, text);
   }
   run_remove_folder(folder);
 }
 
-static int run_in(const char *folder, const char *arguments, const char *needle) {
+static int run_in(const char *folder, const char *arguments,
+                  const char *needle) {
   static char text[65536];
   int code = surge(folder, arguments, text, sizeof text);
   cr_expect_eq(code, 0, "surge %s: %d: %s", arguments, code, text);
-  cr_expect_not_null(strstr(text, needle), "surge %s: wanted %s in: %s", arguments,
-                     needle, text);
+  cr_expect_not_null(strstr(text, needle), "surge %s: wanted %s in: %s",
+                     arguments, needle, text);
   return code;
 }
 
 Test(cli, a_run_from_recipe_to_prediction) {
-  static const char *const files[] = {
-      "run/recipe.yaml", "run/metrics.csv", "run/layers.csv",
-      "run/histograms.csv", "run/log.txt", "run/checkpoint_last.safetensors",
-      "run/checkpoint_best.safetensors"};
+  static const char *const files[] = {"run/recipe.yaml",
+                                      "run/metrics.csv",
+                                      "run/layers.csv",
+                                      "run/histograms.csv",
+                                      "run/log.txt",
+                                      "run/checkpoint_last.safetensors",
+                                      "run/checkpoint_best.safetensors"};
   char folder[64], text[8192];
   run_needs_data();
   run_make_folder(folder);
-  run_in(folder, "train " RECIPE SMALL "--dry-run", "data: fashion_mnist is there");
+  run_in(folder, "train " RECIPE SMALL "--dry-run",
+         "data: fashion_mnist is there");
   run_in(folder, "train " RECIPE SMALL "--out run", "epoch 1/1");
   for (size_t i = 0; i < sizeof files / sizeof *files; i++)
     cr_expect(exists(folder, files[i]), "%s", files[i]);
@@ -108,34 +126,48 @@ Test(cli, a_run_from_recipe_to_prediction) {
   run_in(folder, "eval run --anytime", "early exit");
   run_in(folder, "eval run --checkpoint best", "total");
   run_in(folder, "info run", "conv1.weight");
-  run_in(folder, "predict run /usr/share/datasets/fashion-mnist/"
-                 "t10k-images-idx3-ubyte.gz --out scores.csv", "10000");
+  run_in(folder,
+         "predict run /usr/share/datasets/fashion-mnist/"
+         "t10k-images-idx3-ubyte.gz --out scores.csv",
+         "10000");
   cr_expect(exists(folder, "scores.csv"));
   run_in(folder, "grad " RECIPE SMALL "--out one_step.safetensors --soft", "");
   run_in(folder, "info one_step.safetensors", "grad.neuron1.rho");
-  run_in(folder, "grad " RECIPE SMALL "--out steps.safetensors --soft --steps 2 "
-                 "--set data.flip=false", "");
+  run_in(folder,
+         "grad " RECIPE SMALL
+         "--out steps.safetensors --soft --steps 2 "
+         "--set data.flip=false",
+         "");
   run_in(folder, "info steps.safetensors", "steps.state.neuron1.rho");
-  cr_expect_eq(surge(folder, "grad " RECIPE SMALL "--out x.safetensors --steps 2 "
-                             "--set data.flip=false --set data.cutout=4",
+  cr_expect_eq(surge(folder,
+                     "grad " RECIPE SMALL "--out x.safetensors --steps 2 "
+                     "--set data.flip=false --set data.cutout=4",
                      text, sizeof text),
                2, "steps that the images alone do not determine: %s", text);
   run_in(folder, "train --resume run --set train.epochs=2", "epoch 2/2");
   run_in(folder, "train --resume run", "after 2 epochs");
   run_in(folder, "train " RECIPE SMALL "--out run --force", "epoch 1/1");
-  run_in(folder, "bench train " RECIPE SMALL "--steps 2 --warmup 1", "library_ms");
-  cr_expect_eq(surge(folder, "bench train " RECIPE SMALL "--set train.batch=128 "
-                             "--steps 1 --warmup 0", text, sizeof text), 2, "%s", text);
-  cr_expect_not_null(strstr(text, "128, found 64"), "fewer images than a batch: %s",
-                     text);
+  run_in(folder, "bench train " RECIPE SMALL "--steps 2 --warmup 1",
+         "library_ms");
+  cr_expect_eq(surge(folder,
+                     "bench train " RECIPE SMALL "--set train.batch=128 "
+                     "--steps 1 --warmup 0",
+                     text, sizeof text),
+               2, "%s", text);
+  cr_expect_not_null(strstr(text, "128, found 64"),
+                     "fewer images than a batch: %s", text);
   run_in(folder, "bench train --set train.batch=4 --steps 1 --warmup 0",
          "step,");
   run_in(folder, "bench ops " RECIPE SMALL "--steps 1 --warmup 1", "neuron1");
-  run_in(folder, "bench tradeoff " RECIPE " --set data.limit=32 --set train.batch=8 "
-                 "-T 1,3 --steps 2 --warmup 0", ",3,8,");
-  cr_expect_eq(surge(folder, "train " RECIPE SMALL "--out run", text, sizeof text), 2);
-  cr_expect_eq(surge(folder, "train --resume run --seed 9", text, sizeof text), 2,
-               "another recipe resumed: %s", text);
+  run_in(folder,
+         "bench tradeoff " RECIPE
+         " --set data.limit=32 --set train.batch=8 "
+         "-T 1,3 --steps 2 --warmup 0",
+         ",3,8,");
+  cr_expect_eq(
+      surge(folder, "train " RECIPE SMALL "--out run", text, sizeof text), 2);
+  cr_expect_eq(surge(folder, "train --resume run --seed 9", text, sizeof text),
+               2, "another recipe resumed: %s", text);
   run_remove_folder(folder);
 }
 
@@ -146,7 +178,8 @@ Test(cli, an_interrupted_run_is_saved) {
   run_make_folder(folder);
   snprintf(command, sizeof command,
            "cd %s && timeout --preserve-status -s INT 5 %s train " RECIPE
-           " --out run > out.txt 2>&1", folder, SURGE_BINARY);
+           " --out run > out.txt 2>&1",
+           folder, SURGE_BINARY);
   int status = system(command);
   cr_expect(WIFEXITED(status));
   cr_expect_eq(WEXITSTATUS(status), 130, "exit code %d", WEXITSTATUS(status));
@@ -162,11 +195,13 @@ Test(cli, a_run_that_is_told_twice_is_saved) {
   char folder[64], command[512];
   run_needs_data();
   run_make_folder(folder);
-  snprintf(command, sizeof command,
-           "cd %s && { %s train " RECIPE " --threads 1 --out run > out.txt 2>&1 & }; "
-           "until grep -q training out.txt || ! kill -0 $!; do sleep .1; done; sleep 1; "
-           "kill -TERM $!; sleep .01; kill -TERM $!; wait $!",
-           folder, SURGE_BINARY);
+  snprintf(
+      command, sizeof command,
+      "cd %s && { %s train " RECIPE
+      " --threads 1 --out run > out.txt 2>&1 & }; "
+      "until grep -q training out.txt || ! kill -0 $!; do sleep .1; done; sleep 1; "
+      "kill -TERM $!; sleep .01; kill -TERM $!; wait $!",
+      folder, SURGE_BINARY);
   int status = system(command);
   cr_expect(WIFEXITED(status));
   cr_expect_eq(WEXITSTATUS(status), 130, "exit code %d", WEXITSTATUS(status));
@@ -180,12 +215,13 @@ Test(cli, a_full_disk_is_told_and_the_old_checkpoint_stays) {
   run_needs_data();
   run_make_folder(folder);
   run_in(folder, "train " RECIPE SMALL "--out run", "results: run");
-  snprintf(command, sizeof command,
-           "cd %s && cp run/checkpoint_last.safetensors old && "
-           "(trap '' XFSZ; ulimit -f 8; %s train --resume run --set train.epochs=2"
-           " > out.txt 2> err.txt); code=$?; "
-           "cmp old run/checkpoint_last.safetensors && exit $code",
-           folder, SURGE_BINARY);
+  snprintf(
+      command, sizeof command,
+      "cd %s && cp run/checkpoint_last.safetensors old && "
+      "(trap '' XFSZ; ulimit -f 8; %s train --resume run --set train.epochs=2"
+      " > out.txt 2> err.txt); code=$?; "
+      "cmp old run/checkpoint_last.safetensors && exit $code",
+      folder, SURGE_BINARY);
   int status = system(command);
   cr_expect(WIFEXITED(status));
   cr_expect_eq(WEXITSTATUS(status), 3, "exit code %d", WEXITSTATUS(status));
@@ -242,9 +278,9 @@ static int changed_tiles(const sheet *s, int row) {
   for (int column = 1; column < SHEET_COLUMNS; column++) {
     bool same = true;
     for (int i = 0; i < s->side * s->side; i++)
-      same = same && !memcmp(tile_pixel(s, row, 0, i / s->side, i % s->side),
-                             tile_pixel(s, row, column, i / s->side,
-                                        i % s->side), 3);
+      same = same &&
+             !memcmp(tile_pixel(s, row, 0, i / s->side, i % s->side),
+                     tile_pixel(s, row, column, i / s->side, i % s->side), 3);
     changed += !same;
   }
   return changed;
@@ -260,7 +296,8 @@ static void expect_originals(const sheet *s, int rows, const char *text,
     snprintf(line, sizeof line, "row %d: ", row + 1);
     const char *found = strstr(text, line);
     cr_assert(found && sscanf(found, "row %*d: training image %u, class %d,",
-                              &sample, &class) == 2, "%s", text);
+                              &sample, &class) == 2,
+              "%s", text);
     cr_expect_eq(class, set->labels[sample]);
     cr_expect_not_null(strstr(found, surge_dataset_class(set, class)));
     for (int i = 0; i < 28 * 28; i++)
@@ -295,7 +332,8 @@ Test(cli, a_preview_shows_what_the_recipe_turns_on) {
   run_make_folder(folder);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     snprintf(arguments, sizeof arguments,
-             "data preview " RECIPE " --set data.flip=false --set data.crop_pad=0"
+             "data preview " RECIPE
+             " --set data.flip=false --set data.crop_pad=0"
              " --set %s --out sheet.png --count 4",
              cases[i].override);
     cr_assert_eq(surge(folder, arguments, text, sizeof text), 0, "%s", text);
@@ -312,20 +350,25 @@ Test(cli, a_preview_shows_what_the_recipe_turns_on) {
 }
 
 Test(cli, previews_that_cannot_be_made) {
-  static const struct { const char *arguments, *needle; int code; } cases[] = {
+  static const struct {
+    const char *arguments, *needle;
+    int code;
+  } cases[] = {
       {"data", "wanted preview, check or convert, found nothing", 2},
       {"data show " RECIPE, "wanted preview, check or convert, found show", 2},
       {"data preview", "wanted 2 to 2 arguments", 2},
       {"data preview " RECIPE, "wanted --out FILE.png", 2},
       {"data preview " RECIPE " --out x.png --count 0", "--count: wanted 1", 2},
       {"data preview nowhere.yaml --out x.png", "nowhere.yaml", 2},
-      {"data preview " RECIPE " --out x.png --set data.path=nowhere", "nowhere", 3},
+      {"data preview " RECIPE " --out x.png --set data.path=nowhere", "nowhere",
+       3},
   };
   char folder[64], text[8192];
   run_make_folder(folder);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     int code = surge(folder, cases[i].arguments, text, sizeof text);
-    cr_expect_eq(code, cases[i].code, "%s: %d: %s", cases[i].arguments, code, text);
+    cr_expect_eq(code, cases[i].code, "%s: %d: %s", cases[i].arguments, code,
+                 text);
     cr_expect_not_null(strstr(text, cases[i].needle), "%s", text);
     cr_expect_leq(lines(text), 1, "%s", text);
   }
@@ -341,13 +384,15 @@ Test(cli, check_of_recordings) {
   char folder[64], text[8192], path[512];
   int h, w;
   run_make_folder(folder);
-  snprintf(path, sizeof path, "mkdir -p %s/all/below && cp " SEEDS
+  snprintf(path, sizeof path,
+           "mkdir -p %s/all/below && cp " SEEDS
            "hdf5/shd.h5 %s/all && cp " SEEDS "aedat4/lz4.aedat4 %s/all/below",
            folder, folder, folder);
   cr_assert_eq(system(path), 0);
   write_file(folder, "all/.hidden", "?", 1);
-  cr_expect_eq(surge(folder, "data check all --out picture.png", text,
-                     sizeof text), 0, "%s", text);
+  cr_expect_eq(
+      surge(folder, "data check all --out picture.png", text, sizeof text), 0,
+      "%s", text);
   cr_expect_str_eq(
       text,
       "all/below/lz4.aedat4: aedat4, 5 events, 0.000100 to 1.000000 s, sensor "
@@ -379,16 +424,17 @@ Test(cli, check_of_what_is_no_recording) {
   write_file(folder, "empty.bin", "", 0);
   write_file(folder, "other.txt", "of no format known", 18);
   write_file(folder, "good.bin", "\x12\x10\x80\x03\x7d", 5);
-  cr_expect_eq(surge(folder, "data check . nowhere", text, sizeof text), 3, "%s",
-               text);
+  cr_expect_eq(surge(folder, "data check . nowhere", text, sizeof text), 3,
+               "%s", text);
   cr_expect_not_null(strstr(text, "empty.bin: wanted events, found 0 bytes"));
   cr_expect_not_null(strstr(text, "other.txt: wanted a recording in one of"));
   cr_expect_not_null(strstr(text, "nowhere: No such file"), "%s", text);
   cr_expect_not_null(strstr(text, "good.bin: nmnist, 1 events, "));
-  cr_expect_not_null(strstr(text, "4 files, 1 recordings, 1 events"), "%s", text);
+  cr_expect_not_null(strstr(text, "4 files, 1 recordings, 1 events"), "%s",
+                     text);
   cr_expect_not_null(strstr(text, "; 3 files could not be read"), "%s", text);
-  cr_expect_eq(surge(folder, "data check other.txt --out p.png", text,
-                     sizeof text), 3);
+  cr_expect_eq(
+      surge(folder, "data check other.txt --out p.png", text, sizeof text), 3);
   cr_expect(!exists(folder, "p.png"));
   run_remove_folder(folder);
 }
@@ -399,16 +445,23 @@ Test(cli, convert_to_npz) {
   run_make_folder(folder);
   run_in(folder, "data convert " SEEDS "aedat4/zstd.aedat4 a.npz",
          "a.npz: 5 events");
-  run_in(folder, "data convert " SEEDS "hdf5/table.h5 b.npz", "b.npz: 5 events");
-  run_in(folder, "data check a.npz", "a.npz: npz, 5 events, 0.000100 to 1.000000 s");
+  run_in(folder, "data convert " SEEDS "hdf5/table.h5 b.npz",
+         "b.npz: 5 events");
+  run_in(folder, "data check a.npz",
+         "a.npz: npz, 5 events, 0.000100 to 1.000000 s");
   snprintf(command, sizeof command, "cmp %s/a.npz %s/b.npz", folder, folder);
   cr_expect_eq(system(command), 0);
   run_in(folder, "data convert " SEEDS "hdf5/shd.h5 c.npz --recording 1",
          "c.npz: 1 events");
-  static const struct { const char *arguments, *needle; int code; } cases[] = {
+  static const struct {
+    const char *arguments, *needle;
+    int code;
+  } cases[] = {
       {"data convert a.npz", "wanted 3 to 3 arguments", 2},
-      {"data convert " SEEDS "hdf5/shd.h5 d.npz", "wanted --recording n, one of "
-       "its 2", 2},
+      {"data convert " SEEDS "hdf5/shd.h5 d.npz",
+       "wanted --recording n, one of "
+       "its 2",
+       2},
       {"data convert " SEEDS "hdf5/shd.h5 d.npz --recording 2",
        "wanted recording 2, found 2", 3},
       {"data convert nowhere d.npz", "nowhere: No such file", 3},
@@ -417,7 +470,8 @@ Test(cli, convert_to_npz) {
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     int code = surge(folder, cases[i].arguments, text, sizeof text);
-    cr_expect_eq(code, cases[i].code, "%s: %d: %s", cases[i].arguments, code, text);
+    cr_expect_eq(code, cases[i].code, "%s: %d: %s", cases[i].arguments, code,
+                 text);
     cr_expect_not_null(strstr(text, cases[i].needle), "%s", text);
     cr_expect_leq(lines(text), 1, "%s", text);
     cr_expect(!exists(folder, "d.npz"), "%s", cases[i].arguments);
@@ -476,8 +530,8 @@ static void rename_in(const char *folder, const char *from, const char *to) {
 /* How often `needle` stands in a run's log. */
 static int logged(const char *folder, const char *run, const char *needle) {
   char command[256], text[64];
-  snprintf(command, sizeof command, "grep -c '%s' %s/%s/log.txt", needle, folder,
-           run);
+  snprintf(command, sizeof command, "grep -c '%s' %s/%s/log.txt", needle,
+           folder, run);
   FILE *pipe = popen(command, "r");
   cr_assert_not_null(fgets(text, sizeof text, pipe));
   pclose(pipe);
@@ -489,7 +543,8 @@ Test(cli, a_folder_of_images_from_training_to_prediction) {
   run_make_folder(folder);
   make_images(folder);
   run_in(folder, IMAGES "none --dry-run", "data: image_folder is there");
-  run_in(folder, IMAGES "one --set data.workers=1", "16 training, 0 validation, 6 test");
+  run_in(folder, IMAGES "one --set data.workers=1",
+         "16 training, 0 validation, 6 test");
   run_in(folder, IMAGES "three --set data.workers=3", "epoch 2/2");
   run_same_checkpoints(folder, "one", "three");
   run_same_metrics(folder, "one", "three");
@@ -502,15 +557,21 @@ Test(cli, a_folder_of_images_from_training_to_prediction) {
   rename_in(folder, "images/elsewhere", "images/train");
   run_in(folder, "grad images.yaml --out steps.safetensors --steps 3", "");
   run_in(folder, "info steps.safetensors", "steps.images");
-  run_in(folder, "data preview images.yaml --out sheet.png --set "
-                 "data.policy=trivialaugment --count 16", "class 1, bee");
+  run_in(folder,
+         "data preview images.yaml --out sheet.png --set "
+         "data.policy=trivialaugment --count 16",
+         "class 1, bee");
   sheet s = read_sheet(folder, 16, 12, 5);
   cr_expect_gt(changed_tiles(&s, 0), 0);
   free(s.rgb);
-  run_in(folder, "train images.yaml --out policy --set data.policy=autoaugment "
-                 "--set data.mixup=0.2 --set data.workers=3", "epoch 2/2");
-  run_in(folder, "train images.yaml --out again --set data.policy=autoaugment "
-                 "--set data.mixup=0.2 --set data.workers=1", "epoch 2/2");
+  run_in(folder,
+         "train images.yaml --out policy --set data.policy=autoaugment "
+         "--set data.mixup=0.2 --set data.workers=3",
+         "epoch 2/2");
+  run_in(folder,
+         "train images.yaml --out again --set data.policy=autoaugment "
+         "--set data.mixup=0.2 --set data.workers=1",
+         "epoch 2/2");
   run_same_checkpoints(folder, "policy", "again");
   run_in(folder, "bench train images.yaml --steps 5 --warmup 0", "library_ms");
   run_remove_folder(folder);
@@ -575,7 +636,10 @@ Test(cli, recordings_from_training_to_prediction) {
   run_in(folder, "eval one -T 1,3,5", "T 5: test accuracy");
   run_in(folder, "predict one events/test/left/08.bin",
          "events/test/left/08.bin,0,");
-  run_in(folder, "grad events.yaml --out steps.safetensors --steps 2 --set data.crop_pad=0", "");
+  run_in(
+      folder,
+      "grad events.yaml --out steps.safetensors --steps 2 --set data.crop_pad=0",
+      "");
   run_in(folder, "info steps.safetensors", "8x3x7x9x2");
   run_in(folder, "data preview events.yaml --out sheet.png --count 2",
          "strip 8: epoch 7");
@@ -619,12 +683,15 @@ Test(cli, images_that_cannot_be_read_are_skipped) {
   run_in(folder, "train --resume run --set data.on_error=skip", "epoch 2/2");
   cr_expect_eq(logged(folder, "run", "skipped: images/train/ant/2.jpg"), 1);
   cr_expect_eq(logged(folder, "run", "skipped: images/val/bee/9.jpg"), 1);
-  cr_expect_eq(logged(folder, "run", "1 of 16 images in the files of the train"), 1);
-  cr_expect_eq(logged(folder, "run", "1 of 6 images in the files of the test"), 1);
+  cr_expect_eq(
+      logged(folder, "run", "1 of 16 images in the files of the train"), 1);
+  cr_expect_eq(logged(folder, "run", "1 of 6 images in the files of the test"),
+               1);
   run_in(folder, "eval run", "5 images");
   run_in(folder, "eval run", "skipped: images/val/bee/9.jpg");
-  cr_expect_eq(surge(folder, "predict run images/val/bee/9.jpg", text, sizeof text),
-               3, "%s", text);
+  cr_expect_eq(
+      surge(folder, "predict run images/val/bee/9.jpg", text, sizeof text), 3,
+      "%s", text);
   for (int i = 8; i < 11; i++)
     for (int k = 0; k < 2; k++) damage_image(folder, k, i);
   cr_expect_eq(surge(folder, "eval run", text, sizeof text), 3, "%s", text);
@@ -632,14 +699,20 @@ Test(cli, images_that_cannot_be_read_are_skipped) {
 }
 
 Test(cli, image_sizes_and_folders_that_do_not_fit) {
-  static const struct { const char *arguments, *needle; int code; } cases[] = {
-      {"--set data.resize=11", "data.resize: wanted 0 or at least data.size, 12", 2},
+  static const struct {
+    const char *arguments, *needle;
+    int code;
+  } cases[] = {
+      {"--set data.resize=11",
+       "data.resize: wanted 0 or at least data.size, 12", 2},
       {"--set data.crop_pad=12", "data.crop_pad: wanted less than", 2},
       {"--set data.size=-1", "data.size", 2},
       {"--set data.on_error=ignore", "data.on_error", 2},
       {"--set data.path=nowhere", "nowhere: wanted a folder train", 3},
-      {"--set data.path=nowhere --dry-run", "nowhere: wanted a folder train", 3},
-      {"--set data.path=images/train", "images/train: wanted a folder train", 3},
+      {"--set data.path=nowhere --dry-run", "nowhere: wanted a folder train",
+       3},
+      {"--set data.path=images/train", "images/train: wanted a folder train",
+       3},
       {"--set data.set=cifar10 --set data.path=images", "data_batch_1.bin", 3},
   };
   char folder[64], text[8192], arguments[256];
@@ -648,7 +721,8 @@ Test(cli, image_sizes_and_folders_that_do_not_fit) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     snprintf(arguments, sizeof arguments, IMAGES "run %s", cases[i].arguments);
     int code = surge(folder, arguments, text, sizeof text);
-    cr_expect_eq(code, cases[i].code, "%s: %d: %s", cases[i].arguments, code, text);
+    cr_expect_eq(code, cases[i].code, "%s: %d: %s", cases[i].arguments, code,
+                 text);
     cr_expect_not_null(strstr(text, cases[i].needle), "%s: %s",
                        cases[i].arguments, text);
     cr_expect_leq(lines(text), 1, "%s", text);
@@ -657,8 +731,9 @@ Test(cli, image_sizes_and_folders_that_do_not_fit) {
 }
 
 Test(cli, help_tells_every_command_and_code) {
-  static const char *const needles[] = {"train", "eval", "predict", "info", "grad",
-                                        "bench", "data preview", "130"};
+  static const char *const needles[] = {"train",        "eval", "predict",
+                                        "info",         "grad", "bench",
+                                        "data preview", "130"};
   char text[16384];
   cr_assert_eq(surge("/", "--help", text, sizeof text), 0);
   for (size_t i = 0; i < sizeof needles / sizeof *needles; i++)

@@ -58,7 +58,8 @@ static const char bf16[] = "precision: bf16\n";
 
 typedef struct device_options {
   const char *device; /* "device=cpu" or "device=cuda" */
-  const surge_backend *backend; /* what "cuda" is; NULL: the device under test */
+  const surge_backend
+      *backend; /* what "cuda" is; NULL: the device under test */
   bool soft, no_graph, upload;
 } device_options;
 
@@ -77,10 +78,10 @@ static void open_session(surge_session *s, const surge_recipe *recipe,
   s->backend->mirror_release(s->context, s->train.mirror_labels);
   s->train.mirror_images = NULL;
   s->train.mirror_labels = NULL;
-  cr_assert_eq(surge_loader_create(&s->train_loader, &s->train,
-                                   s->train_samples, s->train_count,
-                                   recipe->train.batch, 1),
-               SURGE_OK);
+  cr_assert_eq(
+      surge_loader_create(&s->train_loader, &s->train, s->train_samples,
+                          s->train_count, recipe->train.batch, 1),
+      SURGE_OK);
 }
 
 /* What a step is compared by: its loss, the norm of its gradient, and the
@@ -115,9 +116,11 @@ static int32_t follow(const char *yaml, const device_options *o,
   open_session(&s, &recipe, o);
   int64_t batches = surge_loader_batches(s.train_loader);
   for (uint32_t epoch = 0; epoch < (uint32_t)recipe.train.epochs; epoch++) {
-    cr_assert_eq(surge_loader_start(s.train_loader, &(surge_data_pass){
-                     .train = true, .seed = 1, .epoch = epoch}, 0),
-                 SURGE_OK);
+    cr_assert_eq(
+        surge_loader_start(
+            s.train_loader,
+            &(surge_data_pass){.train = true, .seed = 1, .epoch = epoch}, 0),
+        SURGE_OK);
     for (surge_batch batch;; steps++) {
       cr_assert_eq(surge_loader_next(s.train_loader, &batch), SURGE_OK);
       if (batch.n == 0) break;
@@ -236,7 +239,8 @@ static void train_versions(const char *yaml, int seed,
  * not off at all. */
 Test(devices, ten_steps_of_bf16_err_as_the_plain_version) {
   static step_numbers all[VERSIONS][STEPS];
-  static const char *const names[] = {"loss", "gradient norm", "width", "width"};
+  static const char *const names[] = {"loss", "gradient norm", "width",
+                                      "width"};
   surge_tensor_list state[VERSIONS];
   run_needs_data();
   train_versions(twin, 1, all, state);
@@ -258,10 +262,10 @@ Test(devices, ten_steps_of_bf16_err_as_the_plain_version) {
 }
 
 /* Ten batches and one update, whose first moments are their gradients. */
-#define ONE_UPDATE                                            \
-  "T: 4\n"                                                    \
-  "data: {set: fashion_mnist, limit: 20, test_limit: 20}\n"   \
-  "surrogate: {family: arctan, width: 0.5}\n"                 \
+#define ONE_UPDATE                                                             \
+  "T: 4\n"                                                                     \
+  "data: {set: fashion_mnist, limit: 20, test_limit: 20}\n"                    \
+  "surrogate: {family: arctan, width: 0.5}\n"                                  \
   "train: {epochs: 1, batch: 2, accumulate: 10}\n"
 
 static const char one_update[] = ONE_UPDATE
@@ -372,9 +376,10 @@ static double first_step(surge_session *s) {
   surge_step step = surge_step_at(s->recipe, 0, 0, 10, false);
   surge_batch batch;
   surge_metrics metrics;
-  cr_assert_eq(surge_loader_start(s->train_loader, &(surge_data_pass){
-                   .train = true, .seed = 1}, 0),
-               SURGE_OK);
+  cr_assert_eq(
+      surge_loader_start(s->train_loader,
+                         &(surge_data_pass){.train = true, .seed = 1}, 0),
+      SURGE_OK);
   cr_assert_eq(surge_loader_next(s->train_loader, &batch), SURGE_OK);
   cr_assert_eq(surge_net_load(s->net, &batch, &step), SURGE_OK);
   cr_assert_eq(surge_net_reset_metrics(s->net), SURGE_OK);
@@ -491,8 +496,8 @@ Test(devices, ways_of_running_a_residual_network_give_the_same_bits) {
 /* Packed and rebuilt is as kept, in every precision. */
 Test(devices, less_memory_gives_the_same_bits) {
   static const char *const precisions[] = {"", bf16},
-                    *const memories[] = {"", "memory: packed\n",
-                                         "memory: recompute\n"};
+                           *const memories[] = {"", "memory: packed\n",
+                                                "memory: recompute\n"};
   const device_options cuda = {.device = "device=cuda"};
   char recipe[2048];
   double loss[3][64];

@@ -64,9 +64,8 @@ void *dynamic_shared(void); /* of the launch that runs */
 template <class... P, class... A>
 void launch(const char *name, void (*body)(P...), dim3 grid, dim3 block,
             size_t shared, cudaStream_t stream, const A &...arguments) {
-  auto stored =
-      std::make_shared<std::tuple<typename std::decay<P>::type...>>(
-          arguments...);
+  auto stored = std::make_shared<std::tuple<typename std::decay<P>::type...>>(
+      arguments...);
   queue_kernel({name, (const void *)body, grid, block, shared,
                 [body, stored] { std::apply(body, *stored); }},
                stream);

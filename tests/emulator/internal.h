@@ -54,11 +54,11 @@ struct operation {
 };
 /* Appends to a stream, or to the graph that it is captured into. */
 cudaError_t queue(cudaStream_t stream, operation o);
-bool capturing(void);            /* some stream is */
+bool capturing(void);                            /* some stream is */
 cudaError_t refuse_in_capture(const char *call); /* and invalidates it */
 bool captures(cudaStream_t stream);
-void finish_all(void);           /* runs all that is queued */
-void finish_blocking(void);      /* all in streams that block stream 0 */
+void finish_all(void);                 /* runs all that is queued */
+void finish_blocking(void);            /* all in streams that block stream 0 */
 cudaError_t failed(cudaError_t error); /* remembers for cudaGetLastError */
 
 } /* namespace surge_emulator */

@@ -22,9 +22,16 @@ static const surge_events *events_at(const int64_t *t, size_t count) {
 }
 
 static surge_framing on_one_pixel(surge_frames_by by, int32_t T) {
-  return (surge_framing){.by = by, .T = T, .duration_us = 10, .width = 8,
-                         .height = 9, .w = 1, .h = 1, .frame_w = 1,
-                         .frame_h = 1, .c = 1};
+  return (surge_framing){.by = by,
+                         .T = T,
+                         .duration_us = 10,
+                         .width = 8,
+                         .height = 9,
+                         .w = 1,
+                         .h = 1,
+                         .frame_w = 1,
+                         .frame_h = 1,
+                         .c = 1};
 }
 
 /* How many events each frame has. */
@@ -39,19 +46,20 @@ static void expect_counts(surge_frames_by by, int32_t T, const int64_t *t,
                  (int)by, count, j, frames[j], want[j]);
 }
 
-#define EXPECT(by, T, times, ...)                                       \
-  expect_counts(SURGE_FRAMES_BY_##by, T, (const int64_t[])times,        \
-                sizeof((const int64_t[])times) / sizeof(int64_t),       \
+#define EXPECT(by, T, times, ...)                                              \
+  expect_counts(SURGE_FRAMES_BY_##by, T, (const int64_t[])times,               \
+                sizeof((const int64_t[])times) / sizeof(int64_t),              \
                 (const int32_t[]){__VA_ARGS__})
-#define AT(...) {__VA_ARGS__}
+#define AT(...)                                                                \
+  { __VA_ARGS__ }
 
 Test(frames, empty_intervals_are_zeros) {
   EXPECT(TIME, 4, AT(100, 101, 130, 139, 140), 2, 0, 0, 3);
   EXPECT(TIME, 4, AT(100, 111, 140), 1, 1, 0, 1); /* all behind the last */
   EXPECT(TIME, 3, AT(7), 0, 0, 1);                /* dt = 0              */
   EXPECT(TIME, 3, AT(7, 7, 8), 0, 0, 3);
-  EXPECT(TIME, 2, AT(9, 5, 3), 0, 3);             /* from last to first   */
-  EXPECT(NUMBER, 4, AT(1, 2, 3), 0, 0, 0, 3);     /* N/T = 0             */
+  EXPECT(TIME, 2, AT(9, 5, 3), 0, 3);         /* from last to first   */
+  EXPECT(NUMBER, 4, AT(1, 2, 3), 0, 0, 0, 3); /* N/T = 0             */
   expect_counts(SURGE_FRAMES_BY_TIME, 2, NULL, 0, (const int32_t[]){0, 0});
   expect_counts(SURGE_FRAMES_BY_NUMBER, 2, NULL, 0, (const int32_t[]){0, 0});
   expect_counts(SURGE_FRAMES_BY_DURATION, 2, NULL, 0, (const int32_t[]){0, 0});
@@ -70,17 +78,23 @@ Test(frames, by_duration_the_rest_is_left_out) {
 Test(frames, sums_are_scaled_and_placed) {
   enum { H = 4, W = 5 };
   const int64_t t[8] = {0};
-  const surge_framing framing = {.by = SURGE_FRAMES_BY_NUMBER, .T = 1,
-                                 .width = 8, .height = 9, .w = 4, .h = 3,
-                                 .left = 1, .top = 1, .frame_w = W,
-                                 .frame_h = H, .c = 2};
+  const surge_framing framing = {.by = SURGE_FRAMES_BY_NUMBER,
+                                 .T = 1,
+                                 .width = 8,
+                                 .height = 9,
+                                 .w = 4,
+                                 .h = 3,
+                                 .left = 1,
+                                 .top = 1,
+                                 .frame_w = W,
+                                 .frame_h = H,
+                                 .c = 2};
   int32_t frames[H][W][2], want[H][W][2] = {0};
   memset(frames, -1, sizeof frames);
-  cr_assert_eq(surge_events_frame(&frames[0][0][0], events_at(t, 8), &framing,
-                                  "e"),
-               SURGE_OK);
-  for (int i = 0; i < 8; i++)
-    want[(i + 1) * 3 / 9 + 1][i * 4 / 8 + 1][i % 2]++;
+  cr_assert_eq(
+      surge_events_frame(&frames[0][0][0], events_at(t, 8), &framing, "e"),
+      SURGE_OK);
+  for (int i = 0; i < 8; i++) want[(i + 1) * 3 / 9 + 1][i * 4 / 8 + 1][i % 2]++;
   cr_expect(!memcmp(frames, want, sizeof want));
 }
 

@@ -44,13 +44,15 @@ static uint64_t sum_of(surge_events_file *file, const char *path) {
 
 /* A file, not memory: what a reader took before is gone from its window. */
 Test(fuzz, seeds_read_twice_are_the_same) {
-  static const char *const good[] = {
-      "aedat4/none.aedat4", "aedat4/lz4.aedat4", "aedat4/zstd.aedat4",
-      "npz/stored.npz", "npz/deflated.npz", "hdf5/table.h5", "hdf5/arrays.h5"};
+  static const char *const good[] = {"aedat4/none.aedat4", "aedat4/lz4.aedat4",
+                                     "aedat4/zstd.aedat4", "npz/stored.npz",
+                                     "npz/deflated.npz",   "hdf5/table.h5",
+                                     "hdf5/arrays.h5"};
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
     char path[512];
     surge_events_file *file;
-    snprintf(path, sizeof path, SURGE_SOURCE_DIR "/tests/fuzz/seeds/%s", good[i]);
+    snprintf(path, sizeof path, SURGE_SOURCE_DIR "/tests/fuzz/seeds/%s",
+             good[i]);
     cr_assert_eq(surge_events_open(&file, path), SURGE_OK, "%s",
                  surge_last_error());
     uint64_t first = sum_of(file, path);

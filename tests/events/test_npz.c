@@ -156,10 +156,9 @@ Test(npz, shapes_that_are_wrong) {
 
 /* A header that ends in its type, or before it. */
 Test(npz, types_that_are_cut_off) {
-  static const char *const heads[] = {"\x93NUMPY\1\0\12\0{'descr': ",
-                                      "\x93NUMPY\1\0\13\0{'descr': '",
-                                      "\x93NUMPY\1\0\14\0{'descr': '<",
-                                      "\x93NUMPY\1\0\15\0{'descr': '<i"};
+  static const char *const heads[] = {
+      "\x93NUMPY\1\0\12\0{'descr': ", "\x93NUMPY\1\0\13\0{'descr': '",
+      "\x93NUMPY\1\0\14\0{'descr': '<", "\x93NUMPY\1\0\15\0{'descr': '<i"};
   for (size_t i = 0; i < 4; i++) {
     test_member members[] = MEMBERS;
     members[1] = (test_member){"x.npy", NULL, heads[i], 1, 20 + i};

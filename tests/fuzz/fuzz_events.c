@@ -35,9 +35,15 @@ static void read_again(const uint8_t *bytes, size_t size) {
   surge_events_file *file;
   surge_events all = {0};
   int32_t frames[3 * 2];
-  surge_framing framing = {.T = 3, .duration_us = 1000, .width = 65536,
-                           .height = 65536, .w = 1, .h = 1, .frame_w = 1,
-                           .frame_h = 1, .c = 2};
+  surge_framing framing = {.T = 3,
+                           .duration_us = 1000,
+                           .width = 65536,
+                           .height = 65536,
+                           .w = 1,
+                           .h = 1,
+                           .frame_w = 1,
+                           .frame_h = 1,
+                           .c = 2};
   if (surge_events_open_memory(&file, bytes, size, "fuzz") != SURGE_OK) return;
   surge_status status = surge_events_select(file, 0);
   if (status == SURGE_OK) status = surge_events_rest(file, &all);

@@ -21,8 +21,8 @@ static const double UNIT = 0x1p-24;
 static inline surge_safetensors golden_open(const char *name) {
   char path[1024];
   surge_safetensors file;
-  snprintf(path, sizeof path, "%s/tests/golden/%s.safetensors", SURGE_SOURCE_DIR,
-           name);
+  snprintf(path, sizeof path, "%s/tests/golden/%s.safetensors",
+           SURGE_SOURCE_DIR, name);
   cr_assert_eq(surge_safetensors_read(&file, path), SURGE_OK, "%s",
                surge_last_error());
   return file;
@@ -71,8 +71,9 @@ static inline void *golden_object(surge_context *context, size_t bytes) {
 
 static inline surge_metrics golden_metrics(surge_context *context, void *from) {
   surge_metrics metrics;
-  cr_assert_eq(test_backend()->download(context, &metrics, from, sizeof metrics),
-               SURGE_OK);
+  cr_assert_eq(
+      test_backend()->download(context, &metrics, from, sizeof metrics),
+      SURGE_OK);
   return metrics;
 }
 

@@ -30,9 +30,15 @@ static surge_events *read_events(const surge_safetensors *file,
 
 static surge_framing framing_of(surge_frames_by by, int32_t T, int32_t width,
                                 int32_t height) {
-  return (surge_framing){.by = by, .T = T, .width = width, .height = height,
-                         .w = width, .h = height, .frame_w = width,
-                         .frame_h = height, .c = 2};
+  return (surge_framing){.by = by,
+                         .T = T,
+                         .width = width,
+                         .height = height,
+                         .w = width,
+                         .h = height,
+                         .frame_w = width,
+                         .frame_h = height,
+                         .c = 2};
 }
 
 static void compare(const surge_safetensors *file, const char *name,
@@ -45,9 +51,9 @@ static void compare(const surge_safetensors *file, const char *name,
   surge_framing framing = framing_of(by, T, size[0], size[1]);
   size_t count = (size_t)(T * size[0] * size[1] * 2), wrong = 0;
   int32_t *frames = malloc(count * sizeof *frames);
-  cr_assert_eq(surge_events_frame(frames, read_events(file, name), &framing,
-                                  name),
-               SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(
+      surge_events_frame(frames, read_events(file, name), &framing, name),
+      SURGE_OK, "%s", surge_last_error());
   for (size_t i = 0; i < count; i++) wrong += frames[i] != want[i];
   cr_expect_eq(wrong, 0, "%s%s: %zu of %zu counts are wrong", name, key, wrong,
                count);
@@ -104,11 +110,10 @@ Test(golden_events, a_real_recording) {
       for (int64_t i = 0; i < PIXELS; i++)
         for (int64_t k = 0, power = 1; k < 3; k++, power *= i)
           sums[k] += power * frames[t * PIXELS + i];
-      cr_expect(!memcmp(sums, want + 3 * t, sizeof sums), "by %s, frame %d", key,
-                (int)t);
+      cr_expect(!memcmp(sums, want + 3 * t, sizeof sums), "by %s, frame %d",
+                key, (int)t);
     }
   }
   surge_safetensors_free(&file);
   surge_events_free(&events);
 }
-

@@ -41,13 +41,20 @@ static layer layer_open(surge_neuron_spec spec, surge_map map, int32_t steps,
              .dp = test_filled(context, 1, 0),
              .fault = golden_object(context, sizeof(surge_fault))};
   surge_neuron_scalars scalars = {
-      .scalars = l.scalars.device, .width = l.width.device, .spec = spec,
+      .scalars = l.scalars.device,
+      .width = l.width.device,
+      .spec = spec,
       .rho = spec.width_rule == SURGE_WIDTH_LEARNED ? l.rho.device : NULL,
-      .decay_logit = spec.decay_learned ? l.p.device : NULL, .C = map.c};
-  cr_assert_eq(test_backend()->neuron_scalars(context, &scalars), SURGE_OK, "%s",
-               surge_last_error());
-  l.common = (surge_neuron){.spec = spec, .map = map, .T = steps, .N = N,
-                            .inputs = 1, .input = {{.z = l.x.device}},
+      .decay_logit = spec.decay_learned ? l.p.device : NULL,
+      .C = map.c};
+  cr_assert_eq(test_backend()->neuron_scalars(context, &scalars), SURGE_OK,
+               "%s", surge_last_error());
+  l.common = (surge_neuron){.spec = spec,
+                            .map = map,
+                            .T = steps,
+                            .N = N,
+                            .inputs = 1,
+                            .input = {{.z = l.x.device}},
                             .scalars = l.scalars.device,
                             .width = l.width.device};
   size_t bytes = test_backend()->neuron_workspace(context, &l.common);
@@ -57,9 +64,9 @@ static layer layer_open(surge_neuron_spec spec, surge_map map, int32_t steps,
 }
 
 static void layer_close(layer *l) {
-  test_buffer *all[] = {&l->x,     &l->gs,        &l->rho, &l->p,     &l->scalars,
-                        &l->width, &l->workspace, &l->s,   &l->v_out, &l->da,
-                        &l->drho,  &l->dp};
+  test_buffer *all[] = {&l->x,       &l->gs,    &l->rho,       &l->p,
+                        &l->scalars, &l->width, &l->workspace, &l->s,
+                        &l->v_out,   &l->da,    &l->drho,      &l->dp};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) test_release(all[i]);
   test_backend()->release(l->context, l->fault);
   test_backend()->close(l->context);
@@ -127,7 +134,8 @@ static void bound_backward(bounds *b, const wanted *g,
                   3 * UNIT * (fabs(spatial) + fabs(carried));
     b->dx[k] = g->gain * (e_gu + 2 * UNIT * fabs(g->gu[k]));
     b->drho += distance * (e_delta * peak + fabs(g->delta[k]) * e_h) +
-               fabs(g->delta[k]) * e_x * peak + 4 * UNIT * fabs(spatial * distance);
+               fabs(g->delta[k]) * e_x * peak +
+               4 * UNIT * fabs(spatial * distance);
     drho_terms += fabs(spatial) * distance;
     double before = k < M ? 0 : membrane_after(g, spec, k - M);
     double factor = fabs(before - (spec->decay_input ? (double)x[k] : 0));
@@ -142,8 +150,10 @@ static void bound_backward(bounds *b, const wanted *g,
 /* Runs the first `steps` steps; the membrane they leave tells u. */
 static void check_forward(layer *l, const char *name, const wanted *g,
                           const bounds *b, int32_t steps) {
-  surge_neuron_forward forward = {.common = l->common, .s = l->s.device,
-                                  .v_out = l->v_out.device, .fault = l->fault};
+  surge_neuron_forward forward = {.common = l->common,
+                                  .s = l->s.device,
+                                  .v_out = l->v_out.device,
+                                  .fault = l->fault};
   forward.common.T = steps;
   cr_assert_eq(test_backend()->neuron_forward(l->context, &forward), SURGE_OK,
                "%s", surge_last_error());
@@ -163,11 +173,17 @@ static void check_case(const surge_safetensors *file, surge_neuron_spec spec) {
   const float *x = golden_input(file, "x"), *rho = golden_input(file, "rho");
   const float *p = golden_input(file, "p");
   double d = 1 / (1 + exp(-(double)p[0]));
-  wanted g = {golden(file, name, "u"),     golden(file, name, "s"),
-              golden(file, name, "delta"), golden(file, name, "gu"),
-              golden(file, name, "gv"),    golden(file, name, "dx"),
-              golden(file, name, "drho"),  golden(file, name, "dp"),
-              d, spec.decay_input ? 1 - d : 1, exp((double)rho[0])};
+  wanted g = {golden(file, name, "u"),
+              golden(file, name, "s"),
+              golden(file, name, "delta"),
+              golden(file, name, "gu"),
+              golden(file, name, "gv"),
+              golden(file, name, "dx"),
+              golden(file, name, "drho"),
+              golden(file, name, "dp"),
+              d,
+              spec.decay_input ? 1 - d : 1,
+              exp((double)rho[0])};
   bounds b;
   bound_forward(&b, &g, &spec, x);
   bound_backward(&b, &g, &spec, x);
@@ -178,9 +194,11 @@ static void check_case(const surge_safetensors *file, surge_neuron_spec spec) {
     check_forward(&l, name, &g, &b, steps);
   static const double exact[COUNT];
   golden_compare(name, "s", &l.s, g.s, exact);
-  surge_neuron_backward backward = {
-      .common = l.common, .da = {l.da.device}, .drho = l.drho.device,
-      .ddecay_logit = l.dp.device, .gs = l.gs.device};
+  surge_neuron_backward backward = {.common = l.common,
+                                    .da = {l.da.device},
+                                    .drho = l.drho.device,
+                                    .ddecay_logit = l.dp.device,
+                                    .gs = l.gs.device};
   cr_assert_eq(test_backend()->neuron_backward(l.context, &backward), SURGE_OK,
                "%s", surge_last_error());
   golden_compare(name, "dx", &l.da, g.dx, b.dx);
@@ -193,19 +211,20 @@ Test(golden, neuron) {
   surge_safetensors file = golden_open("neuron");
   for (int family = 0; family < SURGE_FAMILY_COUNT; family++)
     for (int flags = 0; flags < 8; flags++)
-      check_case(&file, (surge_neuron_spec){
-                            .decay_learned = true,
-                            .decay = 0.6f,
-                            .v_threshold = (float)THETA,
-                            .v_reset = (float)V_RESET,
-                            .family = (surge_family)family,
-                            .width_rule = SURGE_WIDTH_LEARNED,
-                            .width = 0.7f,
-                            .width_min = 0.01f,
-                            .width_max = 100,
-                            .reset = flags & 1 ? SURGE_RESET_SOFT : SURGE_RESET_HARD,
-                            .detach_reset = (flags & 2) != 0,
-                            .decay_input = (flags & 4) != 0});
+      check_case(&file,
+                 (surge_neuron_spec){
+                     .decay_learned = true,
+                     .decay = 0.6f,
+                     .v_threshold = (float)THETA,
+                     .v_reset = (float)V_RESET,
+                     .family = (surge_family)family,
+                     .width_rule = SURGE_WIDTH_LEARNED,
+                     .width = 0.7f,
+                     .width_min = 0.01f,
+                     .width_max = 100,
+                     .reset = flags & 1 ? SURGE_RESET_SOFT : SURGE_RESET_HARD,
+                     .detach_reset = (flags & 2) != 0,
+                     .decay_input = (flags & 4) != 0});
   surge_safetensors_free(&file);
 }
 
@@ -244,9 +263,10 @@ static void bound_moment(pda_bounds *b, const double *u,
           ((fabs(e) + size) * size * pull + v * stretch + 1);
   for (size_t k = 0; k < PCOUNT; k++)
     if (channel < 0 || k % PC == (size_t)channel)
-      b->q[k] = LAMBDA / PCOUNT * error *
-                ((size + fabs(e)) * pull +
-                 (2 * stretch + fabs(e) * size / (v * v)) * (fabs(u[k]) + size));
+      b->q[k] =
+          LAMBDA / PCOUNT * error *
+          ((size + fabs(e)) * pull +
+           (2 * stretch + fabs(e) * size / (v * v)) * (fabs(u[k]) + size));
 }
 
 static double logit(double p) { return log(p / (1 - p)); }
@@ -267,8 +287,9 @@ static void bound_quantization(pda_bounds *b, const double *u, const double *p,
     double e_bracket = e_p * (2 / curvature + gap / (curvature * curvature)) +
                        8 * UNIT * bracket;
     bool inside = p[k] > eps && p[k] < 1 - eps;
-    b->q[k] = inside ? LAMBDA / PCOUNT * peak / 2 *
-                           (20 * UNIT * bracket + e_bracket) : 0;
+    b->q[k] =
+        inside ? LAMBDA / PCOUNT * peak / 2 * (20 * UNIT * bracket + e_bracket)
+               : 0;
   }
   b->D += (PCOUNT + 2) * UNIT * b->D;
 }
@@ -301,17 +322,20 @@ static void check_pda(const surge_safetensors *file, const char *name,
   void *metrics = golden_object(l.context, sizeof(surge_metrics));
   surge_pda_coefficients *pda =
       golden_object(l.context, PC * sizeof(surge_pda_coefficients));
-  surge_neuron_forward forward = {.common = l.common, .s = l.s.device,
-                                  .pda = pda, .pda_scale = (float)LAMBDA,
-                                  .metrics = metrics, .fault = l.fault};
+  surge_neuron_forward forward = {.common = l.common,
+                                  .s = l.s.device,
+                                  .pda = pda,
+                                  .pda_scale = (float)LAMBDA,
+                                  .metrics = metrics,
+                                  .fault = l.fault};
   cr_assert_eq(test_backend()->neuron_forward(l.context, &forward), SURGE_OK,
                "%s", surge_last_error());
   double D = golden_metrics(l.context, metrics).pda / PN;
   double want = golden(file, name, "D")[0];
-  cr_expect(fabs(D - want) <= b.D, "%s: D: wanted %.9g +- %.2g, found %.9g", name,
-            want, b.D, D);
-  surge_neuron_backward backward = {.common = l.common, .da = {l.da.device},
-                                    .gs = l.gs.device, .pda = pda};
+  cr_expect(fabs(D - want) <= b.D, "%s: D: wanted %.9g +- %.2g, found %.9g",
+            name, want, b.D, D);
+  surge_neuron_backward backward = {
+      .common = l.common, .da = {l.da.device}, .gs = l.gs.device, .pda = pda};
   cr_assert_eq(test_backend()->neuron_backward(l.context, &backward), SURGE_OK,
                "%s", surge_last_error());
   double scaled[PCOUNT], bound[PCOUNT];

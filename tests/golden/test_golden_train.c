@@ -4,8 +4,15 @@
 
 /* --- norm ------------------------------------------------------------------ */
 
-enum { NT = 3, NN = 2, NH = 2, NW = 3, NC = 3, NM = NN * NH * NW * NC,
-       NCOUNT = NT * NM };
+enum {
+  NT = 3,
+  NN = 2,
+  NH = 2,
+  NW = 3,
+  NC = 3,
+  NM = NN * NH * NW * NC,
+  NCOUNT = NT * NM
+};
 
 /* Everything of one norm on the device. */
 typedef struct norm_layer {
@@ -19,15 +26,18 @@ typedef struct norm_layer {
 } norm_layer;
 
 static norm_layer norm_open(const surge_safetensors *file, const char *kind,
-                      bool is_static) {
+                            bool is_static) {
   surge_context *c = test_context(2);
   bool tebn = !strcmp(kind, "tebn");
   int32_t k = tebn ? NT : 1;
   size_t rows = (size_t)k * NC;
   return (norm_layer){
-      .context = c, .is_static = is_static, .tebn = tebn, .k = k,
-      .alpha_theta = strcmp(kind, "bn") != 0
-                         ? golden_input(file, "alpha_theta")[0] : 1,
+      .context = c,
+      .is_static = is_static,
+      .tebn = tebn,
+      .k = k,
+      .alpha_theta =
+          strcmp(kind, "bn") != 0 ? golden_input(file, "alpha_theta")[0] : 1,
       .z = test_copied(c, golden_input(file, "z"), is_static ? NM : NCOUNT),
       .da = test_poisoned(c, is_static ? NM : NCOUNT),
       .gamma = test_copied(c, golden_input(file, "gamma"), NC),
@@ -35,42 +45,55 @@ static norm_layer norm_open(const surge_safetensors *file, const char *kind,
       .p = test_copied(c, golden_input(file, "p"), NT),
       .running_mean = test_copied(c, golden_input(file, "running_mean"), NC),
       .running_var = test_copied(c, golden_input(file, "running_var"), NC),
-      .scale = test_poisoned(c, rows), .shift = test_poisoned(c, rows),
-      .mean = test_poisoned(c, NC), .rstd = test_poisoned(c, NC),
+      .scale = test_poisoned(c, rows),
+      .shift = test_poisoned(c, rows),
+      .mean = test_poisoned(c, NC),
+      .rstd = test_poisoned(c, NC),
       .sums = test_poisoned(c, 2 * rows),
       .dz = test_poisoned(c, is_static ? NM : NCOUNT),
-      .dgamma = test_filled(c, NC, 0), .dbeta = test_filled(c, NC, 0),
+      .dgamma = test_filled(c, NC, 0),
+      .dbeta = test_filled(c, NC, 0),
       .dp = test_filled(c, NT, 0),
       .fault = golden_object(c, sizeof(surge_fault))};
 }
 
 static void norm_close(norm_layer *n) {
-  test_buffer *all[] = {&n->z,     &n->da,   &n->gamma, &n->beta,
-                        &n->p,     &n->running_mean,    &n->running_var,
-                        &n->scale, &n->shift, &n->mean, &n->rstd, &n->sums,
-                        &n->dz,    &n->dgamma, &n->dbeta, &n->dp,
-                        &n->workspace};
+  test_buffer *all[] = {&n->z,           &n->da,       &n->gamma,
+                        &n->beta,        &n->p,        &n->running_mean,
+                        &n->running_var, &n->scale,    &n->shift,
+                        &n->mean,        &n->rstd,     &n->sums,
+                        &n->dz,          &n->dgamma,   &n->dbeta,
+                        &n->dp,          &n->workspace};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) test_release(all[i]);
   test_backend()->release(n->context, n->fault);
   test_backend()->close(n->context);
 }
 
 static void norm_run_forward(norm_layer *n) {
-  surge_norm_forward forward = {
-      .scale = n->scale.device, .shift = n->shift.device,
-      .mean = n->mean.device, .rstd = n->rstd.device,
-      .running_mean = n->running_mean.device,
-      .running_var = n->running_var.device, .z = n->z.device,
-      .gamma = n->gamma.device, .beta = n->beta.device,
-      .step_scale = n->tebn ? n->p.device : NULL, .fault = n->fault,
-      .map = {NH, NW, NC, SURGE_CHANNELS_LAST}, .T = NT, .N = NN,
-      .is_static = n->is_static, .training = true,
-      .alpha_theta = n->alpha_theta, .eps = 1e-5f, .momentum = 0.1f};
+  surge_norm_forward forward = {.scale = n->scale.device,
+                                .shift = n->shift.device,
+                                .mean = n->mean.device,
+                                .rstd = n->rstd.device,
+                                .running_mean = n->running_mean.device,
+                                .running_var = n->running_var.device,
+                                .z = n->z.device,
+                                .gamma = n->gamma.device,
+                                .beta = n->beta.device,
+                                .step_scale = n->tebn ? n->p.device : NULL,
+                                .fault = n->fault,
+                                .map = {NH, NW, NC, SURGE_CHANNELS_LAST},
+                                .T = NT,
+                                .N = NN,
+                                .is_static = n->is_static,
+                                .training = true,
+                                .alpha_theta = n->alpha_theta,
+                                .eps = 1e-5f,
+                                .momentum = 0.1f};
   size_t bytes = test_backend()->norm_workspace(n->context, &forward);
   n->workspace = test_poisoned(n->context, bytes / sizeof(float) + 1);
   forward.workspace = n->workspace.device;
-  cr_assert_eq(test_backend()->norm_forward(n->context, &forward), SURGE_OK, "%s",
-               surge_last_error());
+  cr_assert_eq(test_backend()->norm_forward(n->context, &forward), SURGE_OK,
+               "%s", surge_last_error());
 }
 
 /* What the neuron's backward would hand over: the channel sums and da. */
@@ -89,19 +112,30 @@ static void norm_run_backward(norm_layer *n, const float *z, const float *ga,
     total[i % NM] += value * (n->tebn ? (double)p[t] : 1);
     da[i] = ga[i];
   }
-  for (size_t i = 0; i < (size_t)(n->k * 2 * NC); i++) narrow[i] = (float)sums[i];
+  for (size_t i = 0; i < (size_t)(n->k * 2 * NC); i++)
+    narrow[i] = (float)sums[i];
   for (size_t i = 0; n->is_static && i < NM; i++) da[i] = (float)total[i];
   test_backend()->upload(n->context, n->sums.device, narrow,
                          (size_t)(n->k * 2 * NC) * sizeof(float));
-  test_backend()->upload(n->context, n->da.device, da, n->da.count * sizeof(float));
-  surge_norm_backward backward = {
-      .dz = n->dz.device, .dgamma = n->dgamma.device, .dbeta = n->dbeta.device,
-      .dstep_scale = n->tebn ? n->dp.device : NULL, .da = n->da.device,
-      .z = n->z.device, .mean = n->mean.device, .rstd = n->rstd.device,
-      .gamma = n->gamma.device, .beta = n->beta.device,
-      .step_scale = n->tebn ? n->p.device : NULL, .sums = n->sums.device,
-      .map = {NH, NW, NC, SURGE_CHANNELS_LAST}, .T = NT, .N = NN,
-      .is_static = n->is_static, .alpha_theta = n->alpha_theta};
+  test_backend()->upload(n->context, n->da.device, da,
+                         n->da.count * sizeof(float));
+  surge_norm_backward backward = {.dz = n->dz.device,
+                                  .dgamma = n->dgamma.device,
+                                  .dbeta = n->dbeta.device,
+                                  .dstep_scale = n->tebn ? n->dp.device : NULL,
+                                  .da = n->da.device,
+                                  .z = n->z.device,
+                                  .mean = n->mean.device,
+                                  .rstd = n->rstd.device,
+                                  .gamma = n->gamma.device,
+                                  .beta = n->beta.device,
+                                  .step_scale = n->tebn ? n->p.device : NULL,
+                                  .sums = n->sums.device,
+                                  .map = {NH, NW, NC, SURGE_CHANNELS_LAST},
+                                  .T = NT,
+                                  .N = NN,
+                                  .is_static = n->is_static,
+                                  .alpha_theta = n->alpha_theta};
   cr_assert_eq(test_backend()->norm_backward(n->context, &backward), SURGE_OK,
                "%s", surge_last_error());
   free(mean);
@@ -112,13 +146,15 @@ static void norm_run_backward(norm_layer *n, const float *z, const float *ga,
  * its relative error goes on into a, dz and the parameters' gradients. */
 typedef struct norm_sizes {
   double mean[NC], var[NC];
-  double reach; /* largest |z - mean|/std + |mean|/std: the amplification      */
-  double error; /* relative, of mean, var and what is formed from them         */
+  double
+      reach; /* largest |z - mean|/std + |mean|/std: the amplification      */
+  double
+      error; /* relative, of mean, var and what is formed from them         */
   double upstream[NC]; /* sum of |p ga|                                       */
 } norm_sizes;
 
-static norm_sizes norm_measure(const norm_layer *n, const float *z, const float *ga,
-                               const float *p) {
+static norm_sizes norm_measure(const norm_layer *n, const float *z,
+                               const float *ga, const float *p) {
   norm_sizes s = {.error = (NCOUNT + 2 + 8) * UNIT};
   size_t count = n->is_static ? NM : NCOUNT;
   double share = (double)NC / (double)count;
@@ -133,7 +169,8 @@ static norm_sizes norm_measure(const norm_layer *n, const float *z, const float 
     s.reach = fmax(s.reach, distance / sqrt(s.var[c]));
   }
   for (size_t i = 0; i < NCOUNT; i++)
-    s.upstream[i % NC] += fabs((double)ga[i] * (n->tebn ? (double)p[i / NM] : 1));
+    s.upstream[i % NC] +=
+        fabs((double)ga[i] * (n->tebn ? (double)p[i / NM] : 1));
   return s;
 }
 
@@ -149,8 +186,9 @@ static void norm_check_a(norm_layer *n, const char *name, const float *z,
     double a = (double)scale[k] * zi + (double)shift[k];
     double step = n->tebn ? (double)golden_input(file, "p")[i / NM] : 1;
     double size = (double)(n->alpha_theta * golden_input(file, "gamma")[c]);
-    double bound = s->error * step *
-                   (2 * size * s->reach + fabs((double)golden_input(file, "beta")[c]));
+    double bound =
+        s->error * step *
+        (2 * size * s->reach + fabs((double)golden_input(file, "beta")[c]));
     cr_expect(fabs(a - want[i]) <= bound,
               "%s: a[%zu]: wanted %.9g +- %.2g, found %.9g", name, i, want[i],
               bound, a);
@@ -179,9 +217,12 @@ static void norm_check_gradients(norm_layer *n, const char *name,
   }
   for (size_t t = 0; t < NT; t++) step[t] = 2 * s->error * all * 2;
   golden_compare(name, "dz", &n->dz, golden(file, name, "dz"), dz);
-  golden_compare(name, "dgamma", &n->dgamma, golden(file, name, "dgamma"), parameter);
-  golden_compare(name, "dbeta", &n->dbeta, golden(file, name, "dbeta"), parameter);
-  if (n->tebn) golden_compare(name, "dp", &n->dp, golden(file, name, "dp"), step);
+  golden_compare(name, "dgamma", &n->dgamma, golden(file, name, "dgamma"),
+                 parameter);
+  golden_compare(name, "dbeta", &n->dbeta, golden(file, name, "dbeta"),
+                 parameter);
+  if (n->tebn)
+    golden_compare(name, "dp", &n->dp, golden(file, name, "dp"), step);
 }
 
 static void norm_check(const surge_safetensors *file, const char *kind,
@@ -198,7 +239,8 @@ static void norm_check(const surge_safetensors *file, const char *kind,
   for (size_t c = 0; c < NC; c++) {
     double old_mean = (double)golden_input(file, "running_mean")[c];
     double old_var = (double)golden_input(file, "running_var")[c];
-    mean[c] = 0.1 * s.error * s.reach * sqrt(s.var[c]) + 4 * UNIT * fabs(old_mean);
+    mean[c] =
+        0.1 * s.error * s.reach * sqrt(s.var[c]) + 4 * UNIT * fabs(old_mean);
     var[c] = 0.1 * 2 * s.error * s.var[c] * s.reach + 4 * UNIT * old_var;
   }
   golden_compare(name, "running_mean", &n.running_mean,
@@ -248,14 +290,24 @@ static void loss_check(const surge_safetensors *file, surge_loss_kind kind,
   void *fault = golden_object(c, sizeof(surge_fault));
   void *step = golden_object(c, sizeof host);
   test_backend()->upload(c, step, &host, sizeof host);
-  surge_loss loss = {.dlogits = dlogits.device, .scores = scores.device,
-                     .metrics = metrics, .fault = fault, .logits = logits.device,
-                     .labels = labels, .T = LT, .N = LN, .classes = CLASSES,
-                     .vote = vote, .kind = kind,
+  surge_loss loss = {.dlogits = dlogits.device,
+                     .scores = scores.device,
+                     .metrics = metrics,
+                     .fault = fault,
+                     .logits = logits.device,
+                     .labels = labels,
+                     .T = LT,
+                     .N = LN,
+                     .classes = CLASSES,
+                     .vote = vote,
+                     .kind = kind,
                      .label_smoothing = smooth ? 0.125f : 0,
-                     .tet_lambda = 0.0625f, .tet_target = 1, .gradient_scale = 1,
+                     .tet_lambda = 0.0625f,
+                     .tet_target = 1,
+                     .gradient_scale = 1,
                      .step = mixed ? step : NULL};
-  cr_assert_eq(test_backend()->loss(c, &loss), SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(test_backend()->loss(c, &loss), SURGE_OK, "%s",
+               surge_last_error());
 
   double e_score = (LT * vote + 2) * UNIT * largest;
   double e_probability = 2 * e_score + (CLASSES + 8) * UNIT * (1 + 2 * largest);
@@ -267,16 +319,20 @@ static void loss_check(const surge_safetensors *file, surge_loss_kind kind,
                                 (4 * largest * e_score + 6 * UNIT * square);
   double found = golden_metrics(c, metrics).loss / LN;
   double want = golden(file, name, "loss")[0];
-  cr_expect(fabs(found - want) <= e_loss, "%s: loss: wanted %.9g +- %.2g, found %.9g",
-            name, want, e_loss, found);
+  cr_expect(fabs(found - want) <= e_loss,
+            "%s: loss: wanted %.9g +- %.2g, found %.9g", name, want, e_loss,
+            found);
   double bound[LT * LN * CLASSES * 2];
   double share = 1.0 / (LN * LT * vote);
   double e_residual = 2 * (e_score + 4 * UNIT * largest) / CLASSES;
   for (size_t i = 0; i < count; i++)
-    bound[i] = share * (kind == SURGE_LOSS_MSE ? e_residual
-                        : e_probability + 4 * UNIT +
-                          (kind == SURGE_LOSS_TET ? 0.0625 * e_residual : 0));
-  golden_compare(name, "dlogits", &dlogits, golden(file, name, "dlogits"), bound);
+    bound[i] =
+        share * (kind == SURGE_LOSS_MSE
+                     ? e_residual
+                     : e_probability + 4 * UNIT +
+                           (kind == SURGE_LOSS_TET ? 0.0625 * e_residual : 0));
+  golden_compare(name, "dlogits", &dlogits, golden(file, name, "dlogits"),
+                 bound);
   test_release(&logits);
   test_release(&dlogits);
   test_release(&scores);
@@ -310,7 +366,9 @@ typedef struct optimizer {
 static const optimizer optimizers[] = {
     {.name = "sgd."},
     {.name = "momentum.", .momentum = 0.875f},
-    {.name = "nesterov.", .momentum = 0.875f, .nesterov = true,
+    {.name = "nesterov.",
+     .momentum = 0.875f,
+     .nesterov = true,
      .weight_decay = 0.0625f},
     {.name = "clipped.", .momentum = 0.875f, .clipped = true},
     {.name = "adam.", .kind = SURGE_ADAM, .weight_decay = 0.0625f},
@@ -324,8 +382,8 @@ typedef struct drift {
 
 /* One step's roundings; `g` bounds |clip*g + wd*w|, `w` bounds |w|. */
 static drift drift_step(const optimizer *o, drift d, double lr, double g,
-                        double w, double found_m, double scale1,
-                        double root_v, double scale2) {
+                        double w, double found_m, double scale1, double root_v,
+                        double scale2) {
   bool decoupled = o->kind == SURGE_ADAMW;
   double wd = (double)o->weight_decay;
   double e_g = (decoupled ? 0 : wd * d.w) + 6 * UNIT * g;
@@ -362,22 +420,35 @@ static void optimizer_step(surge_context *c, const optimizer *o, state *s,
       (float)(1 / (1 - pow((double)0.999f, index + 1)));
   test_backend()->upload(c, s->step, &step, sizeof step);
   if (o->clipped) {
-    surge_gradient_norm a = {.norm = s->norm.device, .clip = s->clip.device,
-                                .fault = s->fault, .fault_step = s->fault_step,
-                                .step = s->step, .g = s->g.device,
-                                .count = WEIGHTS, .max_norm = 2.5f,
-                                .workspace = s->workspace.device};
+    surge_gradient_norm a = {.norm = s->norm.device,
+                             .clip = s->clip.device,
+                             .fault = s->fault,
+                             .fault_step = s->fault_step,
+                             .step = s->step,
+                             .g = s->g.device,
+                             .count = WEIGHTS,
+                             .max_norm = 2.5f,
+                             .workspace = s->workspace.device};
     cr_assert_eq(test_backend()->gradient_norm(c, &a), SURGE_OK, "%s",
                  surge_last_error());
   }
   surge_optimize a = {.step = s->step, .fault = s->fault};
-  a.update[SURGE_GROUP_WEIGHT] = (surge_update){
-      .kind = o->kind, .count = WEIGHTS, .w = s->w.device, .m = s->m.device,
-      .v = s->v.device, .g = s->g.device,
-      .clip = o->clipped ? s->clip.device : NULL,
-      .weight_decay = o->weight_decay, .momentum = o->momentum,
-      .nesterov = o->nesterov, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f,
-      .w_min = -INFINITY, .w_max = INFINITY};
+  a.update[SURGE_GROUP_WEIGHT] =
+      (surge_update){.kind = o->kind,
+                     .count = WEIGHTS,
+                     .w = s->w.device,
+                     .m = s->m.device,
+                     .v = s->v.device,
+                     .g = s->g.device,
+                     .clip = o->clipped ? s->clip.device : NULL,
+                     .weight_decay = o->weight_decay,
+                     .momentum = o->momentum,
+                     .nesterov = o->nesterov,
+                     .beta1 = 0.9f,
+                     .beta2 = 0.999f,
+                     .eps = 1e-8f,
+                     .w_min = -INFINITY,
+                     .w_max = INFINITY};
   cr_assert_eq(test_backend()->optimize(c, &a), SURGE_OK, "%s",
                surge_last_error());
 }
@@ -415,8 +486,10 @@ static void check_optimizer(const surge_safetensors *file, const optimizer *o) {
   surge_context *c = test_context(2);
   size_t bytes = test_backend()->gradient_norm_workspace(WEIGHTS);
   state s = {.w = test_copied(c, golden_input(file, "w"), WEIGHTS),
-             .m = test_filled(c, WEIGHTS, 0), .v = test_filled(c, WEIGHTS, 0),
-             .g = test_poisoned(c, WEIGHTS), .norm = test_poisoned(c, 1),
+             .m = test_filled(c, WEIGHTS, 0),
+             .v = test_filled(c, WEIGHTS, 0),
+             .g = test_poisoned(c, WEIGHTS),
+             .norm = test_poisoned(c, 1),
              .clip = test_poisoned(c, 1),
              .workspace = test_poisoned(c, bytes / sizeof(float) + 1),
              .step = golden_object(c, sizeof(surge_step)),

@@ -99,9 +99,8 @@ Test(anytime, every_step_and_exit) {
   cr_assert_eq(run_train(&recipe, folder, "run", false, NULL), SURGE_OK, "%s",
                surge_last_error());
   open_trained(&s, &recipe, folder, T_MOST);
-  cr_assert_eq(
-      surge_evaluate_anytime(s.net, s.test_loader, &step, &result, &a),
-      SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(surge_evaluate_anytime(s.net, s.test_loader, &step, &result, &a),
+               SURGE_OK, "%s", surge_last_error());
   cr_expect(a.T == T_MOST && a.samples == IMAGES);
   cr_assert_eq(surge_evaluate_each(s.net, s.test_loader, &step, keep_logits, &o,
                                    &result),
@@ -110,8 +109,10 @@ Test(anytime, every_step_and_exit) {
   check_exits(&a, &o);
   for (int32_t T = 1; T <= T_MOST; T++) {
     open_trained(&s, &recipe, folder, T);
-    cr_assert_eq(surge_evaluate(s.net, s.test_loader, &step, &result), SURGE_OK);
-    cr_expect_eq((double)a.correct[T - 1] / IMAGES, result.accuracy, "T = %d", T);
+    cr_assert_eq(surge_evaluate(s.net, s.test_loader, &step, &result),
+                 SURGE_OK);
+    cr_expect_eq((double)a.correct[T - 1] / IMAGES, result.accuracy, "T = %d",
+                 T);
     surge_session_close(&s);
   }
   surge_recipe_free(&recipe);

@@ -38,10 +38,15 @@ static void expect_empty(const surge_dataset *set, const char *name) {
 enum { TRAIN = 7, TEST = 4, H = 3, W = 5, PIXELS = H * W };
 enum { IMAGE_FILE = 16 + TRAIN * PIXELS, LABEL_FILE = 8 + TRAIN };
 
-static const surge_dataset_info tiny = {
-    .name = "tiny", .h = H, .w = W, .c = 1, .classes = 10,
-    .train_count = TRAIN, .test_count = TEST,
-    .default_path = "", .install_hint = "make it yourself"};
+static const surge_dataset_info tiny = {.name = "tiny",
+                                        .h = H,
+                                        .w = W,
+                                        .c = 1,
+                                        .classes = 10,
+                                        .train_count = TRAIN,
+                                        .test_count = TEST,
+                                        .default_path = "",
+                                        .install_hint = "make it yourself"};
 
 static uint8_t pixel_of(int sample, int i) {
   return (uint8_t)(sample * 31 + i * 7 + 1);
@@ -261,17 +266,35 @@ static const struct cifar_version {
   const char *folder, *names[6]; /* the test file is the last */
   const char *broken;            /* the training file that tests damage */
 } versions[] = {
-    {{.name = "tiny", .h = 32, .w = 32, .c = 3, .classes = 10,
-      .train_count = CIFAR_TRAIN, .test_count = CIFAR_TEST,
-      .default_path = "", .install_hint = "make it yourself"},
-     &surge_cifar10_reader, 1, 5, "cifar-10-batches-bin",
+    {{.name = "tiny",
+      .h = 32,
+      .w = 32,
+      .c = 3,
+      .classes = 10,
+      .train_count = CIFAR_TRAIN,
+      .test_count = CIFAR_TEST,
+      .default_path = "",
+      .install_hint = "make it yourself"},
+     &surge_cifar10_reader,
+     1,
+     5,
+     "cifar-10-batches-bin",
      {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
       "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"},
      "data_batch_3.bin"},
-    {{.name = "tiny", .h = 32, .w = 32, .c = 3, .classes = 100,
-      .train_count = CIFAR_TRAIN, .test_count = CIFAR_TEST,
-      .default_path = "", .install_hint = "make it yourself"},
-     &surge_cifar100_reader, 2, 1, "cifar-100-binary",
+    {{.name = "tiny",
+      .h = 32,
+      .w = 32,
+      .c = 3,
+      .classes = 100,
+      .train_count = CIFAR_TRAIN,
+      .test_count = CIFAR_TEST,
+      .default_path = "",
+      .install_hint = "make it yourself"},
+     &surge_cifar100_reader,
+     2,
+     1,
+     "cifar-100-binary",
      {"train.bin", "test.bin"},
      "train.bin"},
 };
@@ -360,9 +383,9 @@ Test(data, cifar_reads_both_places) {
                  SURGE_OK);
     if (k % 2 == 0) continue;
     set.info = &v->info;
-    cr_assert_eq(v->reader->open(v->reader, &set,
-                                 test_path(v->names[v->files])),
-                 SURGE_OK, "%s", surge_last_error());
+    cr_assert_eq(
+        v->reader->open(v->reader, &set, test_path(v->names[v->files])),
+        SURGE_OK, "%s", surge_last_error());
     expect_cifar(v, &set, CIFAR_TRAIN, CIFAR_TEST);
     surge_dataset_close(&set);
   }

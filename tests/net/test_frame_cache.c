@@ -79,9 +79,8 @@ static void expect_same(const struct surge_data_recipe *recipe,
   cr_assert_eq(read_sample(recipe, pass, with), SURGE_OK, "%s",
                surge_last_error());
   cr_expect(!memcmp(with, without, BYTES));
-  size_t count = glob(test_path("cache/*"), 0, NULL, &found) == 0
-                     ? found.gl_pathc
-                     : 0;
+  size_t count =
+      glob(test_path("cache/*"), 0, NULL, &found) == 0 ? found.gl_pathc : 0;
   cr_expect_eq(count, entries, "%zu entries, not %zu", count, entries);
   globfree(&found);
 }
@@ -190,8 +189,9 @@ Test(dvs_gesture, windows_of_recordings_are_samples) {
     cr_expect_str_eq(surge_dataset_class(&set, 1), "right hand wave");
     for (uint32_t w = 0; w < 3; w++) { /* of the second recording */
       int at_x = 0, all = 0;
-      cr_assert_eq(surge_dataset_image(&set, (uint32_t)half + w, &still, frames),
-                   SURGE_OK, "%s", surge_last_error());
+      cr_assert_eq(
+          surge_dataset_image(&set, (uint32_t)half + w, &still, frames),
+          SURGE_OK, "%s", surge_last_error());
       for (int i = 0; i < (int)sizeof frames; i++) {
         all += frames[i];
         if (i / 2 % 128 == 3) at_x += frames[i];

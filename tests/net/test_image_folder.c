@@ -116,7 +116,7 @@ static void put_32(uint8_t *at, uint32_t value) {
 Test(image_folder, does_not_apply_gamma) {
   static const uint8_t rgb[3] = {10, 100, 250};
   static const uint32_t gammas[] = {100000, 45455, 22222}; /* of 100000 */
-  enum { HEAD = 8 + 25, SRGB = 12 + 1, GAMA = 12 + 4 }; /* HEAD: with IHDR */
+  enum { HEAD = 8 + 25, SRGB = 12 + 1, GAMA = 12 + 4 };    /* HEAD: with IHDR */
   const char *path = test_path("a.png");
   size_t size;
   test_write_png(path, 5, 7, rgb);
@@ -262,8 +262,8 @@ Test(image_folder, reads_test_where_there_is_no_val) {
 }
 
 #define REFUSED(status, word, other)                                           \
-  expect_error(surge_dataset_describe(&found, &recipe, 4), status, word, other,   \
-               word)
+  expect_error(surge_dataset_describe(&found, &recipe, 4), status, word,       \
+               other, word)
 
 Test(image_folder, says_what_is_wrong_with_folders) {
   struct surge_data_recipe recipe = recipe_of(SURGE_ON_ERROR_STOP);

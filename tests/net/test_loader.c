@@ -101,8 +101,9 @@ static surge_loader *make_loader(const surge_dataset *set, int32_t batch,
   uint32_t samples[COUNT]; /* the loader keeps a copy */
   surge_loader *loader;
   *count = some_samples(samples);
-  cr_assert_eq(surge_loader_create(&loader, set, samples, *count, batch, workers),
-               SURGE_OK, "%s", surge_last_error());
+  cr_assert_eq(
+      surge_loader_create(&loader, set, samples, *count, batch, workers),
+      SURGE_OK, "%s", surge_last_error());
   return loader;
 }
 
@@ -290,8 +291,9 @@ Test(loader, refuses_a_policy_on_other_channels) {
   other.steps = 1; /* frames of a recording */
   cr_expect_eq(surge_loader_create(&loader, &set, &sample, 1, 1, 1),
                SURGE_ERROR_RECIPE);
-  cr_expect(strstr(surge_last_error(), "data.policy: wanted none on recordings"),
-            "%s", surge_last_error());
+  cr_expect(
+      strstr(surge_last_error(), "data.policy: wanted none on recordings"),
+      "%s", surge_last_error());
   surge_dataset_close(&set);
 }
 
@@ -389,7 +391,9 @@ Test(order, is_golden) {
   } cases[] = {
       {1, 0, SURGE_ORDER_EPOCH, {1, 0, 9, 10, 11, 5, 4, 7, 6, 8, 3, 2}},
       {1, 1, SURGE_ORDER_EPOCH, {8, 11, 2, 4, 3, 10, 5, 9, 6, 1, 7, 0}},
-      {(7ull << 32) + 1, 0, SURGE_ORDER_EPOCH,
+      {(7ull << 32) + 1,
+       0,
+       SURGE_ORDER_EPOCH,
        {0, 1, 6, 5, 7, 11, 2, 3, 4, 10, 8, 9}},
       {1, 0, SURGE_ORDER_SPLIT, {10, 2, 8, 9, 11, 4, 7, 3, 6, 1, 0, 5}},
   };

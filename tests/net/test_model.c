@@ -18,7 +18,8 @@ static surge_status plan(const surge_recipe *recipe,
   surge_context *context;
   surge_net *net = NULL;
   surge_net_options options = {.training = true};
-  cr_assert_eq(surge_cpu.open(&context, &(surge_context_options){.threads = 1}), SURGE_OK);
+  cr_assert_eq(surge_cpu.open(&context, &(surge_context_options){.threads = 1}),
+               SURGE_OK);
   surge_status status =
       surge_net_create(&net, &surge_cpu, context, recipe, data, &options);
   if (status == SURGE_OK) *parameters = surge_net_parameter_count(net);
@@ -124,25 +125,23 @@ static size_t chain(size_t in, const size_t *channels, size_t count) {
 static const size_t cifar_stages[] = {128, 256, 512},
                     photo_stages[] = {64, 128, 256, 512},
                     vgg11[] = {64, 128, 256, 256, 512, 512, 512, 512},
-                    vgg16[] = {64, 64, 128, 128, 256, 256, 256, 512, 512, 512,
-                               512, 512, 512},
+                    vgg16[] = {64,  64,  128, 128, 256, 256, 256,
+                               512, 512, 512, 512, 512, 512},
                     two[] = {128, 128}, five[] = {128, 128, 128, 128, 128},
                     six[] = {256, 256, 256, 256, 256, 256};
 
-static const surge_dataset_info digits = {.name = "mnist", .h = 28, .w = 28,
-                                          .c = 1, .classes = 10},
-                                cifar = {.name = "cifar10", .h = 32, .w = 32,
-                                         .c = 3, .classes = 10},
-                                dvs48 = {.name = "cifar10_dvs", .h = 48,
-                                         .w = 48, .c = 2, .classes = 10},
-                                dvs128 = {.name = "cifar10_dvs", .h = 128,
-                                          .w = 128, .c = 2, .classes = 10},
-                                gesture = {.name = "dvs_gesture", .h = 128,
-                                           .w = 128, .c = 2, .classes = 11},
-                                nmnist = {.name = "nmnist", .h = 34, .w = 34,
-                                          .c = 2, .classes = 10},
-                                photo = {.name = "photo", .h = 224, .w = 224,
-                                         .c = 3, .classes = 1000};
+static const surge_dataset_info
+    digits = {.name = "mnist", .h = 28, .w = 28, .c = 1, .classes = 10},
+    cifar = {.name = "cifar10", .h = 32, .w = 32, .c = 3, .classes = 10},
+    dvs48 = {.name = "cifar10_dvs", .h = 48, .w = 48, .c = 2, .classes = 10},
+    dvs128 = {.name = "cifar10_dvs", .h = 128, .w = 128, .c = 2, .classes = 10},
+    gesture = {.name = "dvs_gesture",
+               .h = 128,
+               .w = 128,
+               .c = 2,
+               .classes = 11},
+    nmnist = {.name = "nmnist", .h = 34, .w = 34, .c = 2, .classes = 10},
+    photo = {.name = "photo", .h = 224, .w = 224, .c = 3, .classes = 1000};
 
 /* `published`: an exact number, or one in millions to two places; 0: none. The
  * ImageNet ones are torchvision's (the same layers but for neurons), VGG's
@@ -163,7 +162,8 @@ Test(model, zoo_has_the_published_parameters) {
       {"arch: cifarnet", &cifar,
        9 * (3 * 128 + 128 * 256 + 256 * 512 + 512 * 1024 + 1024 * 512) +
            32768 * 1024 + 1024 * 512 + 512 * 10 + 10 +
-           2 * (128 + 256 + 512 + 1024 + 512 + 1024 + 512), 7, 0},
+           2 * (128 + 256 + 512 + 1024 + 512 + 1024 + 512),
+       7, 0},
       {"arch: vgg11", &cifar, chain(3, vgg11, 8) + 5130, 8, 9231114 - 2752},
       {"arch: vgg16", &cifar, chain(3, vgg16, 13) + 5130, 13, 14728266 - 4224},
       {"arch: vggsnn", &dvs48, chain(2, vgg11, 8) + 512 * 9 * 10 + 10, 8,
@@ -217,8 +217,7 @@ Test(model, zoo_has_the_published_parameters) {
     cr_expect_eq(parameters, wanted, "%s: %zu, not %zu", cases[k].model,
                  parameters, wanted);
     surge_recipe_free(&recipe);
-    double published = cases[k].published,
-           near = published < 1000 ? 1e6 : 1,
+    double published = cases[k].published, near = published < 1000 ? 1e6 : 1,
            found = round(100 * (double)cases[k].derived / near) / 100;
     cr_expect(published == 0 || fabs(found - published) < 1e-9, "%s: %.2f",
               cases[k].model, found);
@@ -232,9 +231,8 @@ Test(model, summed_norms_of_resnet19_have_the_smaller_alpha) {
   static const char *const smaller[] = {"norm3",  "norm5",  "norm7",  "norm9",
                                         "norm10", "norm12", "norm14", "norm16",
                                         "norm17", "norm19"};
-  surge_model model =
-      built("model: {arch: resnet19, channels: [4, 8, 8], norm_alpha: 2}\n",
-            &cifar);
+  surge_model model = built(
+      "model: {arch: resnet19, channels: [4, 8, 8], norm_alpha: 2}\n", &cifar);
   size_t found = 0;
   for (int32_t i = 0; i < model.count; i++)
     for (int32_t k = 0; k < model.layers[i].sources; k++) {
@@ -255,11 +253,10 @@ Test(model, summed_norms_of_resnet19_have_the_smaller_alpha) {
 
 /* An add has no threshold of its own. */
 Test(model, norms_of_an_add_take_the_threshold_of_the_neurons) {
-  surge_model model = built(
-      LAYERS("conv: {out: 2}, norm: {alpha: 0.5}, add, neuron, "
-             "linear: {out: classes}")
-      "neuron: {v_threshold: 0.25}\n",
-      fashion());
+  surge_model model =
+      built(LAYERS("conv: {out: 2}, norm: {alpha: 0.5}, add, neuron, "
+                   "linear: {out: classes}") "neuron: {v_threshold: 0.25}\n",
+            fashion());
   const surge_layer *add = &model.layers[1];
   cr_expect_eq(surge_source_alpha_theta(add, &add->source[0]), 0.125f);
   surge_model_free(&model);
@@ -339,12 +336,12 @@ Test(model, lists_that_do_not_fit_are_refused_by_name) {
 /* A last layer of another number of classes names that of the set. */
 Test(model, refuses_the_classes_of_another_set) {
   size_t parameters;
-  surge_recipe recipe = run_recipe(
-      LAYERS("conv: {out: 8}, neuron, linear: {out: 10}"), NULL);
+  surge_recipe recipe =
+      run_recipe(LAYERS("conv: {out: 8}, neuron, linear: {out: 10}"), NULL);
   cr_expect_eq(plan(&recipe, surge_dataset_find("cifar100"), &parameters),
                SURGE_ERROR_RECIPE);
-  cr_expect_not_null(strstr(surge_last_error(), "1 x 1 x 100 (classes"),
-                     "%s", surge_last_error());
+  cr_expect_not_null(strstr(surge_last_error(), "1 x 1 x 100 (classes"), "%s",
+                     surge_last_error());
   cr_expect_not_null(strstr(surge_last_error(), "found 1 x 1 x 10"), "%s",
                      surge_last_error());
   surge_recipe_free(&recipe);

@@ -608,8 +608,8 @@ Test(recipe, defaults) {
   cr_expect(r.train.batch == 128 && r.loss.tet_lambda == 0.05f);
   cr_expect(r.model.channel_count == 2 && r.model.channels[1] == 64 &&
             r.model.pool_count == 2 && r.model.pool[1] &&
-            r.model.hidden_count == 0 &&
-            r.optim.milestone_count == 0 && r.model.layer_count == 0);
+            r.model.hidden_count == 0 && r.optim.milestone_count == 0 &&
+            r.model.layer_count == 0);
   expect_round_trip(&r, "defaults");
 
   surge_recipe empty = good("{}", NULL);
@@ -946,8 +946,9 @@ Test(recipe, refuses_a_base_with_place) {
   } cases[] = {
       {"T: 2\nbase: no.yaml\n",
        "/first.yaml:2:7: base: wanted a recipe that can be read, found "},
-      {"base: first.yaml\n", "/first.yaml:1:7: base: wanted a recipe that ends "
-                             "in one without base, found a circle"},
+      {"base: first.yaml\n",
+       "/first.yaml:1:7: base: wanted a recipe that ends "
+       "in one without base, found a circle"},
       {"base: [first.yaml]\n", "/first.yaml:1:7: base: wanted a text"},
       {"base: second.yaml\n", "/second.yaml:1:4: T: wanted an integer"},
   };
@@ -1020,8 +1021,7 @@ Test(recipe, every_key_round_trips) {
   for (size_t i = 0; i < SURGE_KEY_COUNT; i++) {
     const surge_key *key = &surge_keys[i];
     if (key->type == SURGE_KEY_SECTION || key->type == SURGE_KEY_LAYERS ||
-        strcmp(key->path, "neuron.type") == 0 ||
-        strcmp(key->path, "base") == 0)
+        strcmp(key->path, "neuron.type") == 0 || strcmp(key->path, "base") == 0)
       continue;
     char *text = field_text(key, &draft);
     cr_expect(!key->standard || strcmp(text, key->standard) != 0,

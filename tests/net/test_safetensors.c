@@ -144,12 +144,12 @@ static void expect_refused(const char *path, const char *found,
             "%s: a refused file is not empty", name);
 }
 
-#define F32_2(name, from, to)            \
-  "\"" name                              \
-  "\":{\"dtype\":\"F32\",\"shape\":[2]," \
+#define F32_2(name, from, to)                                                  \
+  "\"" name                                                                    \
+  "\":{\"dtype\":\"F32\",\"shape\":[2],"                                       \
   "\"data_offsets\":[" #from "," #to "]}"
-#define T(dtype, shape, offsets)                                              \
-  "{\"t\":{\"dtype\":" dtype ",\"shape\":" shape ",\"data_offsets\":" offsets \
+#define T(dtype, shape, offsets)                                               \
+  "{\"t\":{\"dtype\":" dtype ",\"shape\":" shape ",\"data_offsets\":" offsets  \
   "}}"
 
 Test(safetensors, refuses_wrong_headers) {

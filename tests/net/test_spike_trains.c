@@ -25,10 +25,10 @@ static void write_split(const char *name, int count, int units) {
     who[i] = (hvl_t){5, unit + 5 * i};
     label[i] = i % 20;
   }
-  hid_t file = H5Fcreate(test_path(name), H5F_ACC_TRUNC, H5P_DEFAULT,
-                         H5P_DEFAULT);
-  hid_t group = H5Gcreate2(file, "spikes", H5P_DEFAULT, H5P_DEFAULT,
-                           H5P_DEFAULT);
+  hid_t file =
+      H5Fcreate(test_path(name), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  hid_t group =
+      H5Gcreate2(file, "spikes", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
   const struct {
     const char *name;
     hid_t type;
@@ -55,9 +55,8 @@ static void write_split(const char *name, int count, int units) {
 }
 
 static struct surge_data_recipe recipe_of(void) {
-  struct surge_data_recipe recipe = {.set = "shd",
-                                     .split_by = SURGE_FRAMES_BY_DURATION,
-                                     .duration_us = 1000};
+  struct surge_data_recipe recipe = {
+      .set = "shd", .split_by = SURGE_FRAMES_BY_DURATION, .duration_us = 1000};
   snprintf(recipe.path, sizeof recipe.path, "%s", test_folder());
   return recipe;
 }
@@ -113,8 +112,9 @@ Test(spike_trains, says_what_is_wrong) {
   write_split("shd_test.h5", COUNT, UNITS + 1);
   cr_assert_eq(surge_dataset_open(&set, &info, &recipe, SURGE_TEST), SURGE_OK);
   cr_expect_eq(surge_dataset_image(&set, 700, &pass, frames), SURGE_ERROR_DATA);
-  cr_expect(strstr(surge_last_error(), "event 0: wanted a place on a sensor of "
-                                       "700 x 1, found x 700, y 0"),
+  cr_expect(strstr(surge_last_error(),
+                   "event 0: wanted a place on a sensor of "
+                   "700 x 1, found x 700, y 0"),
             "%s", surge_last_error());
   surge_dataset_close(&set);
 }

@@ -86,15 +86,9 @@ static field take_field(span *message) {
   uint64_t key = take_varint(message);
   field f = {.number = (uint32_t)(key >> 3)};
   switch (key & 7) {
-    case 0:
-      f.bits = take_varint(message);
-      break;
-    case 1:
-      take(message, &f.bits, 8);
-      break;
-    case 5:
-      take(message, &f.bits, 4);
-      break;
+    case 0: f.bits = take_varint(message); break;
+    case 1: take(message, &f.bits, 8); break;
+    case 5: take(message, &f.bits, 4); break;
     case 2: {
       uint64_t length = take_varint(message);
       cr_assert_leq(length, (uint64_t)(message->end - message->at));
@@ -102,8 +96,7 @@ static field take_field(span *message) {
       message->at += length;
       break;
     }
-    default:
-      cr_assert_fail("wire type %d", (int)(key & 7));
+    default: cr_assert_fail("wire type %d", (int)(key & 7));
   }
   return f;
 }

@@ -16,20 +16,20 @@
 /* Everything at once that a checkpoint must carry: learned widths and decays,
  * tebn, PDA, dropout, augmentation, averages, accumulation over an odd number
  * of batches. */
-#define EVERYTHING(epochs)                                                     \
-  "T: 3\n"                                                                     \
-  "threads: 2\n"                                                               \
-  "data: {set: fashion_mnist, limit: 56, test_limit: 40, validation: 24,\n"    \
-  "       crop_pad: 2, flip: true, cutout: 6, random_erasing: 0.5,\n"          \
-  "       policy: trivialaugment, mixup: 0.4, cutmix: 1, workers: 2}\n"        \
-  "model: {arch: convnet, channels: [8, 12], pool: [true, true], norm: tebn,\n"\
-  "        dropout: 0.2}\n"                                                    \
-  "neuron: {decay: learned, decay_start: 0.4, synapse_decay: learned,\n"       \
-  "         synapse_tau: 1.5}\n"                                               \
-  "surrogate: {family: arctan, granularity: channel}\n"                        \
-  "pda: {kind: moment, weight: 0.1}\n"                                         \
-  "loss: {kind: tet, label_smoothing: 0.1}\n"                                  \
-  "optim: {ema_decay: 0.9}\n"                                                  \
+#define EVERYTHING(epochs)                                                      \
+  "T: 3\n"                                                                      \
+  "threads: 2\n"                                                                \
+  "data: {set: fashion_mnist, limit: 56, test_limit: 40, validation: 24,\n"     \
+  "       crop_pad: 2, flip: true, cutout: 6, random_erasing: 0.5,\n"           \
+  "       policy: trivialaugment, mixup: 0.4, cutmix: 1, workers: 2}\n"         \
+  "model: {arch: convnet, channels: [8, 12], pool: [true, true], norm: tebn,\n" \
+  "        dropout: 0.2}\n"                                                     \
+  "neuron: {decay: learned, decay_start: 0.4, synapse_decay: learned,\n"        \
+  "         synapse_tau: 1.5}\n"                                                \
+  "surrogate: {family: arctan, granularity: channel}\n"                         \
+  "pda: {kind: moment, weight: 0.1}\n"                                          \
+  "loss: {kind: tet, label_smoothing: 0.1}\n"                                   \
+  "optim: {ema_decay: 0.9}\n"                                                   \
   "train: {epochs: " epochs ", batch: 8, accumulate: 3, log_every: 2}\n"
 static const char everything[] = EVERYTHING("3");
 
@@ -244,8 +244,10 @@ static void open_session(surge_session *s, const surge_recipe *recipe,
   cr_assert_eq(surge_session_open(s, recipe, &options), SURGE_OK, "%s",
                surge_last_error());
   cr_assert_eq(surge_session_open_train(s), SURGE_OK, "%s", surge_last_error());
-  cr_assert_eq(surge_loader_start(s->train_loader,
-                                  &(surge_data_pass){.train = true, .seed = 1}, 0), SURGE_OK);
+  cr_assert_eq(
+      surge_loader_start(s->train_loader,
+                         &(surge_data_pass){.train = true, .seed = 1}, 0),
+      SURGE_OK);
 }
 
 /* --- averages -------------------------------------------------------------- */
@@ -363,9 +365,11 @@ static evaluation evaluated_afresh(const surge_tensor_list *list,
 static void train_some(surge_session *s) {
   for (uint32_t epoch = 1; epoch <= 4; epoch++) {
     for (int32_t step = 0; step < 4; step++) one_step(s, step);
-    cr_assert_eq(surge_loader_start(s->train_loader, &(surge_data_pass){
-                     .train = true, .seed = 1, .epoch = epoch}, 0),
-                 SURGE_OK);
+    cr_assert_eq(
+        surge_loader_start(
+            s->train_loader,
+            &(surge_data_pass){.train = true, .seed = 1, .epoch = epoch}, 0),
+        SURGE_OK);
   }
 }
 
@@ -391,7 +395,8 @@ Test(training, evaluations_read_averages) {
   cr_expect(!alike(evaluated_afresh(&last, off), e));
   surge_tensor_list_free(&last);
   /* a training net of which these are the weights averages from there on */
-  surge_safetensors file = {.tensors = best.tensors, .tensor_count = best.count};
+  surge_safetensors file = {.tensors = best.tensors,
+                            .tensor_count = best.count};
   cr_assert_eq(surge_net_restore(s.net, &file, "memory", false), SURGE_OK);
   cr_assert_eq(surge_net_save(s.net, &last, true), SURGE_OK);
   for (size_t i = 0; i < best.count; i++) {
@@ -513,14 +518,15 @@ Test(training, batches_are_mixed_on_the_training_pass_alone) {
   static const struct {
     const char *override;
     struct surge_data_recipe recipe;
-  } cases[] = {{"data.mixup=1", {.mixup = 1}}, {"data.cutmix=1", {.cutmix = 1}}};
+  } cases[] = {{"data.mixup=1", {.mixup = 1}},
+               {"data.cutmix=1", {.cutmix = 1}}};
   surge_tensor_list plain, mixed, evaluated;
   run_needs_data();
   dump_batch(NULL, SURGE_PASS_TRAIN, &plain);
   const float *x = dumped(&plain, "input");
   for (size_t i = 0; i < 2; i++) {
-    surge_mix mix = surge_mix_draw(&cases[i].recipe,
-                                   surge_dataset_find("fashion_mnist"), 1, 0, 1);
+    surge_mix mix = surge_mix_draw(
+        &cases[i].recipe, surge_dataset_find("fashion_mnist"), 1, 0, 1);
     surge_rectangle r = mix.pasted;
     int wrong = 0;
     cr_assert(mix.share > .05f && mix.share < .95f);
@@ -542,8 +548,8 @@ Test(training, batches_are_mixed_on_the_training_pass_alone) {
     cr_expect_float_eq(*loss, wanted, 1e-9, "%s: loss %.12g, wanted %.12g",
                        cases[i].override, *loss, wanted);
     dump_batch(cases[i].override, SURGE_PASS_EVALUATE, &evaluated);
-    cr_expect(!memcmp(dumped(&evaluated, "input"), x,
-                      BATCH * PIXELS * sizeof *x));
+    cr_expect(
+        !memcmp(dumped(&evaluated, "input"), x, BATCH * PIXELS * sizeof *x));
     cr_expect_float_eq(*(const double *)dumped(&evaluated, "loss"),
                        mixed_loss(&evaluated, 1), 1e-9);
     surge_tensor_list_free(&mixed);
@@ -689,8 +695,9 @@ Test(training, histograms_hold_every_potential) {
   cr_assert_not_null(fgets(line, sizeof line, file));
   cr_assert_not_null(fgets(line, sizeof line, file));
   fclose(file);
-  cr_expect_eq(sscanf(line, "0,train,neuron1,0,%*f,%*f,%*f,%*f,%*f,%lf", &width),
-               1, "%s", line);
+  cr_expect_eq(
+      sscanf(line, "0,train,neuron1,0,%*f,%*f,%*f,%*f,%*f,%lf", &width), 1,
+      "%s", line);
   cr_expect_eq(width, 2.5, "%g", width);
   run_remove_folder(folder);
 }
@@ -742,7 +749,8 @@ static void expect_linear(const char *yaml, int32_t first, int32_t step) {
   const surge_backend *backend = &surge_cpu;
   surge_context *context;
   size_t bytes[4];
-  cr_assert_eq(backend->open(&context, &(surge_context_options){.threads = 1}), SURGE_OK);
+  cr_assert_eq(backend->open(&context, &(surge_context_options){.threads = 1}),
+               SURGE_OK);
   for (int i = 0; i < 4; i++) {
     surge_net_options options = {.T = first + step * i, .training = true};
     surge_net *net;
@@ -830,8 +838,9 @@ Test(training, divergence_names_the_layer_and_keeps_the_checkpoint) {
   /* The first update makes the weights huge, the second makes them infinite. A
    * device is asked after the epoch's four steps, and knows that it was the
    * third. */
-  cr_expect(strstr(surge_last_error(), "layer neuron1 was not finite at step 3 "),
-            "%s", surge_last_error());
+  cr_expect(
+      strstr(surge_last_error(), "layer neuron1 was not finite at step 3 "),
+      "%s", surge_last_error());
   run_remove_folder(folder);
 }
 

@@ -49,7 +49,8 @@ static void expect_ten_steps(surge_context *context, size_t count,
                              float decay) {
   char name[64];
   float *w = values_of(0, count);
-  double *wanted = test_widened(w, count), *bound = calloc(count, sizeof *bound);
+  double *wanted = test_widened(w, count),
+         *bound = calloc(count, sizeof *bound);
   test_buffer e = test_copied(context, w, count);
   free(w);
   for (int t = 1; t <= STEPS; t++) {
@@ -57,8 +58,8 @@ static void expect_ten_steps(surge_context *context, size_t count,
     test_buffer followed = test_copied(context, w, count);
     run_average(context, &e, &followed, 0, decay, 0);
     for (size_t i = 0; i < count; i++)
-      wanted[i] = expected_step((double)decay, wanted[i], (double)w[i],
-                                &bound[i]);
+      wanted[i] =
+          expected_step((double)decay, wanted[i], (double)w[i], &bound[i]);
     test_release(&followed);
     free(w);
   }
@@ -96,7 +97,8 @@ Test(average, of_integers_is_exact) {
       float *found = test_download(&e, "e");
       for (size_t k = 0; k < count; k++)
         wrong += found[k] != start[k] + (k < skip ? 0 : (float)(k % 5) - 2);
-      cr_expect_eq(wrong, 0, "%zu + %zu: %zu are others", skip, sizes[i], wrong);
+      cr_expect_eq(wrong, 0, "%zu + %zu: %zu are others", skip, sizes[i],
+                   wrong);
       free(found);
       free(start);
       free(target);
@@ -108,7 +110,8 @@ Test(average, of_integers_is_exact) {
 
 Test(average, a_fault_leaves_it_as_it_was) {
   surge_context *context = test_context(2);
-  test_buffer e = test_filled(context, 4099, 2), w = test_poisoned(context, 4099),
+  test_buffer e = test_filled(context, 4099, 2),
+              w = test_poisoned(context, 4099),
               before = test_filled(context, 4099, 2);
   run_average(context, &e, &w, 0, .5f, 3);
   test_expect_same("fault 3", "e", &e, &before);
@@ -132,9 +135,9 @@ Test(average, of_nothing_is_nothing) {
 }
 
 Test(average, wrong_arguments_are_refused_by_name) {
-  static const char *const word[] = {"average: e:",     "average: w:",
-                                     "average: fault:", "average: decay:",
-                                     "average: decay:", "average: decay:"};
+  static const char *const word[] = {
+      "average: e:",     "average: w:",     "average: fault:",
+      "average: decay:", "average: decay:", "average: decay:"};
   enum { CASES = sizeof word / sizeof *word };
   surge_context *context = test_context(1);
   float x[1] = {0};

@@ -189,8 +189,7 @@ static result result_create(surge_context *context, const problem *p) {
 static void copy_inputs(surge_context *context, const problem *p,
                         test_buffer in[INPUTS]) {
   for (size_t i = 0; i < INPUTS; i++)
-    in[i] =
-        test_copied_as(context, p->input[i], p->count[i], type_of(p, i));
+    in[i] = test_copied_as(context, p->input[i], p->count[i], type_of(p, i));
 }
 
 /* All passes, on a poisoned workspace; the result closes the context. */
@@ -280,8 +279,7 @@ Test(conv2d, same_bits_with_any_threads_and_again) {
     for (size_t k = 0; k < sizeof threads / sizeof *threads; k++) {
       result other = run_case(&p, threads[k]);
       for (size_t o = 0; o < OUTPUTS; o++)
-        test_expect_same(p.c->name, output_name[o], &one.out[o],
-                         &other.out[o]);
+        test_expect_same(p.c->name, output_name[o], &one.out[o], &other.out[o]);
       result_free(&other);
     }
     result_free(&one);

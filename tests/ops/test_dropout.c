@@ -43,9 +43,15 @@ static float *run_dropout(const dropout_call *c, const float *x) {
   test_buffer out = test_poisoned_as(context, count, c->map.type);
   test_buffer samples = test_object(context, sample, (size_t)c->N * 4);
   test_buffer block = test_object(context, &step, sizeof step);
-  surge_dropout a = {c->in_place ? in.device : out.device, in.device,
-                     TEST_AS(samples, uint32_t), TEST_AS(block, surge_step),
-                     c->map, c->T, c->N, c->index, c->p};
+  surge_dropout a = {c->in_place ? in.device : out.device,
+                     in.device,
+                     TEST_AS(samples, uint32_t),
+                     TEST_AS(block, surge_step),
+                     c->map,
+                     c->T,
+                     c->N,
+                     c->index,
+                     c->p};
   cr_assert_eq(test_backend()->dropout(context, &a), SURGE_OK, "%s",
                surge_last_error());
   float *y = test_download(c->in_place ? &in : &out, "y");
@@ -70,7 +76,8 @@ Test(dropout, one_mask_serves_all_steps_and_the_gradient) {
     const dropout_case *c = &cases[i % CASES];
     size_t M = (size_t)c->N * surge_map_elements(&c->map);
     size_t count = (size_t)c->T * M;
-    dropout_call call = {test_map(c->map), c->T, c->N, 2, c->p, 40, 0, 1, false};
+    dropout_call call = {
+        test_map(c->map), c->T, c->N, 2, c->p, 40, 0, 1, false};
     call.map.type = test_type[i / CASES];
     float *all = ones(count), *dy = test_random(91, count, -2, 2);
     test_round(dy, count, call.map.type);
@@ -101,8 +108,8 @@ Test(dropout, drops_the_share) {
   static const float shares[] = {0, .1f, .5f, .9f};
   enum { N = 40, E = 2500, ALL = N * E };
   for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
-    dropout_call call = {{1, 1, E, SURGE_CHANNELS_LAST}, 1, N, 2, shares[i],
-                         0, 0, 0, false};
+    dropout_call call = {
+        {1, 1, E, SURGE_CHANNELS_LAST}, 1, N, 2, shares[i], 0, 0, 0, false};
     float *x = ones(ALL), *y = run_dropout(&call, x);
     double lane[4] = {0}, p = (double)shares[i], n = ALL / 4.0;
     double alike = 0, q = p * p + (1 - p) * (1 - p);
@@ -125,8 +132,8 @@ Test(dropout, drops_the_share) {
 Test(dropout, a_mask_belongs_to_its_sample) {
   enum { N = 7, H = 5, W = 3, C = 16, E = H * W * C };
   surge_map blocked = test_map((surge_map){H, W, C, SURGE_BLOCKED8});
-  dropout_call whole = {{H, W, C, SURGE_CHANNELS_LAST}, 1, N, 2, .5f,
-                        0, 0, 0, false};
+  dropout_call whole = {
+      {H, W, C, SURGE_CHANNELS_LAST}, 1, N, 2, .5f, 0, 0, 0, false};
   dropout_call part = whole, layer = whole, epoch = whole;
   part.map = blocked;
   part.N = 3;
@@ -162,8 +169,8 @@ Test(dropout, a_share_outside_its_range_is_refused) {
   uint32_t sample = 0;
   surge_step step = test_step(1, 0);
   for (size_t i = 0; i < 3; i++) {
-    surge_dropout a = {x, x, &sample, &step, {1, 1, 1, SURGE_CHANNELS_LAST},
-                       1, 1, 0, wrong[i]};
+    surge_dropout a = {x, x, &sample, &step,   {1, 1, 1, SURGE_CHANNELS_LAST},
+                       1, 1, 0,       wrong[i]};
     cr_expect_eq(test_backend()->dropout(context, &a), SURGE_ERROR_INTERNAL);
     cr_expect(strstr(surge_last_error(), "dropout: p:"), "said '%s'",
               surge_last_error());

@@ -87,18 +87,59 @@ static const augment_case augments[] = {
     {"mixup by nothing", {8, 8, 3, LAST}, 5, 2, true, true, 0, 0, true, {1}},
     {"mixup, all", {32, 32, 3, LAST}, 33, 4, true, true, 8, .5f, true, {.9f}},
     {"mixup, blocked", {6, 5, 8, BLOCK}, 17, 2, true, true, 3, 1, true, {.4f}},
-    {"cutmix", {7, 5, 3, LAST}, 9, 0, false, true, 0, 0, true,
+    {"cutmix",
+     {7, 5, 3, LAST},
+     9,
+     0,
+     false,
+     true,
+     0,
+     0,
+     true,
      {.8f, {2, 1, 3, 2}}},
-    {"cutmix to the border", {28, 28, 1, LAST}, 9, 2, true, true, 0, 0, true,
+    {"cutmix to the border",
+     {28, 28, 1, LAST},
+     9,
+     2,
+     true,
+     true,
+     0,
+     0,
+     true,
      {.5f, {14, 0, 14, 28}}},
-    {"cutmix of no columns", {8, 8, 3, LAST}, 9, 2, true, true, 0, 0, true,
+    {"cutmix of no columns",
+     {8, 8, 3, LAST},
+     9,
+     2,
+     true,
+     true,
+     0,
+     0,
+     true,
      {1, {3, 2, 4, 0}}},
-    {"cutmix, all", {32, 32, 3, LAST}, 33, 4, true, true, 8, .5f, true,
+    {"cutmix, all",
+     {32, 32, 3, LAST},
+     33,
+     4,
+     true,
+     true,
+     8,
+     .5f,
+     true,
      {.9f, {3, 20, 10, 9}}},
     {"frames", {7, 5, 2, LAST}, 9, 2, true, true, .T = 3},
     {"frames of an evaluation", {1, 30, 1, LAST}, 4, 0, false, false, .T = 5},
     {"frames, blocked", {6, 5, 8, BLOCK}, 17, 2, true, true, 3, 1, .T = 2},
-    {"frames, mixed", {8, 8, 2, LAST}, 5, 2, true, true, 3, 1, true, {.4f},
+    {"frames, mixed",
+     {8, 8, 2, LAST},
+     5,
+     2,
+     true,
+     true,
+     3,
+     1,
+     true,
+     {.4f},
      .T = 4},
     {"all but mixing", {32, 32, 3, LAST}, 65, 4, true, true, 8, .5f},
 };
@@ -132,13 +173,23 @@ static test_buffer run_source(surge_context *context, const augment_case *c,
   test_buffer image = test_object(context, from->images, (bytes + 3) / 4 * 4);
   test_buffer samples = test_object(context, from->sample, (size_t)c->N * 4);
   test_buffer block = test_object(context, &step, sizeof step);
-  surge_augment a = {.x = x.device, .images = TEST_AS(image, uint8_t),
+  surge_augment a = {.x = x.device,
+                     .images = TEST_AS(image, uint8_t),
                      .sample = TEST_AS(samples, uint32_t),
                      .step = TEST_AS(block, surge_step),
-                     .map = test_map(c->map), .T = (int32_t)steps_of(c),
-                     .N = c->N, .unit = unit_of(c), .mean = mean, .std = std, .crop_pad = c->crop_pad, .cutout = c->cutout,
-                     .random_erasing = c->random_erasing, .flip = c->flip,
-                     .mix = c->mix, .training = c->training, .gather = from->gather};
+                     .map = test_map(c->map),
+                     .T = (int32_t)steps_of(c),
+                     .N = c->N,
+                     .unit = unit_of(c),
+                     .mean = mean,
+                     .std = std,
+                     .crop_pad = c->crop_pad,
+                     .cutout = c->cutout,
+                     .random_erasing = c->random_erasing,
+                     .flip = c->flip,
+                     .mix = c->mix,
+                     .training = c->training,
+                     .gather = from->gather};
   cr_assert_eq(test_backend()->augment(context, &a), SURGE_OK, "%s",
                surge_last_error());
   test_release(&image);
@@ -250,7 +301,8 @@ static bool shows_at(const augment_case *c, const float *x,
                      const uint8_t *images, size_t t, size_t n,
                      const expected *own, const expected *rolled) {
   const surge_map map = test_map(c->map);
-  size_t elements = surge_map_elements(&map), before = n ? n - 1 : (size_t)c->N - 1;
+  size_t elements = surge_map_elements(&map),
+         before = n ? n - 1 : (size_t)c->N - 1;
   const uint8_t *image = images + (n * steps_of(c) + t) * elements;
   const uint8_t *other = images + (before * steps_of(c) + t) * elements;
   x += (t * (size_t)c->N + n) * elements;
@@ -310,8 +362,8 @@ Test(augment, each_image_is_as_drawn) {
  * map of its own coordinates, so that the shift can be read off its middle. */
 Test(augment, crops_and_flips_are_evenly_drawn) {
   enum { N = 9000, PAD = 2, SIDE = 9, PLACES = 2 * PAD + 1 };
-  const augment_case c = {"even", {SIDE, SIDE, 2, SURGE_CHANNELS_LAST}, N, PAD,
-                          true, true};
+  const augment_case c = {
+      "even", {SIDE, SIDE, 2, SURGE_CHANNELS_LAST}, N, PAD, true, true};
   size_t elements = SIDE * SIDE * 2;
   uint8_t *images = malloc(N * elements);
   for (size_t i = 0; i < N * elements; i++) {
@@ -347,8 +399,8 @@ Test(augment, crops_and_flips_are_evenly_drawn) {
  * off at the border or not, within 5 sigma. */
 Test(augment, cutouts_are_evenly_drawn) {
   enum { N = 9000, H = 5, W = 4, PLACES = H * W };
-  const augment_case c = {"even", {H, W, 1, SURGE_CHANNELS_LAST}, N, 0, false,
-                          true, 3};
+  const augment_case c = {
+      "even", {H, W, 1, SURGE_CHANNELS_LAST}, N, 0, false, true, 3};
   uint8_t *images = random_images(N * PLACES);
   surge_context *context = test_context(2);
   test_buffer out = run_augment(context, &c, images, 0, 1);
@@ -436,8 +488,8 @@ Test(augment, erasings_have_their_distribution) {
   enum { N = 8000, H = 12, W = 20, G = 2000 };
   const double largest[KNOWN] = {H, W, .33 * H * W + H + W, 0, 0};
   const double jump[KNOWN] = {1, 1, W, 0, 0};
-  const augment_case c = {"erased", {H, W, 1, SURGE_CHANNELS_LAST}, N, 0, false,
-                          true, 0, .75f};
+  const augment_case c = {
+      "erased", {H, W, 1, SURGE_CHANNELS_LAST}, N, 0, false, true, 0, .75f};
   uint8_t *images = random_images(N * H * W);
   surge_context *context = test_context(2);
   test_buffer out = run_augment(context, &c, images, 0, 1);
@@ -459,8 +511,8 @@ Test(augment, erasings_have_their_distribution) {
     double grid = 2.0 / G * ((H + W) * jump[i] + 4 * largest[i]) / fits;
     cr_expect(fabs(found.sum[i] / found.count - mean_of) <
                   5 * sigma / sqrt(found.count) + grid,
-              "%s: mean %g, wanted %g", known_as[i],
-              found.sum[i] / found.count, mean_of);
+              "%s: mean %g, wanted %g", known_as[i], found.sum[i] / found.count,
+              mean_of);
   }
   free(x);
   free(images);
@@ -541,8 +593,13 @@ static test_buffer run_poisson(surge_context *context, surge_map map, int32_t T,
   test_buffer rates = test_copied_as(context, x, M, map.type);
   test_buffer samples = test_object(context, sample, (size_t)N * 4);
   test_buffer block = test_object(context, &step, sizeof step);
-  surge_poisson a = {s.device, rates.device, TEST_AS(samples, uint32_t),
-                     TEST_AS(block, surge_step), map, T, N};
+  surge_poisson a = {s.device,
+                     rates.device,
+                     TEST_AS(samples, uint32_t),
+                     TEST_AS(block, surge_step),
+                     map,
+                     T,
+                     N};
   cr_assert_eq(test_backend()->poisson(context, &a), SURGE_OK, "%s",
                surge_last_error());
   free(sample);
@@ -644,8 +701,8 @@ Test(poisson, depends_on_seed_epoch_and_sample_alone) {
   surge_map blocked = test_map((surge_map){H, W, C, SURGE_BLOCKED8});
   float *x = test_random(81, N * E, 0, 1), *y = malloc(N * E * sizeof *y);
   for (int32_t e = 0; e < N * E; e++)
-    y[e / E * E + (int32_t)surge_offset_of(&blocked, e % E / (W * C),
-                                           e / C % W, e % C)] = x[e];
+    y[e / E * E + (int32_t)surge_offset_of(&blocked, e % E / (W * C), e / C % W,
+                                           e % C)] = x[e];
   surge_context *one = test_context(1), *two = test_context(2);
   test_buffer a = run_poisson(two, last, T, N, x, 0, 1);
   test_buffer b = run_poisson(one, blocked, T, N - 2, y + 2 * E, 2, 1);
@@ -679,9 +736,14 @@ Test(augment, wrong_arguments_are_refused_by_name) {
   surge_context *context = test_context(1);
   float x[4] = {0}, zero[] = {0};
   uint8_t image[4] = {0};
-  const surge_augment good = {.x = x, .images = image,
-                              .map = {1, 1, 1, SURGE_CHANNELS_LAST}, .T = 1,
-                              .N = 1, .unit = 255, .mean = mean, .std = std};
+  const surge_augment good = {.x = x,
+                              .images = image,
+                              .map = {1, 1, 1, SURGE_CHANNELS_LAST},
+                              .T = 1,
+                              .N = 1,
+                              .unit = 255,
+                              .mean = mean,
+                              .std = std};
   surge_augment bad[] = {good, good, good, good, good, good,
                          good, good, good, good, good, good};
   bad[0].images = NULL;
@@ -698,10 +760,18 @@ Test(augment, wrong_arguments_are_refused_by_name) {
   bad[9].step = &step;
   bad[10].T = 0;
   bad[11].unit = 0;
-  const char *const word[] = {"images:", "std[c]:", "crop_pad:",
-                              "sample:", "sample:", "cutout:",
-                              "random_erasing:", "random_erasing:", "step:",
-                              "mix:", "T:", "unit:"};
+  const char *const word[] = {"images:",
+                              "std[c]:",
+                              "crop_pad:",
+                              "sample:",
+                              "sample:",
+                              "cutout:",
+                              "random_erasing:",
+                              "random_erasing:",
+                              "step:",
+                              "mix:",
+                              "T:",
+                              "unit:"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     cr_expect_eq(test_backend()->augment(context, &bad[i]),
                  SURGE_ERROR_INTERNAL, "%s", word[i]);
@@ -717,8 +787,14 @@ Test(augment, a_device_refuses_other_layouts_and_many_channels) {
   surge_context *context = test_context(1);
   float x[8] = {0};
   uint8_t image[8] = {0};
-  surge_augment a = {.x = x, .images = image, .map = {1, 1, 8, SURGE_BLOCKED8},
-                     .T = 1, .N = 1, .unit = 255, .mean = mean, .std = std};
+  surge_augment a = {.x = x,
+                     .images = image,
+                     .map = {1, 1, 8, SURGE_BLOCKED8},
+                     .T = 1,
+                     .N = 1,
+                     .unit = 255,
+                     .mean = mean,
+                     .std = std};
   test_expect_refused(test_backend()->augment(context, &a), "augment",
                       "wanted channels last");
   a.map.layout = SURGE_CHANNELS_LAST;

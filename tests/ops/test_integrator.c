@@ -96,8 +96,7 @@ Test(integrator, bf16_rounds_what_fp32_gives) {
   test_round(x, ALL, SURGE_BF16);
   for (int k = 0; k < 4; k++) { /* two directions, apart or in place */
     float *wanted = run(ops[k % 2], x, .9f, T, M, 1, false);
-    float *found =
-        run_as(ops[k % 2], x, .9f, T, M, 1, k / 2, SURGE_BF16);
+    float *found = run_as(ops[k % 2], x, .9f, T, M, 1, k / 2, SURGE_BF16);
     test_round(wanted, ALL, SURGE_BF16);
     cr_expect(!memcmp(found, wanted, ALL * sizeof *found), "run %d", k);
     free(wanted);

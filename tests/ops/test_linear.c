@@ -93,17 +93,16 @@ static result run_case(const problem *p, int threads) {
   const surge_backend *b = test_backend();
   surge_context *context = test_context(threads);
   surge_dtype type = p->in.type;
-  result r = {.context = context,
-              .out = {[Y] = test_poisoned_as(context, p->count[DY], type),
-                      [DX] = test_poisoned_as(context, p->count[X], type),
-                      [DX_ADDED] =
-                          test_filled_as(context, p->count[X], BEFORE, type),
-                      [DW] = test_filled(context, p->count[W], BEFORE),
-                      [DB] = test_filled(context, p->count[B], BEFORE)}};
+  result r = {
+      .context = context,
+      .out = {[Y] = test_poisoned_as(context, p->count[DY], type),
+              [DX] = test_poisoned_as(context, p->count[X], type),
+              [DX_ADDED] = test_filled_as(context, p->count[X], BEFORE, type),
+              [DW] = test_filled(context, p->count[W], BEFORE),
+              [DB] = test_filled(context, p->count[B], BEFORE)}};
   test_buffer in[INPUTS];
   for (size_t i = 0; i < INPUTS; i++)
-    in[i] =
-        test_copied_as(context, p->input[i], p->count[i], type_of(p, i));
+    in[i] = test_copied_as(context, p->input[i], p->count[i], type_of(p, i));
   surge_linear a = {.y = r.out[Y].device,
                     .dx = r.out[DX].device,
                     .dw = r.out[DW].device,
@@ -190,8 +189,7 @@ Test(linear, same_bits_with_any_threads_and_again) {
     for (size_t k = 0; k < sizeof threads / sizeof *threads; k++) {
       result other = run_case(&p, threads[k]);
       for (size_t o = 0; o < OUTPUTS; o++)
-        test_expect_same(p.c->name, output_name[o], &one.out[o],
-                         &other.out[o]);
+        test_expect_same(p.c->name, output_name[o], &one.out[o], &other.out[o]);
       result_free(&other);
     }
     result_free(&one);

@@ -30,7 +30,8 @@ static const loss_case cases[] = {
     {"mse, votes, smoothed", SURGE_LOSS_MSE, 3, 5, 7, 2, .1f, 2},
     {"mean, mixed", SURGE_LOSS_MEAN, 4, 7, 10, 1, 0, 3, .625f},
     {"mean, mixed, the other's", SURGE_LOSS_MEAN, 2, 300, 3, 1, 0, 3, .3f},
-    {"mean, mixed in halves, smoothed", SURGE_LOSS_MEAN, 2, 33, 4, 1, .1f, 3, .5f},
+    {"mean, mixed in halves, smoothed", SURGE_LOSS_MEAN, 2, 33, 4, 1, .1f, 3,
+     .5f},
     {"mean, mixed with itself", SURGE_LOSS_MEAN, 2, 1, 4, 1, .1f, 3, .7f},
     {"mean, mixed by nothing", SURGE_LOSS_MEAN, 2, 5, 4, 1, .1f, 3, 1},
     {"tet, mixed, votes, smoothed", SURGE_LOSS_TET, 3, 19, 5, 3, .2f, 3, .8f},
@@ -42,7 +43,7 @@ typedef struct problem {
   const loss_case *c;
   surge_dtype type;
   ref_loss ref;
-  size_t count;   /* logits */
+  size_t count; /* logits */
   float *logits;
   int32_t *labels;
 } problem;
@@ -56,8 +57,16 @@ static problem problem_create_as(const loss_case *c, surge_dtype type) {
   p.labels = malloc((size_t)c->N * sizeof *p.labels);
   for (int32_t n = 0; n < c->N; n++)
     p.labels[n] = (int32_t)test_uniform(12, (size_t)n, 0, (float)c->classes);
-  p.ref = (ref_loss){c->T, c->N, c->classes, c->vote, c->kind,
-                     (double)c->smoothing, (double).05f, 1, .5, p.labels,
+  p.ref = (ref_loss){c->T,
+                     c->N,
+                     c->classes,
+                     c->vote,
+                     c->kind,
+                     (double)c->smoothing,
+                     (double).05f,
+                     1,
+                     .5,
+                     p.labels,
                      c->share > 0 ? (double)c->share : 1};
   return p;
 }
@@ -88,8 +97,7 @@ static outcome run_labels(const problem *p, int threads, bool training,
                test_poisoned(context, (size_t)(c->N * c->classes)),
                test_object(context, &before, sizeof before),
                test_object(context, &fault, sizeof fault)};
-  test_buffer logits =
-      test_copied_as(context, p->logits, p->count, p->type);
+  test_buffer logits = test_copied_as(context, p->logits, p->count, p->type);
   size_t N = (size_t)c->N, set = 3 * N + 2;
   uint32_t *sample = malloc(N * sizeof *sample);
   int32_t *all = malloc(set * sizeof *all);
@@ -102,16 +110,25 @@ static outcome run_labels(const problem *p, int threads, bool training,
   step.mix.share = c->share;
   test_buffer block = test_object(context, &step, sizeof step);
   test_buffer samples = test_object(context, sample, N * sizeof *sample);
-  test_buffer labels = gather ? test_object(context, all, set * sizeof *all)
-                              : test_object(context, p->labels, N * sizeof *all);
+  test_buffer labels = gather
+                           ? test_object(context, all, set * sizeof *all)
+                           : test_object(context, p->labels, N * sizeof *all);
   surge_loss a = {.dlogits = training ? o.dlogits.device : NULL,
                   .scores = o.scores.device,
                   .metrics = TEST_AS(o.metrics, surge_metrics),
                   .fault = TEST_AS(o.fault, surge_fault),
-                  .logits = logits.device, .type = p->type, .labels = TEST_AS(labels, int32_t),
-                  .T = c->T, .N = c->N, .classes = c->classes, .vote = c->vote,
-                  .kind = c->kind, .label_smoothing = c->smoothing,
-                  .tet_lambda = .05f, .tet_target = 1, .gradient_scale = .5f,
+                  .logits = logits.device,
+                  .type = p->type,
+                  .labels = TEST_AS(labels, int32_t),
+                  .T = c->T,
+                  .N = c->N,
+                  .classes = c->classes,
+                  .vote = c->vote,
+                  .kind = c->kind,
+                  .label_smoothing = c->smoothing,
+                  .tet_lambda = .05f,
+                  .tet_target = 1,
+                  .gradient_scale = .5f,
                   .layer = 4,
                   .sample = gather ? TEST_AS(samples, uint32_t) : NULL,
                   .step = c->share > 0 ? TEST_AS(block, surge_step) : NULL};
@@ -147,8 +164,10 @@ static void expect_outcome(const problem *p, const outcome *o, bool training) {
   const loss_case *c = p->c;
   size_t scores = (size_t)(c->N * c->classes);
   double *logits = test_widened(p->logits, p->count);
-  double *d = calloc(p->count, sizeof *d), *d_bound = calloc(p->count, sizeof(double));
-  double *score = calloc(scores, sizeof(double)), *s_bound = calloc(scores, sizeof(double));
+  double *d = calloc(p->count, sizeof *d),
+         *d_bound = calloc(p->count, sizeof(double));
+  double *score = calloc(scores, sizeof(double)),
+         *s_bound = calloc(scores, sizeof(double));
   uint64_t correct;
   double loss = ref_loss_run(&p->ref, logits, d, d_bound, score, &correct);
   for (size_t i = 0; i < p->count; i++)
@@ -269,8 +288,8 @@ Test(loss, only_what_is_not_finite_is_a_fault) {
   static const struct {
     float value;
     surge_fault before, after;
-  } faults[] = {{NAN, 0, 5},  {INFINITY, 0, 5}, {-INFINITY, 0, 5},
-                {NAN, 2, 2},  {NAN, 9, 5},      {1e30f, 0, 0}};
+  } faults[] = {{NAN, 0, 5}, {INFINITY, 0, 5}, {-INFINITY, 0, 5},
+                {NAN, 2, 2}, {NAN, 9, 5},      {1e30f, 0, 0}};
   for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
     problem p = problem_create(&c);
     p.logits[p.count / 2] = faults[i].value;
@@ -291,7 +310,8 @@ Test(loss, reference_has_the_gradient_of_finite_differences) {
     if (cases[i].spread > 10 || cases[i].N > 20) continue;
     problem p = problem_create(&cases[i]);
     double *logits = test_widened(p.logits, p.count), h = 1e-5;
-    double *d = calloc(p.count, sizeof(double)), *d_abs = calloc(p.count, sizeof(double));
+    double *d = calloc(p.count, sizeof(double)),
+           *d_abs = calloc(p.count, sizeof(double));
     uint64_t correct;
     ref_loss_run(&p.ref, logits, d, d_abs, NULL, &correct);
     double scale = p.ref.gradient_scale / p.c->N;
@@ -322,18 +342,26 @@ Test(loss, wrong_arguments_are_refused_by_name) {
   int32_t label = 0;
   surge_metrics metrics = before;
   surge_fault fault = 0;
-  const surge_loss good = {.scores = x, .metrics = &metrics, .fault = &fault,
-                           .logits = x, .labels = &label, .T = 1, .N = 1,
-                           .classes = 2, .vote = 1, .kind = SURGE_LOSS_TET,
-                           .tet_lambda = .05f, .gradient_scale = 1};
+  const surge_loss good = {.scores = x,
+                           .metrics = &metrics,
+                           .fault = &fault,
+                           .logits = x,
+                           .labels = &label,
+                           .T = 1,
+                           .N = 1,
+                           .classes = 2,
+                           .vote = 1,
+                           .kind = SURGE_LOSS_TET,
+                           .tet_lambda = .05f,
+                           .gradient_scale = 1};
   surge_loss bad[5] = {good, good, good, good, good};
   bad[0].labels = NULL;
   bad[1].vote = 0;
   bad[2].label_smoothing = 1;
   bad[3].tet_lambda = NAN;
   bad[4].gradient_scale = INFINITY;
-  const char *const word[] = {"labels:", "vote:", "label_smoothing:",
-                              "tet_lambda:", "gradient_scale:"};
+  const char *const word[] = {
+      "labels:", "vote:", "label_smoothing:", "tet_lambda:", "gradient_scale:"};
   for (size_t i = 0; i < 5; i++) {
     cr_expect_eq(test_backend()->loss(context, &bad[i]), SURGE_ERROR_INTERNAL,
                  "%s", word[i]);

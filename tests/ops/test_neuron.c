@@ -31,11 +31,10 @@ static void check_scalars(problem *p) {
   for (int32_t c = 0; p->rho && c < P; c++) rho[c] = (double)p->rho[c];
   if (p->decay_logit) logit = (double)*p->decay_logit;
   if (p->synapse_logit) synapse = (double)*p->synapse_logit;
-  ref_neuron_scalars(scalars, width, &p->spec, p->rho ? rho : NULL,
-                     p->decay_logit ? &logit : NULL,
-                     p->synapse_logit ? &synapse : NULL,
-                     gamma[0] ? (const double *const *)gamma : NULL,
-                     (double)p->schedule, C);
+  ref_neuron_scalars(
+      scalars, width, &p->spec, p->rho ? rho : NULL,
+      p->decay_logit ? &logit : NULL, p->synapse_logit ? &synapse : NULL,
+      gamma[0] ? (const double *const *)gamma : NULL, (double)p->schedule, C);
   expect_near(r.out[OUT_SCALARS], scalars, NULL, r.words[OUT_SCALARS], p->name,
               "scalars");
   expect_near(r.out[OUT_WIDTH], width, NULL, 2 * (size_t)P, p->name, "width");
@@ -194,10 +193,9 @@ static void pairwise_name(problem *p, size_t number, const int *level) {
       s->soft_forward ? " soft-forward" : "", s->width_rule,
       s->granularity ? "channel" : "layer",
       s->decay_learned ? "learned" : "fixed", s->decay_input ? " of input" : "",
-      level[BY_SYNAPSE],
-      level[BY_FEED0], level[BY_FEED1], p->inputs, level[BY_PDA], p->T, p->N,
-      p->map.h, p->map.w, p->map.c, level[BY_STATE], level[BY_CURRENT],
-      p->mode[0], p->mode[1], p->alias ? ", gs is da" : "");
+      level[BY_SYNAPSE], level[BY_FEED0], level[BY_FEED1], p->inputs,
+      level[BY_PDA], p->T, p->N, p->map.h, p->map.w, p->map.c, level[BY_STATE],
+      level[BY_CURRENT], p->mode[0], p->mode[1], p->alias ? ", gs is da" : "");
 }
 
 /* The variance of one element is 0, and PDA's gradient that of rounding. */
@@ -235,8 +233,8 @@ NEURON_TEST(neuron, every_size) {
 
 /* In one piece and in several, also where a long T makes pieces short. */
 NEURON_TEST(neuron, every_number_of_steps) {
-  static const int32_t steps[] = {1,  2,  3,  4,  5,  7,  8,  9,
-                                  15, 16, 17, 31, 32, 33, 64, 100, 101, 250};
+  static const int32_t steps[] = {1,  2,  3,  4,  5,  7,  8,   9,   15,
+                                  16, 17, 31, 32, 33, 64, 100, 101, 250};
   for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
     problem one =
         problem_rich(map_of(3, 3, 5, SURGE_CHANNELS_LAST), steps[k], 2, k + 1);

@@ -44,7 +44,13 @@ static const norm_case cases[] = {
     {"wider", {2, 1, 1024, SURGE_CHANNELS_LAST}, 2, 13, false, true, 3},
     {"widest", {1, 1, 5003, SURGE_CHANNELS_LAST}, 2, 3, false, false, 0},
     {"far mean", {13, 11, 8, SURGE_BLOCKED8}, 2, 9, false, false, 288},
-    {"far mean, odd", {13, 11, 5, SURGE_CHANNELS_LAST}, 2, 9, false, false, 288},
+    {"far mean, odd",
+     {13, 11, 5, SURGE_CHANNELS_LAST},
+     2,
+     9,
+     false,
+     false,
+     288},
 };
 #define CASES (sizeof cases / sizeof *cases)
 
@@ -61,9 +67,13 @@ typedef struct problem {
 static problem problem_create_as(const norm_case *c, surge_dtype type) {
   size_t C = (size_t)c->map.c;
   problem p = {.c = c, .C = C};
-  p.ref = (ref_norm){.map = test_map(c->map), .T = c->T, .N = c->N,
-                     .is_static = c->is_static, .alpha_theta = (double)0.7f,
-                     .eps = (double)1e-5f, .momentum = (double)0.1f};
+  p.ref = (ref_norm){.map = test_map(c->map),
+                     .T = c->T,
+                     .N = c->N,
+                     .is_static = c->is_static,
+                     .alpha_theta = (double)0.7f,
+                     .eps = (double)1e-5f,
+                     .momentum = (double)0.1f};
   p.ref.map.type = type;
   p.elements = ref_norm_elements(&p.ref);
   p.z = test_random(1, p.elements, c->centre - 1, c->centre + 1);
@@ -121,29 +131,37 @@ static forward run_forward(const problem *p, int threads, bool training,
   const surge_backend *backend = test_backend();
   surge_context *context = test_context(threads);
   size_t C = p->C;
-  test_buffer z =
-      test_copied_as(context, p->z, p->elements, p->ref.map.type);
+  test_buffer z = test_copied_as(context, p->z, p->elements, p->ref.map.type);
   test_buffer gamma = test_copied(context, p->gamma, C);
   test_buffer beta = test_copied(context, p->beta, C);
   test_buffer k = test_copied(context, p->step_scale, (size_t)p->c->T);
-  forward f = {context,
-               {test_poisoned(context, p->Tk * C),
-                test_poisoned(context, p->Tk * C), test_poisoned(context, C),
-                test_poisoned(context, C),
-                test_copied(context, p->running_mean, C),
-                test_copied(context, p->running_var, C),
-                test_object(context, &fault, sizeof fault)}};
-  surge_norm_forward a = {
-      .scale = f.out[SCALE].device, .shift = f.out[SHIFT].device,
-      .mean = f.out[MEAN].device, .rstd = f.out[RSTD].device,
-      .running_mean = f.out[RUNNING_MEAN].device,
-      .running_var = f.out[RUNNING_VAR].device,
-      .z = training ? z.device : NULL, .gamma = gamma.device,
-      .beta = beta.device, .step_scale = p->c->tebn ? k.device : NULL,
-      .fault = TEST_AS(f.out[FAULT], surge_fault), .map = p->ref.map,
-      .T = p->c->T, .N = p->c->N, .layer = 7, .is_static = p->c->is_static,
-      .training = training,
-      .alpha_theta = (float)p->ref.alpha_theta, .eps = 1e-5f, .momentum = .1f};
+  forward f = {
+      context,
+      {test_poisoned(context, p->Tk * C), test_poisoned(context, p->Tk * C),
+       test_poisoned(context, C), test_poisoned(context, C),
+       test_copied(context, p->running_mean, C),
+       test_copied(context, p->running_var, C),
+       test_object(context, &fault, sizeof fault)}};
+  surge_norm_forward a = {.scale = f.out[SCALE].device,
+                          .shift = f.out[SHIFT].device,
+                          .mean = f.out[MEAN].device,
+                          .rstd = f.out[RSTD].device,
+                          .running_mean = f.out[RUNNING_MEAN].device,
+                          .running_var = f.out[RUNNING_VAR].device,
+                          .z = training ? z.device : NULL,
+                          .gamma = gamma.device,
+                          .beta = beta.device,
+                          .step_scale = p->c->tebn ? k.device : NULL,
+                          .fault = TEST_AS(f.out[FAULT], surge_fault),
+                          .map = p->ref.map,
+                          .T = p->c->T,
+                          .N = p->c->N,
+                          .layer = 7,
+                          .is_static = p->c->is_static,
+                          .training = training,
+                          .alpha_theta = (float)p->ref.alpha_theta,
+                          .eps = 1e-5f,
+                          .momentum = .1f};
   size_t bytes = backend->norm_workspace(context, &a);
   test_buffer workspace = test_poisoned(context, bytes / sizeof(float));
   a.workspace = training ? workspace.device : NULL;
@@ -169,13 +187,15 @@ static void expect_forward(const problem *p, const forward *f,
                            const ref_norm_result *r, bool training) {
   size_t C = p->C;
   double *bound[OUTPUTS], u = 0x1p-24;
-  for (size_t i = 0; i < FAULT; i++) bound[i] = calloc(p->Tk * C, sizeof(double));
+  for (size_t i = 0; i < FAULT; i++)
+    bound[i] = calloc(p->Tk * C, sizeof(double));
   for (size_t c = 0; c < C; c++) {
     double var = r->var[c], mean = fabs(r->mean[c]);
     /* The centre is off by its own rounding; what that leaves is summed. */
     double off = training ? test_bound(DEPTH, r->mean_abs[c]) : 0;
     double mean_error = training ? test_bound(DEPTH, sqrt(var) + off) : 0;
-    double var_error = training ? test_bound(DEPTH + 2, var + 2 * off * off) : 0;
+    double var_error =
+        training ? test_bound(DEPTH + 2, var + 2 * off * off) : 0;
     double rstd_share = var_error / (var + p->ref.eps) / 2 + u;
     bound[MEAN][c] = mean_error + u * mean;
     bound[RSTD][c] = rstd_share * r->rstd[c];
@@ -184,8 +204,8 @@ static void expect_forward(const problem *p, const forward *f,
     for (size_t i = c; i < p->Tk * C; i += C) {
       double scale = fabs(r->scale[i]);
       bound[SCALE][i] = rstd_share * scale + u * scale;
-      bound[SHIFT][i] = scale * (mean_error + rstd_share * mean) +
-                        u * fabs(r->shift[i]);
+      bound[SHIFT][i] =
+          scale * (mean_error + rstd_share * mean) + u * fabs(r->shift[i]);
     }
   }
   const double *wanted[] = {r->scale, r->shift,        r->mean,
@@ -205,8 +225,8 @@ Test(norm, forward_gives_the_reference) {
     problem p = problem_at(i);
     for (int training = 0; training < 2; training++) {
       forward f = run_forward(&p, 2, training, 0);
-      ref_norm_result r = ref_norm_forward(
-          &p.ref, training ? p.wide_z : NULL, p.wide_mean, p.wide_var);
+      ref_norm_result r = ref_norm_forward(&p.ref, training ? p.wide_z : NULL,
+                                           p.wide_mean, p.wide_var);
       expect_forward(&p, &f, &r, training);
       ref_norm_result_free(&r);
       forward_free(&f);
@@ -218,7 +238,8 @@ Test(norm, forward_gives_the_reference) {
 Test(norm, forward_has_the_same_bits_with_one_thread_and_again) {
   for (size_t i = 0; i < CASES * (size_t)test_types(); i++) {
     problem p = problem_at(i);
-    forward one = run_forward(&p, 1, true, 0), two = run_forward(&p, 2, true, 0);
+    forward one = run_forward(&p, 1, true, 0),
+            two = run_forward(&p, 2, true, 0);
     forward again = run_forward(&p, 2, true, 0);
     for (size_t k = 0; k < OUTPUTS; k++) {
       test_expect_same(p.c->name, output_name[k], &one.out[k], &two.out[k]);
@@ -242,7 +263,8 @@ Test(norm, integer_moments_are_exact) {
       {"wide", {2, 1, 2048, SURGE_CHANNELS_LAST}, 3, 64, false, false, 0}};
   for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
     problem p = problem_create(&whole[i]);
-    size_t map = surge_map_elements(&p.ref.map), *seen = calloc(p.C, sizeof *seen);
+    size_t map = surge_map_elements(&p.ref.map),
+           *seen = calloc(p.C, sizeof *seen);
     for (size_t e = 0; e < p.elements; e++) {
       int32_t c = surge_channel_of(&p.ref.map, e % map);
       float k = (float)(1 + c % 3), m = (float)(c % 16 - 4);
@@ -252,7 +274,8 @@ Test(norm, integer_moments_are_exact) {
     forward f = run_forward(&p, 2, true, 0);
     float *mean = test_download(&f.out[MEAN], "mean");
     float *var = test_download(&f.out[RUNNING_VAR], "running_var");
-    double n = (double)whole[i].T * (double)whole[i].N * (double)map / (double)p.C;
+    double n =
+        (double)whole[i].T * (double)whole[i].N * (double)map / (double)p.C;
     for (size_t c = 0; c < p.C; c++) {
       double k = (double)(1 + c % 3), old = p.wide_var[c];
       double rate = (double).1f, unbiased = k * k * (n / (n - 1));
@@ -273,8 +296,10 @@ Test(norm, integer_moments_are_exact) {
 Test(norm, sums_of_integer_rows_lose_none) {
   static const int32_t rows[] = {1, 511, 512, 513, 1 << 20};
   for (size_t i = 0; i < 10; i++) {
-    norm_case c = {"rows", {1, 1, i % 2 ? 3 : 4, SURGE_CHANNELS_LAST}, 1,
-                   rows[i / 2], false, false, 0};
+    norm_case c = {"rows", {1, 1, i % 2 ? 3 : 4, SURGE_CHANNELS_LAST},
+                   1,      rows[i / 2],
+                   false,  false,
+                   0};
     problem p = problem_create(&c);
     for (size_t e = 0; e < p.elements; e++)
       p.z[e] = (float)(1 + (e / p.C * 5 + e % p.C) % 7);
@@ -403,10 +428,12 @@ static upstream upstream_create(const problem *p) {
       ref_norm_forward(&p->ref, p->wide_z, p->wide_mean, p->wide_var);
   float *step_da = test_random(8, all, -1, 2);
   double *wide = test_widened(step_da, all);
-  double *exact_sums = calloc(sums, sizeof(double)), *exact_da = calloc(p->elements, sizeof(double));
+  double *exact_sums = calloc(sums, sizeof(double)),
+         *exact_da = calloc(p->elements, sizeof(double));
   ref_norm_upstream(&p->ref, p->wide_z, r.mean, r.rstd, wide, exact_sums,
                     exact_da);
-  upstream up = {.mean = narrowed(r.mean, p->C), .rstd = narrowed(r.rstd, p->C),
+  upstream up = {.mean = narrowed(r.mean, p->C),
+                 .rstd = narrowed(r.rstd, p->C),
                  .sums = narrowed(exact_sums, sums),
                  .da = narrowed(exact_da, p->elements)};
   test_round(up.da, p->elements, p->ref.map.type);
@@ -439,28 +466,38 @@ static backward run_backward(const problem *p, const upstream *up, int threads,
   surge_context *context = test_context(threads);
   size_t C = p->C, T = (size_t)p->c->T;
   surge_dtype type = p->ref.map.type;
-  test_buffer in[] = {
-      test_copied_as(context, up->da, p->elements, type),
-      test_copied_as(context, p->z, p->elements, type),
-      test_copied(context, up->mean, C),
-      test_copied(context, up->rstd, C), test_copied(context, p->gamma, C),
-      test_copied(context, p->beta, C), test_copied(context, p->step_scale, T),
-      test_copied(context, up->sums, p->Tk * 2 * C)};
-  backward b = {context,
-                {in_place ? test_copied_as(context, up->da, p->elements, type)
-                          : test_poisoned_as(context, p->elements, type),
-                 test_filled(context, C, BEFORE),
-                 test_filled(context, C, BEFORE),
-                 test_filled(context, p->c->tebn ? T : 0, BEFORE)}};
+  test_buffer in[] = {test_copied_as(context, up->da, p->elements, type),
+                      test_copied_as(context, p->z, p->elements, type),
+                      test_copied(context, up->mean, C),
+                      test_copied(context, up->rstd, C),
+                      test_copied(context, p->gamma, C),
+                      test_copied(context, p->beta, C),
+                      test_copied(context, p->step_scale, T),
+                      test_copied(context, up->sums, p->Tk * 2 * C)};
+  backward b = {
+      context,
+      {in_place ? test_copied_as(context, up->da, p->elements, type)
+                : test_poisoned_as(context, p->elements, type),
+       test_filled(context, C, BEFORE), test_filled(context, C, BEFORE),
+       test_filled(context, p->c->tebn ? T : 0, BEFORE)}};
   surge_norm_backward a = {
-      .dz = b.out[DZ].device, .dgamma = b.out[DGAMMA].device,
+      .dz = b.out[DZ].device,
+      .dgamma = b.out[DGAMMA].device,
       .dbeta = b.out[DBETA].device,
       .dstep_scale = p->c->tebn ? b.out[DSTEP_SCALE].device : NULL,
-      .da = in_place ? b.out[DZ].device : in[0].device, .z = in[1].device,
-      .mean = in[2].device, .rstd = in[3].device, .gamma = in[4].device,
-      .beta = in[5].device, .step_scale = p->c->tebn ? in[6].device : NULL,
-      .sums = in[7].device, .map = p->ref.map, .T = p->c->T, .N = p->c->N,
-      .is_static = p->c->is_static, .alpha_theta = (float)p->ref.alpha_theta};
+      .da = in_place ? b.out[DZ].device : in[0].device,
+      .z = in[1].device,
+      .mean = in[2].device,
+      .rstd = in[3].device,
+      .gamma = in[4].device,
+      .beta = in[5].device,
+      .step_scale = p->c->tebn ? in[6].device : NULL,
+      .sums = in[7].device,
+      .map = p->ref.map,
+      .T = p->c->T,
+      .N = p->c->N,
+      .is_static = p->c->is_static,
+      .alpha_theta = (float)p->ref.alpha_theta};
   cr_assert_eq(test_backend()->norm_backward(context, &a), SURGE_OK, "%s",
                surge_last_error());
   for (size_t i = 0; i < sizeof in / sizeof *in; i++) test_release(&in[i]);
@@ -475,7 +512,8 @@ static void backward_free(backward *b) {
 /* Accumulators: one sum in double, rounded, and one addition in float. */
 static void expect_accumulated(const problem *p, const char *what,
                                const test_buffer *got, const double *wanted) {
-  double *sum = calloc(got->count + 1, sizeof(double)), *bound = calloc(got->count + 1, sizeof(double));
+  double *sum = calloc(got->count + 1, sizeof(double)),
+         *bound = calloc(got->count + 1, sizeof(double));
   for (size_t i = 0; i < got->count; i++) {
     sum[i] = (double)BEFORE + wanted[i];
     bound[i] = test_bound(0, (double)BEFORE + fabs(wanted[i]));
@@ -489,9 +527,8 @@ Test(norm, backward_gives_the_reference) {
   for (size_t i = 0; i < CASES * (size_t)test_types(); i++) {
     problem p = problem_at(i);
     upstream up = upstream_create(&p);
-    ref_norm_gradient g =
-        ref_norm_backward(&p.ref, p.wide_z, up.wide_mean, up.wide_rstd,
-                          up.wide_sums, up.wide_da);
+    ref_norm_gradient g = ref_norm_backward(
+        &p.ref, p.wide_z, up.wide_mean, up.wide_rstd, up.wide_sums, up.wide_da);
     /* Each term of dz is a coefficient (1), the deviation (1), their product
      * (1) and at most two subtractions. */
     for (size_t e = 0; e < p.elements; e++)
@@ -529,9 +566,8 @@ static void expect_exact_sums(int32_t T, int32_t C) {
   make_integers(p.beta, (double *)(uintptr_t)p.ref.beta, p.C);
   make_integers(p.step_scale, (double *)(uintptr_t)p.ref.step_scale, (size_t)T);
   make_integers(up.sums, up.wide_sums, p.Tk * 2 * p.C);
-  ref_norm_gradient g = ref_norm_backward(&p.ref, p.wide_z, up.wide_mean,
-                                          up.wide_rstd, up.wide_sums,
-                                          up.wide_da);
+  ref_norm_gradient g = ref_norm_backward(
+      &p.ref, p.wide_z, up.wide_mean, up.wide_rstd, up.wide_sums, up.wide_da);
   backward b = run_backward(&p, &up, 2, false);
   double *wanted[] = {g.dgamma, g.dbeta, g.dstep_scale};
   for (int k = 0; k < 3; k++) {
@@ -583,8 +619,9 @@ static double twin_loss(const ref_norm *n, const double *z,
     for (size_t i = 0; i < M; i++) {
       size_t c = (size_t)surge_channel_of(&n->map, i % (M / (size_t)n->N));
       size_t k = n->step_scale ? t * C : 0;
-      loss += weight[t * M + i] * (r.scale[k + c] * z[n->is_static ? i : t * M + i] +
-                                   r.shift[k + c]);
+      loss +=
+          weight[t * M + i] *
+          (r.scale[k + c] * z[n->is_static ? i : t * M + i] + r.shift[k + c]);
     }
   ref_norm_result_free(&r);
   return loss;
@@ -616,7 +653,8 @@ Test(norm, reference_has_the_gradient_of_finite_differences) {
     size_t C = p.C, M = (size_t)p.c->N * surge_map_elements(&p.c->map);
     float *narrow = test_random(9, (size_t)p.c->T * M, -1, 1);
     double *weight = test_widened(narrow, (size_t)p.c->T * M);
-    double *sums = calloc(p.Tk * 2 * C, sizeof(double)), *da = calloc(p.elements, sizeof(double));
+    double *sums = calloc(p.Tk * 2 * C, sizeof(double)),
+           *da = calloc(p.elements, sizeof(double));
     ref_norm_result r =
         ref_norm_forward(&p.ref, p.wide_z, p.wide_mean, p.wide_var);
     ref_norm_upstream(&p.ref, p.wide_z, r.mean, r.rstd, weight, sums, da);
@@ -649,11 +687,24 @@ Test(norm, wrong_arguments_are_refused_by_name) {
   surge_context *context = test_context(1);
   float x[8] = {0};
   surge_fault fault = 0;
-  const surge_norm_forward good = {
-      .scale = x, .shift = x, .mean = x, .rstd = x, .running_mean = x,
-      .running_var = x, .z = x, .gamma = x, .beta = x, .fault = &fault,
-      .map = {1, 1, 1, SURGE_CHANNELS_LAST}, .T = 1, .N = 1, .training = true,
-      .alpha_theta = 1, .eps = 1e-5f, .momentum = .1f, .workspace = x};
+  const surge_norm_forward good = {.scale = x,
+                                   .shift = x,
+                                   .mean = x,
+                                   .rstd = x,
+                                   .running_mean = x,
+                                   .running_var = x,
+                                   .z = x,
+                                   .gamma = x,
+                                   .beta = x,
+                                   .fault = &fault,
+                                   .map = {1, 1, 1, SURGE_CHANNELS_LAST},
+                                   .T = 1,
+                                   .N = 1,
+                                   .training = true,
+                                   .alpha_theta = 1,
+                                   .eps = 1e-5f,
+                                   .momentum = .1f,
+                                   .workspace = x};
   surge_norm_forward bad[6];
   for (size_t i = 0; i < 6; i++) bad[i] = good;
   bad[0].z = NULL;
@@ -662,18 +713,29 @@ Test(norm, wrong_arguments_are_refused_by_name) {
   bad[3].T = 0;
   bad[4].map.layout = SURGE_BLOCKED8;
   bad[5].workspace = NULL;
-  const char *const word[] = {"z:", "eps:", "momentum:",
-                              "T:", "map:", "workspace:"};
+  const char *const word[] = {
+      "z:", "eps:", "momentum:", "T:", "map:", "workspace:"};
   for (size_t i = 0; i < 6; i++) {
     cr_expect_eq(test_backend()->norm_forward(context, &bad[i]),
                  SURGE_ERROR_INTERNAL, "%s", word[i]);
     cr_expect(strstr(surge_last_error(), word[i]), "%s: said '%s'", word[i],
               surge_last_error());
   }
-  surge_norm_backward lonely = {
-      .dz = x, .dgamma = x, .dbeta = x, .da = x, .z = x, .mean = x, .rstd = x,
-      .gamma = x, .beta = x, .step_scale = x, .sums = x,
-      .map = {1, 1, 1, SURGE_CHANNELS_LAST}, .T = 1, .N = 1, .alpha_theta = 1};
+  surge_norm_backward lonely = {.dz = x,
+                                .dgamma = x,
+                                .dbeta = x,
+                                .da = x,
+                                .z = x,
+                                .mean = x,
+                                .rstd = x,
+                                .gamma = x,
+                                .beta = x,
+                                .step_scale = x,
+                                .sums = x,
+                                .map = {1, 1, 1, SURGE_CHANNELS_LAST},
+                                .T = 1,
+                                .N = 1,
+                                .alpha_theta = 1};
   cr_expect_eq(test_backend()->norm_backward(context, &lonely),
                SURGE_ERROR_INTERNAL);
   cr_expect(strstr(surge_last_error(), "dstep_scale:"), "said '%s'",

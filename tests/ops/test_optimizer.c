@@ -39,12 +39,15 @@ static norm_outcome run_norm_behind(const float *g, size_t skip, size_t count,
   test_buffer now = test_object(context, &step, sizeof step);
   size_t bytes = backend->gradient_norm_workspace(count);
   test_buffer workspace = test_poisoned(context, bytes / sizeof(float));
-  surge_gradient_norm a = {.norm = out.device, .clip = out.device + 1,
+  surge_gradient_norm a = {.norm = out.device,
+                           .clip = out.device + 1,
                            .fault = TEST_AS(state, surge_fault),
                            .fault_step = TEST_AS(seen, uint64_t),
                            .step = TEST_AS(now, surge_step),
-                           .g = gradient.device + skip, .count = count,
-                           .max_norm = max_norm, .layer = 6,
+                           .g = gradient.device + skip,
+                           .count = count,
+                           .max_norm = max_norm,
+                           .layer = 6,
                            .workspace = workspace.device};
   cr_assert_eq(backend->gradient_norm(context, &a), SURGE_OK, "%s",
                surge_last_error());
@@ -77,7 +80,8 @@ Test(gradient_norm, gives_the_reference_with_any_threads) {
     float *g = test_random(21, sizes[i], -1, 1);
     double *wide = test_widened(g, sizes[i]);
     for (size_t k = 0; k < 3; k++) {
-      double clip, norm = ref_gradient_norm(wide, sizes[i], (double)limits[k], &clip);
+      double clip,
+          norm = ref_gradient_norm(wide, sizes[i], (double)limits[k], &clip);
       norm_outcome one = run_norm(g, sizes[i], limits[k], 1, 0);
       norm_outcome two = run_norm(g, sizes[i], limits[k], 2, 0);
       cr_expect(!memcmp(&one, &two, sizeof one), "%zu: other bits", sizes[i]);
@@ -140,15 +144,15 @@ Test(gradient_norm, what_is_not_finite_sets_the_fault) {
     float value;
     surge_fault before, after;
     uint64_t since, found;
-  } faults[] = {{NAN, 0, 7, 0, 40}, {INFINITY, 0, 7, 0, 40},
+  } faults[] = {{NAN, 0, 7, 0, 40},     {INFINITY, 0, 7, 0, 40},
                 {FLT_MAX, 0, 7, 0, 40}, {NAN, 3, 3, 0, 40},
-                {NAN, 9, 7, 0, 40}, {NAN, 3, 3, 39, 39},
-                {1, 3, 3, 0, 40}, {1, 0, 0, 0, 0}};
+                {NAN, 9, 7, 0, 40},     {NAN, 3, 3, 39, 39},
+                {1, 3, 3, 0, 40},       {1, 0, 0, 0, 0}};
   for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
     float *g = test_random(22, 9001, -1, 1);
     g[8999] = g[1] = faults[i].value;
-    norm_outcome o = run_norm_behind(g, 0, 9001, 1, 2, faults[i].before,
-                                     faults[i].since);
+    norm_outcome o =
+        run_norm_behind(g, 0, 9001, 1, 2, faults[i].before, faults[i].since);
     cr_expect_eq(o.fault, faults[i].after, "%zu: found %u", i, o.fault);
     cr_expect_eq(o.since, faults[i].found, "%zu: found step %llu", i,
                  (unsigned long long)o.since);
@@ -213,23 +217,23 @@ static float *gradient_of(int t, size_t count) {
 static surge_update update_of(const update_state *s) {
   const update_case *c = s->c;
   uint16_t *rounded = TEST_AS(s->rounded, uint16_t);
-  return (surge_update){.kind = c->kind,
-                        .count = s->w.count - s->skip,
-                        .w = s->w.device + s->skip,
-                        .m = s->m.device + s->skip,
-                        .v = c->kind == SURGE_SGD ? NULL
-                                                  : s->v.device + s->skip,
-                        .rounded = c->rounded ? rounded + s->skip : NULL,
-                        .g = s->g.device + s->skip,
-                        .clip = c->clip > 0 ? s->clip.device : NULL,
-                        .weight_decay = c->weight_decay,
-                        .momentum = c->momentum,
-                        .nesterov = c->nesterov,
-                        .beta1 = .9f,
-                        .beta2 = .999f,
-                        .eps = 1e-8f,
-                        .w_min = c->bounded ? -.5f : -INFINITY,
-                        .w_max = c->bounded ? .25f : INFINITY};
+  return (surge_update){
+      .kind = c->kind,
+      .count = s->w.count - s->skip,
+      .w = s->w.device + s->skip,
+      .m = s->m.device + s->skip,
+      .v = c->kind == SURGE_SGD ? NULL : s->v.device + s->skip,
+      .rounded = c->rounded ? rounded + s->skip : NULL,
+      .g = s->g.device + s->skip,
+      .clip = c->clip > 0 ? s->clip.device : NULL,
+      .weight_decay = c->weight_decay,
+      .momentum = c->momentum,
+      .nesterov = c->nesterov,
+      .beta1 = .9f,
+      .beta2 = .999f,
+      .eps = 1e-8f,
+      .w_min = c->bounded ? -.5f : -INFINITY,
+      .w_max = c->bounded ? .25f : INFINITY};
 }
 
 /* Step t = 1, 2, ... of one state a group, NULL where there is none. Each group
@@ -295,16 +299,22 @@ static double expected_weight(const update_case *c, double w, float *const g[],
   double m = 0, v = 0, noise = 0, clip = c->clip > 0 ? (double)c->clip : 1;
   ref_sgd sgd = {(double)LR, (double)c->momentum, (double)c->weight_decay, clip,
                  c->nesterov};
-  ref_adam adam = {(double)LR, (double).9f, (double).999f, (double)1e-8f,
-                   (double)c->weight_decay, clip,
+  ref_adam adam = {(double)LR,
+                   (double).9f,
+                   (double).999f,
+                   (double)1e-8f,
+                   (double)c->weight_decay,
+                   clip,
                    c->bounded ? -.5 : (double)-INFINITY,
                    c->bounded ? .25 : (double)INFINITY,
                    c->kind == SURGE_ADAMW};
   *bound = 0;
   for (int t = 1; t <= STEPS; t++) {
-    double gradient = (double)g[t][i], decay = adam.decoupled ? 0 : adam.weight_decay;
-    noise = fmax(noise, 3 * 0x1p-24 * (fabs(clip * gradient) + decay * fabs(w)) +
-                            decay * *bound);
+    double gradient = (double)g[t][i],
+           decay = adam.decoupled ? 0 : adam.weight_decay;
+    noise =
+        fmax(noise, 3 * 0x1p-24 * (fabs(clip * gradient) + decay * fabs(w)) +
+                        decay * *bound);
     if (c->kind == SURGE_SGD)
       ref_sgd_step(&sgd, &w, &m, gradient);
     else
@@ -468,10 +478,10 @@ Test(update, a_fault_leaves_everything_as_it_was) {
  * follow Adam. */
 Test(update, wrong_arguments_are_refused_by_name) {
   static const char *const word[] = {
-      "norms: kind:",         "norms: w:",        "norms: m:",
-      "norms: g:",            "norms: momentum:", "norms: weight_decay:",
-      "widths: v:",           "widths: beta1:",   "widths: beta2:",
-      "widths: eps:",         "widths: w_min:",   "optimize: step:",
+      "norms: kind:",    "norms: w:",        "norms: m:",
+      "norms: g:",       "norms: momentum:", "norms: weight_decay:",
+      "widths: v:",      "widths: beta1:",   "widths: beta2:",
+      "widths: eps:",    "widths: w_min:",   "optimize: step:",
       "optimize: fault:"};
   enum { CASES = sizeof word / sizeof *word };
   surge_context *context = test_context(1);
@@ -483,10 +493,10 @@ Test(update, wrong_arguments_are_refused_by_name) {
   widths.v = x;
   surge_optimize a[CASES];
   for (size_t i = 0; i < CASES; i++)
-    a[i] = (surge_optimize){.update = {[SURGE_GROUP_NORM] = norms,
-                                       [SURGE_GROUP_WIDTH] = widths},
-                            .step = &step,
-                            .fault = &fault};
+    a[i] = (surge_optimize){
+        .update = {[SURGE_GROUP_NORM] = norms, [SURGE_GROUP_WIDTH] = widths},
+        .step = &step,
+        .fault = &fault};
   a[0].update[SURGE_GROUP_NORM].kind = (surge_optimizer)(SURGE_ADAMW + 1);
   a[1].update[SURGE_GROUP_NORM].w = NULL;
   a[2].update[SURGE_GROUP_NORM].m = NULL;
@@ -549,9 +559,9 @@ Test(count_nonzero, counts_each_element_once) {
 /* Every bit: ties to even, subnormal numbers, infinity where fp32 is finite. */
 Test(cast, rounds_to_the_nearest_even) {
   static const float edges[] = {
-      0.0f,        -0.0f,      1.0f,         0x1.01p0f,    0x1.03p0f,
-      0x1.0101p0f, 0x1.fep-5f, 0x1.ffp127f,  -0x1.ffp127f, 0x1.fefffep127f,
-      0x1p-126f,   0x1p-133f,  0x1.8p-133f,  0x1p-134f,    0x1.8p-134f,
+      0.0f,        -0.0f,      1.0f,        0x1.01p0f,    0x1.03p0f,
+      0x1.0101p0f, 0x1.fep-5f, 0x1.ffp127f, -0x1.ffp127f, 0x1.fefffep127f,
+      0x1p-126f,   0x1p-133f,  0x1.8p-133f, 0x1p-134f,    0x1.8p-134f,
       0x1p-149f,   INFINITY,   -INFINITY};
   enum { EDGES = sizeof edges / sizeof *edges };
   for (size_t i = 0; i < SIZES; i++) {

@@ -56,14 +56,14 @@ static problem problem_create(const pool_case *c, bool integers,
                               surge_dtype type) {
   int32_t h = (c->in.h + 2 * c->pad - c->kernel) / c->stride + 1;
   int32_t w = (c->in.w + 2 * c->pad - c->kernel) / c->stride + 1;
-  problem p = {.c = c,
-               .pool = {.in = test_map(c->in),
-                        .out = test_map((surge_map){h, w, c->in.c,
-                                                    c->in.layout}),
-                        .kernel = c->kernel,
-                        .stride = c->stride,
-                        .pad = c->pad,
-                        .images = c->images}};
+  problem p = {
+      .c = c,
+      .pool = {.in = test_map(c->in),
+               .out = test_map((surge_map){h, w, c->in.c, c->in.layout}),
+               .kernel = c->kernel,
+               .stride = c->stride,
+               .pad = c->pad,
+               .images = c->images}};
   p.ins = c->images * surge_map_elements(&p.pool.in);
   p.outs = c->images * surge_map_elements(&p.pool.out);
   p.pool.in.type = p.pool.out.type = type;
@@ -194,8 +194,7 @@ Test(pool, same_bits_with_any_threads_and_again) {
     for (size_t k = 0; k < sizeof threads / sizeof *threads; k++) {
       result other = run_case(&p, threads[k]);
       for (size_t o = 0; o < OUTPUTS; o++)
-        test_expect_same(p.c->name, output_name[o], &one.out[o],
-                         &other.out[o]);
+        test_expect_same(p.c->name, output_name[o], &one.out[o], &other.out[o]);
       result_free(&other);
     }
     result_free(&one);

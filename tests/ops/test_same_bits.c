@@ -232,19 +232,18 @@ static outputs sum(machine *m, int v) {
   bool is_static = v / 2;
   size_t second = is_static ? M : T * M;
   float *scale = put_values(m, 30, 2 * C), *dy = put_values(m, 31, T * M);
-  surge_add a = {.y = put_values(m, 32, T * M),
-                 .da = {put_values(m, 33, T * M), put_values(m, 34, second)},
-                 .mode = {SURGE_ADD, SURGE_ADD},
-                 .dy = dy,
-                 .map = maps[v % 2],
-                 .T = T,
-                 .N = BATCH,
-                 .inputs = 2,
-                 .input = {{.z = put_values(m, 35, T * M),
-                            .scale = scale,
-                            .shift = scale + C},
-                           {.z = put_values(m, 36, second),
-                            .is_static = is_static}}};
+  surge_add a = {
+      .y = put_values(m, 32, T * M),
+      .da = {put_values(m, 33, T * M), put_values(m, 34, second)},
+      .mode = {SURGE_ADD, SURGE_ADD},
+      .dy = dy,
+      .map = maps[v % 2],
+      .T = T,
+      .N = BATCH,
+      .inputs = 2,
+      .input = {
+          {.z = put_values(m, 35, T * M), .scale = scale, .shift = scale + C},
+          {.z = put_values(m, 36, second), .is_static = is_static}}};
   expect_ok(m->b->add_forward(m->context, &a));
   if (!is_static) expect_ok(m->b->add_backward(m->context, &a));
   return (outputs){{a.y, a.da[0], a.da[1]}, {T * M, T * M, second}};

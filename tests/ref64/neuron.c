@@ -432,9 +432,9 @@ ref_gradient ref_neuron_backward(const ref_neuron *n, const ref_trace *trace,
 }
 
 void ref_gradient_free(ref_gradient *g) {
-  double *all[] = {g->delta,    g->gv,       g->q,       g->gu,     g->gi,
-                   g->da,       g->dv_in,    g->di_in,   g->drho,
-                   g->input[0], g->input[1], g->sums[0], g->sums[1]};
+  double *all[] = {g->delta,    g->gv,      g->q,      g->gu,   g->gi,
+                   g->da,       g->dv_in,   g->di_in,  g->drho, g->input[0],
+                   g->input[1], g->sums[0], g->sums[1]};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
   *g = (ref_gradient){0};
 }

@@ -63,14 +63,14 @@ typedef struct ref_upstream {
 
 typedef struct ref_gradient {
   double *delta, *gv, *q, *gu, *gi; /* [T, M]: the adjoint's own quantities; */
-                               /* gv is dL/dv[t], as it arrives at step t */
-  double *da;                  /* [T, M] of the sum of the inputs */
-  double *input[2];            /* [T or 1, M] as backend.h delivers it */
-  double *sums[2];             /* [Tk, 2, C], or NULL where plain */
-  double *dv_in, *di_in;       /* [M] */
-  double *drho;                /* [P] */
-  double decay;                /* dL/dd */
-  double decay_logit;          /* d(1-d) dL/dd */
+  /* gv is dL/dv[t], as it arrives at step t */
+  double *da;                    /* [T, M] of the sum of the inputs */
+  double *input[2];              /* [T or 1, M] as backend.h delivers it */
+  double *sums[2];               /* [Tk, 2, C], or NULL where plain */
+  double *dv_in, *di_in;         /* [M] */
+  double *drho;                  /* [P] */
+  double decay;                  /* dL/dd */
+  double decay_logit;            /* d(1-d) dL/dd */
   double synapse, synapse_logit; /* the same of d_s */
 } ref_gradient;
 
@@ -90,7 +90,7 @@ void ref_neuron_scalars(double scalars[SURGE_SCALAR_COUNT], double *width,
                         const double *const gamma[2], double progress,
                         int32_t C);
 
-size_t ref_neurons(const ref_neuron *n); /* M */
+size_t ref_neurons(const ref_neuron *n);            /* M */
 int32_t ref_channel(const ref_neuron *n, size_t i); /* of 0 <= i < M */
 double ref_width_at(const ref_neuron *n, int32_t t, size_t i);
 

@@ -99,14 +99,11 @@ static double synapse_error(const walk *k, int32_t t, size_t i, double egu) {
   size_t M = ref_neurons(n), at = (size_t)t * M + i;
   double d = n->scalars[SURGE_SCALAR_SYNAPSE], gi = k->g->gi[at];
   if (!surge_neuron_synaptic(&n->spec)) return egu;
-  double before = t                ? k->trace->i[at - M]
-                  : n->i_in ? n->i_in[i]
-                            : 0;
+  double before = t ? k->trace->i[at - M] : n->i_in ? n->i_in[i] : 0;
   double egi = egu + k->bound->di_in[i] + 2 * ROUND * fabs(gi);
   k->bound->synapse_logit +=
       d * (1 - d) *
-      (fabs(before) * egi +
-       (8 + k->depth + 2) * ROUND * fabs(gi * before));
+      (fabs(before) * egi + (8 + k->depth + 2) * ROUND * fabs(gi * before));
   k->bound->di_in[i] = d * egi + 2 * ROUND * fabs(d * gi);
   return egi;
 }
@@ -202,8 +199,8 @@ ref_bound ref_neuron_bound(const ref_neuron *n, const ref_trace *trace,
 }
 
 void ref_bound_free(ref_bound *b) {
-  double *all[] = {b->u,     b->s,       b->v,        b->da,
-                   b->dv_in, b->di_in,   b->drho,     b->input[0],
+  double *all[] = {b->u,        b->s,       b->v,      b->da,
+                   b->dv_in,    b->di_in,   b->drho,   b->input[0],
                    b->input[1], b->sums[0], b->sums[1]};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
   *b = (ref_bound){0};

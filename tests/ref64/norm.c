@@ -57,8 +57,7 @@ ref_norm_result ref_norm_forward(const ref_norm *n, const double *z,
       r.var[c] = running_var[c];
     }
     r.running_mean[c] = (1 - rate) * running_mean[c] + rate * r.mean[c];
-    r.running_var[c] =
-        (1 - rate) * running_var[c] + rate * unbiased * r.var[c];
+    r.running_var[c] = (1 - rate) * running_var[c] + rate * unbiased * r.var[c];
     r.rstd[c] = 1 / sqrt(r.var[c] + n->eps);
     double gain = n->alpha_theta * n->gamma[c] * r.rstd[c];
     for (size_t k = 0; k < steps; k++) {

@@ -21,10 +21,10 @@ size_t ref_norm_steps(const ref_norm *n);    /* Tk                           */
 size_t ref_norm_elements(const ref_norm *n); /* of z                         */
 
 typedef struct ref_norm_result {
-  double *scale, *shift;                      /* [Tk, C]                     */
-  double *mean, *var, *rstd;                  /* [C], var biased             */
-  double *mean_abs;                           /* [C] mean of |z|: for bounds */
-  double *running_mean, *running_var;         /* [C] after the call          */
+  double *scale, *shift;              /* [Tk, C]                     */
+  double *mean, *var, *rstd;          /* [C], var biased             */
+  double *mean_abs;                   /* [C] mean of |z|: for bounds */
+  double *running_mean, *running_var; /* [C] after the call          */
 } ref_norm_result;
 
 /* In training z is read; in evaluation (z NULL) the running estimates are. */

@@ -34,7 +34,8 @@ ref_rectangle ref_erasing(int32_t H, int32_t W, double u[10][4], double *tie) {
     ref_erasing_sides(H, W, u[i][0], u[i][1], &side[0], &side[1]);
     for (int k = 0; k < 2; k++)
       *tie = fmin(*tie, fabs(side[k] - floor(side[k]) - .5) / side[k]);
-    ref_rectangle r = {.h = (int32_t)rint(side[0]), .w = (int32_t)rint(side[1])};
+    ref_rectangle r = {.h = (int32_t)rint(side[0]),
+                       .w = (int32_t)rint(side[1])};
     if (r.h >= H || r.w >= W) continue;
     r.top = (int32_t)floor(u[i][2] * (H - r.h + 1));
     r.left = (int32_t)floor(u[i][3] * (W - r.w + 1));
@@ -109,8 +110,8 @@ static double sample_loss(const ref_loss *a, int32_t n, const double *o,
     for (int32_t t = 0; t < a->T; t++) {
       int32_t at = t * a->classes;
       loss += add_entropy(a, n, o + at, (1 - l) / a->T, d + at, d_abs + at);
-      loss += add_square(a, n, o + at, l / a->T, a->tet_target, d + at,
-                         d_abs + at);
+      loss +=
+          add_square(a, n, o + at, l / a->T, a->tet_target, d + at, d_abs + at);
     }
     return loss;
   }

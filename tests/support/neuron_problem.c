@@ -82,8 +82,8 @@ void problem_free(problem *p) {
     free(in->rstd);
     free(in->step_scale);
   }
-  float *all[] = {p->v_in,          p->gs,       p->gv_out, p->g_current,
-                  p->i_in,          p->gi_out,   p->rho,    p->decay_logit,
+  float *all[] = {p->v_in,          p->gs,       p->gv_out,  p->g_current,
+                  p->i_in,          p->gi_out,   p->rho,     p->decay_logit,
                   p->synapse_logit, p->gamma[0], p->gamma[1]};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
   *p = (problem){0};

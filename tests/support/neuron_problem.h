@@ -44,10 +44,10 @@ typedef struct problem {
   int32_t T, N, inputs;
   uint32_t layer;
   problem_input input[2];
-  float *v_in, *gs, *gv_out, *g_current; /* NULL: not given; gs always is */
-  float *i_in, *gi_out; /* likewise, of a synapse */
+  float *v_in, *gs, *gv_out, *g_current;    /* NULL: not given; gs always is */
+  float *i_in, *gi_out;                     /* likewise, of a synapse */
   float *rho, *decay_logit, *synapse_logit; /* by the spec, else NULL */
-  float *gamma[2];          /* likewise: of as many norms as inputs */
+  float *gamma[2]; /* likewise: of as many norms as inputs */
   float schedule, pda_scale;
   bool want_da[2], alias; /* alias: gs is da[0] */
   surge_mode mode[2];
@@ -70,7 +70,7 @@ typedef enum problem_output {
 #define OUTPUT_ENUM(NAME, word) OUT_##NAME,
   PROBLEM_OUTPUT_LIST(OUTPUT_ENUM)
 #undef OUTPUT_ENUM
-  OUT_COUNT
+      OUT_COUNT
 } problem_output;
 
 typedef struct result {

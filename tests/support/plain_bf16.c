@@ -19,7 +19,8 @@ static size_t maps(const surge_map *map, size_t images) {
 }
 
 /* Maps over the steps that one of static inputs does not have. */
-static size_t steps(const surge_map *map, bool is_static, int32_t T, int32_t N) {
+static size_t steps(const surge_map *map, bool is_static, int32_t T,
+                    int32_t N) {
   return maps(map, (size_t)(is_static ? 1 : T) * (size_t)N);
 }
 
@@ -32,10 +33,10 @@ static float *rounded_weights(const void *w, size_t count) {
 }
 
 /* An op that writes one map. */
-#define ROUND(op, arguments, map, count)                                      \
-  static surge_status op(surge_context *context, const arguments *a) {        \
-    SURGE_TRY(surge_cpu.op(context, a));                                      \
-    return rounded(a->map, count);                                            \
+#define ROUND(op, arguments, map, count)                                       \
+  static surge_status op(surge_context *context, const arguments *a) {         \
+    SURGE_TRY(surge_cpu.op(context, a));                                       \
+    return rounded(a->map, count);                                             \
   }
 
 /* --- convolutions --------------------------------------------------------- */
@@ -46,8 +47,8 @@ struct surge_conv2d_plan {
 };
 
 static size_t filters(const surge_conv2d_shape *s) {
-  return (size_t)s->out.c * (size_t)(s->in.c / s->groups) *
-         (size_t)s->kernel * (size_t)s->kernel;
+  return (size_t)s->out.c * (size_t)(s->in.c / s->groups) * (size_t)s->kernel *
+         (size_t)s->kernel;
 }
 
 /* A bias would be added after the rounding: no tested net has one here. */
@@ -159,7 +160,7 @@ ROUND(integrator_backward, surge_integrator, y, (size_t)a->T * a->M)
 ROUND(augment, surge_augment, x, steps(&a->map, false, a->T, a->N))
 ROUND(dropout, surge_dropout, y, steps(&a->map, false, a->T, a->N))
 ROUND(loss, surge_loss, dlogits,
-      (size_t)a->T * (size_t)a->N * (size_t)(a->classes * a->vote))
+      (size_t)a->T *(size_t)a->N *(size_t)(a->classes * a->vote))
 ROUND(unpack, surge_pack, x, a->count)
 
 static surge_status neuron_backward(surge_context *context,
@@ -167,8 +168,8 @@ static surge_status neuron_backward(surge_context *context,
   const surge_neuron *n = &a->common;
   SURGE_TRY(surge_cpu.neuron_backward(context, a));
   for (int k = 0; k < n->inputs; k++)
-    SURGE_TRY(rounded(a->da[k],
-                      steps(&n->map, n->input[k].is_static, n->T, n->N)));
+    SURGE_TRY(
+        rounded(a->da[k], steps(&n->map, n->input[k].is_static, n->T, n->N)));
   return SURGE_OK;
 }
 
@@ -176,16 +177,16 @@ static surge_status add_forward(surge_context *context, const surge_add *a) {
   bool is_static = true;
   SURGE_TRY(surge_cpu.add_forward(context, a));
   for (int k = 0; k < a->inputs; k++)
-    is_static &= a->input[k].is_static &&
-                 !(a->input[k].scale && a->input[k].per_step);
+    is_static &=
+        a->input[k].is_static && !(a->input[k].scale && a->input[k].per_step);
   return rounded(a->y, steps(&a->map, is_static, a->T, a->N));
 }
 
 static surge_status add_backward(surge_context *context, const surge_add *a) {
   SURGE_TRY(surge_cpu.add_backward(context, a));
   for (int k = 0; k < a->inputs; k++)
-    SURGE_TRY(rounded(a->da[k],
-                      steps(&a->map, a->input[k].is_static, a->T, a->N)));
+    SURGE_TRY(
+        rounded(a->da[k], steps(&a->map, a->input[k].is_static, a->T, a->N)));
   return SURGE_OK;
 }
 

@@ -22,10 +22,10 @@ extern const surge_dtype test_type[2];
 
 /* An array of elements on the device with canaries before and after. */
 typedef struct test_buffer {
-  float *device;   /* hand this to the op, whatever the type */
-  size_t count;    /* elements */
+  float *device; /* hand this to the op, whatever the type */
+  size_t count;  /* elements */
   surge_dtype type;
-  void *block;     /* the allocation */
+  void *block; /* the allocation */
   surge_context *context;
 } test_buffer;
 
@@ -33,7 +33,8 @@ typedef struct test_buffer {
  * or of a type that the values are rounded to. */
 test_buffer test_poisoned(surge_context *context, size_t count);
 test_buffer test_filled(surge_context *context, size_t count, float value);
-test_buffer test_copied(surge_context *context, const float *host, size_t count);
+test_buffer test_copied(surge_context *context, const float *host,
+                        size_t count);
 test_buffer test_poisoned_as(surge_context *context, size_t count,
                              surge_dtype type);
 test_buffer test_filled_as(surge_context *context, size_t count, float value,

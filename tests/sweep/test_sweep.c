@@ -65,7 +65,9 @@ static void names_of(const surge_plan *plan, char *names) {
 }
 
 Test(sweep, points_are_what_the_file_says) {
-  static const struct { const char *yaml, *names; } cases[] = {
+  static const struct {
+    const char *yaml, *names;
+  } cases[] = {
       {"grid: {T: [1, 2], surrogate.width_rule: [fixed, learned]}\n",
        "T=1_width_rule=fixed T=1_width_rule=learned T=2_width_rule=fixed "
        "T=2_width_rule=learned "},
@@ -108,27 +110,34 @@ Test(sweep, points_are_what_the_file_says) {
   }
 }
 
-#define BASE "data: {limit: 64, test_limit: 40}\n"                             \
-             "model: {channels: [4, 4], pool: [true, true]}\n"
+#define BASE                                                                   \
+  "data: {limit: 64, test_limit: 40}\n"                                        \
+  "model: {channels: [4, 4], pool: [true, true]}\n"
 #define TINY_AUTO BASE "train: {epochs: 2, batch: 16}\n"
 #define TINY TINY_AUTO "threads: 1\n"
 /* Long enough to be stopped, in epochs of a part of a second. */
-#define LONG "data: {limit: 2048, test_limit: 40}\n"                           \
-             "model: {channels: [4, 4], pool: [true, true]}\n"                 \
-             "train: {epochs: 12, batch: 16}\nthreads: 1\n"
+#define LONG                                                                   \
+  "data: {limit: 2048, test_limit: 40}\n"                                      \
+  "model: {channels: [4, 4], pool: [true, true]}\n"                            \
+  "train: {epochs: 12, batch: 16}\nthreads: 1\n"
 #define HEAD "name: test\nbase: base.yaml\n"
 
 Test(sweep, what_is_wrong_is_told_before_anything_runs) {
-  static const struct { const char *yaml, *needle; } cases[] = {
+  static const struct {
+    const char *yaml, *needle;
+  } cases[] = {
       {"", "s.yaml:1:1: sweep: wanted a mapping of keys, found nothing"},
       {"- 1\n", "s.yaml:1:1: sweep: wanted a mapping of keys, found a list"},
       {"base: base.yaml\ngrid: {T: 1}\n", "one of them missing"},
-      {"name: a b\nbase: base.yaml\ngrid: {T: 1}\n", "s.yaml:1:7: name: wanted"},
+      {"name: a b\nbase: base.yaml\ngrid: {T: 1}\n",
+       "s.yaml:1:7: name: wanted"},
       {"name: a\nbase: bsae.yaml\ngrid: {T: 1}\n",
        "s.yaml:2:7: base: wanted a recipe that can be read"},
-      {HEAD "gird: {T: 1}\n", "s.yaml:3:1: sweep: wanted name, base, grid, list or "
-                              "exclude, found gird; did you mean grid?"},
-      {HEAD "grid: {T: 1}\ngrid: {T: 2}\n", "s.yaml:4:1: grid: wanted each key once"},
+      {HEAD "gird: {T: 1}\n",
+       "s.yaml:3:1: sweep: wanted name, base, grid, list or "
+       "exclude, found gird; did you mean grid?"},
+      {HEAD "grid: {T: 1}\ngrid: {T: 2}\n",
+       "s.yaml:4:1: grid: wanted each key once"},
       {HEAD "grid: {seed: 1,\n surrogate.widht_rule: [fixed]}\n",
        "s.yaml:4:2: surrogate.widht_rule: wanted a known key, found "
        "surrogate.widht_rule; did you mean surrogate.width_rule?"},
@@ -137,13 +146,16 @@ Test(sweep, what_is_wrong_is_told_before_anything_runs) {
        "norm, schedule, found lerned; did you mean learned? (width_rule=lerned)"},
       {HEAD "grid: {T: [1, 0], seed: [1, 2, 3]}\n", "(T=0_seed=1 and 2 more)"},
       {HEAD "grid: {T: []}\n", "s.yaml:3:11: T: wanted a value or a list"},
-      {HEAD "grid: {surrogate: {width: 1}}\n", "s.yaml:3:19: surrogate: wanted"},
+      {HEAD "grid: {surrogate: {width: 1}}\n",
+       "s.yaml:3:19: surrogate: wanted"},
       {HEAD "grid: {base: other.yaml}\n", "s.yaml:3:8: base: wanted"},
-      {HEAD "list: [{T: 1, T: 2}]\n", "s.yaml:3:15: T: wanted each key of a point"},
+      {HEAD "list: [{T: 1, T: 2}]\n",
+       "s.yaml:3:15: T: wanted each key of a point"},
       {HEAD "list: [{T: 1}]\ngrid: {T: 2}\n", "s.yaml:4:8: T: wanted each key"},
       {HEAD "list: []\n", "s.yaml:3:7: list: wanted a list of points"},
-      {HEAD "grid: {T: [1, 2, 1]}\n", "s.yaml:3:18: T=1: wanted each point once, "
-                                      "found the recipe of point 0 (T=1)"},
+      {HEAD "grid: {T: [1, 2, 1]}\n",
+       "s.yaml:3:18: T=1: wanted each point once, "
+       "found the recipe of point 0 (T=1)"},
       {HEAD "grid: {T: 4}\nlist: [{seed: 1}, {optim.nesterov: false}]\n",
        "the recipe of point 0"}, /* the base's values, said and not said */
       {HEAD "grid: {data.path: [a/b, a-b]}\n", "found the folder's name"},
@@ -154,7 +166,8 @@ Test(sweep, what_is_wrong_is_told_before_anything_runs) {
       {HEAD "grid: {T: 1}\nexclude: [{T: 1}]\n", "wanted points that are left"},
       /* what the network, not a key, makes impossible */
       {HEAD "grid: {model.arch: [mlp, vggsnn], model.hidden: [[4]],\n"
-            " model.channels: [[]], model.pool: [[]]}\n", "vggsnn"},
+            " model.channels: [[]], model.pool: [[]]}\n",
+       "vggsnn"},
   };
   write_text("base.yaml", TINY);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -167,7 +180,9 @@ Test(sweep, what_is_wrong_is_told_before_anything_runs) {
 }
 
 Test(sweep, wrong_usage) {
-  static const struct { const char *arguments, *needle; } cases[] = {
+  static const struct {
+    const char *arguments, *needle;
+  } cases[] = {
       {"sweep", "wanted 1 to 1 arguments"},
       {"sweep none.yaml", "none.yaml: wanted a sweep"},
       {"sweep status", "wanted 2 to 2 arguments"},
@@ -175,7 +190,8 @@ Test(sweep, wrong_usage) {
       {"sweep retry nowhere --index 1", "--index"},
       {"sweep s.yaml --jobs 0", "--jobs: wanted 1 to 1024"},
       {"sweep s.yaml --gpus 0,,1", "--gpus: wanted"},
-      {"sweep s.yaml --out full", "full: wanted a new folder or that of a sweep"},
+      {"sweep s.yaml --out full",
+       "full: wanted a new folder or that of a sweep"},
       {"sweep run o", "wanted --index 0 to 1, found none"},
       {"sweep run o --index 2", "wanted --index 0 to 1, found a larger one"}};
   write_text("base.yaml", TINY);
@@ -184,20 +200,22 @@ Test(sweep, wrong_usage) {
   write_text("full/file", "");
   cr_expect_eq(run("sweep s.yaml --out o --print-commands"), 0, "%s", text);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    cr_expect_eq(run(cases[i].arguments), 2, "%s: %s", cases[i].arguments, text);
+    cr_expect_eq(run(cases[i].arguments), 2, "%s: %s", cases[i].arguments,
+                 text);
     cr_expect_not_null(strstr(text, cases[i].needle), "%s: %s",
                        cases[i].arguments, text);
   }
 }
 
 Test(sweep, another_sweep_in_the_folder_is_refused) {
-  static const struct { const char *base, *grid, *needle; } cases[] = {
-      {TINY, "grid: {T: [1, 2]}\n", NULL},
-      {TINY, "grid: {T: [1, 2, 4]}\n", "found one with the point T=4"},
-      {TINY, "grid: {T: [1, 4]}\n", "found one without the point T=2"},
-      {TINY "seed: 3\n", "grid: {T: [1, 2]}\n",
-       "with \"seed: 1\" in T=1, found \"seed: 3\""},
-      {TINY, "grid: {T: [1, 2]}\n", NULL}};
+  static const struct {
+    const char *base, *grid, *needle;
+  } cases[] = {{TINY, "grid: {T: [1, 2]}\n", NULL},
+               {TINY, "grid: {T: [1, 2, 4]}\n", "found one with the point T=4"},
+               {TINY, "grid: {T: [1, 4]}\n", "found one without the point T=2"},
+               {TINY "seed: 3\n", "grid: {T: [1, 2]}\n",
+                "with \"seed: 1\" in T=1, found \"seed: 3\""},
+               {TINY, "grid: {T: [1, 2]}\n", NULL}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char yaml[512];
     snprintf(yaml, sizeof yaml, HEAD "%s", cases[i].grid);
@@ -215,32 +233,39 @@ Test(sweep, another_sweep_in_the_folder_is_refused) {
 Test(sweep, points_that_cannot_be_run_are_left_out_if_asked) {
   write_text("base.yaml", TINY);
   write_text("s.yaml", HEAD "grid: {T: [1, 0, 2], seed: [1, 2]}\n");
-  cr_expect_eq(run("sweep s.yaml --out o --dry-run --keep-going"), 0, "%s", text);
-  cr_expect_not_null(strstr(text, "left out: s.yaml:3:15: T: wanted"), "%s", text);
+  cr_expect_eq(run("sweep s.yaml --out o --dry-run --keep-going"), 0, "%s",
+               text);
+  cr_expect_not_null(strstr(text, "left out: s.yaml:3:15: T: wanted"), "%s",
+                     text);
   cr_expect_not_null(strstr(text, "(T=0_seed=1 and 1 more)"), "%s", text);
   cr_expect_not_null(strstr(text, "4 runs in o, 0 done"), "%s", text);
   cr_expect(!exists(folder, "o"), "a dry run leaves a folder");
   cr_expect_eq(run("sweep s.yaml --out \"it's\" --dry-run --keep-going "
-                   "--print-commands"), 0, "%s", text);
+                   "--print-commands"),
+               0, "%s", text);
   cr_expect_eq(count(path_of("it'\\''s' --index ")), 4, "%s", text);
 }
 
 Test(sweep, the_sweeps_of_benchmarks_can_be_planned, .timeout = 120) {
-  static const struct { const char *name; size_t points, networks; } sweeps[] = {
-      {"tradeoff_fashion", 24, 8},
-      {"width_start", 60, 20},
-      {"pda", 42, 14},
-      {"width_lr", 6, 6}};
+  static const struct {
+    const char *name;
+    size_t points, networks;
+  } sweeps[] = {{"tradeoff_fashion", 24, 8},
+                {"width_start", 60, 20},
+                {"pda", 42, 14},
+                {"width_lr", 6, 6}};
   for (size_t i = 0; i < sizeof sweeps / sizeof *sweeps; i++) {
     surge_plan plan;
     char path[512];
     size_t networks = 0;
     snprintf(path, sizeof path, SURGE_SOURCE_DIR "/benchmarks/sweeps/%s.yaml",
              sweeps[i].name);
-    cr_assert_eq(surge_plan_read(&plan, path), SURGE_OK, "%s", surge_last_error());
-    cr_assert_eq(surge_plan_recipes(&plan, false, swallow, NULL), SURGE_OK, "%s",
+    cr_assert_eq(surge_plan_read(&plan, path), SURGE_OK, "%s",
                  surge_last_error());
-    for (size_t p = 0; p < plan.count; p++) networks += plan.points[p].network == p;
+    cr_assert_eq(surge_plan_recipes(&plan, false, swallow, NULL), SURGE_OK,
+                 "%s", surge_last_error());
+    for (size_t p = 0; p < plan.count; p++)
+      networks += plan.points[p].network == p;
     cr_expect_eq(plan.count, sweeps[i].points, "%s: %zu", path, plan.count);
     cr_expect_eq(networks, sweeps[i].networks, "%s: %zu", path, networks);
     surge_plan_free(&plan);
@@ -281,8 +306,11 @@ static void plan_for(const char *script, surge_plan *plan,
   cr_assert_eq(surge_plan_read(plan, path_of("s.yaml")), SURGE_OK);
   cr_assert_eq(surge_plan_recipes(plan, false, swallow, NULL), SURGE_OK, "%s",
                surge_last_error());
-  cr_assert_eq(surge_sweep_begin(plan, out), SURGE_OK, "%s", surge_last_error());
-  *options = (surge_sweep_options){.folder = out, .program = program, .only = -1,
+  cr_assert_eq(surge_sweep_begin(plan, out), SURGE_OK, "%s",
+               surge_last_error());
+  *options = (surge_sweep_options){.folder = out,
+                                   .program = program,
+                                   .only = -1,
                                    .observer = {.message = swallow}};
 }
 
@@ -293,10 +321,11 @@ Test(sweep, a_job_is_put_where_it_was_meant_to_be) {
   surge_sweep_options options;
   char wanted[1024];
   int code = 0;
-  plan_for("#!/bin/sh\necho gpu $CUDA_VISIBLE_DEVICES cores $(nproc) $@\n", &plan,
-           &options);
+  plan_for("#!/bin/sh\necho gpu $CUDA_VISIBLE_DEVICES cores $(nproc) $@\n",
+           &plan, &options);
   options.stop = &stop;
-  options.places = (surge_places){.jobs = 2, .gpus = {"3", "GPU-7"}, .gpu_count = 2};
+  options.places =
+      (surge_places){.jobs = 2, .gpus = {"3", "GPU-7"}, .gpu_count = 2};
   cr_assert_eq(surge_sweep_run(&plan, &options), SURGE_OK, "%s",
                surge_last_error());
   for (int i = 0; i < 2; i++) {
@@ -329,7 +358,8 @@ Test(sweep, a_second_interrupt_does_not_wait, .timeout = 60) {
   surge_plan plan;
   surge_sweep_options options;
   surge_run run;
-  plan_for("#!/bin/sh\ntrap '' TERM\ntouch \"${0%/*}/deaf\"\nexec sleep 30\n", &plan, &options);
+  plan_for("#!/bin/sh\ntrap '' TERM\ntouch \"${0%/*}/deaf\"\nexec sleep 30\n",
+           &plan, &options);
   options.stop = &alarms;
   options.places.jobs = 1;
   snprintf(sign, sizeof sign, "%s/deaf", folder);
@@ -364,17 +394,20 @@ Test(sweep, what_another_sweep_has_is_told, .timeout = 60) {
   options.places.jobs = 1;
   cr_assert_eq(surge_run_lock(options.folder, "T=2", &lock), SURGE_OK);
   cr_expect_eq(surge_sweep_run(&plan, &options), SURGE_INTERRUPTED);
-  cr_expect_not_null(strstr(surge_last_error(), "1 of 2 runs done, the others are "
-                                                "another sweep's"), "%s",
-                     surge_last_error());
+  cr_expect_not_null(strstr(surge_last_error(),
+                            "1 of 2 runs done, the others are "
+                            "another sweep's"),
+                     "%s", surge_last_error());
   close(lock);
   cr_assert_eq(surge_run_lock(options.folder, ".table", &table_lock), SURGE_OK);
   signal(SIGALRM, unlock_table);
   alarm(2);
-  cr_expect_eq(surge_sweep_run(&plan, &options), SURGE_OK, "%s", surge_last_error());
+  cr_expect_eq(surge_sweep_run(&plan, &options), SURGE_OK, "%s",
+               surge_last_error());
   cr_expect(unlocked, "the table was written while another sweep had its lock");
   stop = 1;
-  cr_expect_eq(surge_sweep_run(&plan, &options), SURGE_OK, "%s", surge_last_error());
+  cr_expect_eq(surge_sweep_run(&plan, &options), SURGE_OK, "%s",
+               surge_last_error());
   surge_plan_free(&plan);
 }
 
@@ -439,16 +472,19 @@ static void wait_until(const char *format, const char *argument) {
 Test(sweep, stopped_twice_it_comes_to_the_same_table, .timeout = 300) {
   needs_data();
   write_text("base.yaml", LONG);
-  write_text("s.yaml", HEAD "grid: {T: [1, 2], surrogate.width_rule: [fixed, "
-                            "learned]}\n");
+  write_text("s.yaml", HEAD
+             "grid: {T: [1, 2], surrogate.width_rule: [fixed, "
+             "learned]}\n");
   cr_expect_eq(run("sweep s.yaml --out whole --jobs 2"), 0, "%s", text);
   pid_t pid = begin("1.txt", "sweep s.yaml --out o");
   wait_until(STATUS, "running *[1-9]/12");
   kill(pid, SIGINT);
   cr_expect_eq(end(pid), 130);
-  cr_expect(exists(folder, "o/T=1_width_rule=fixed.part/checkpoint_last.safetensors"));
+  cr_expect(exists(folder,
+                   "o/T=1_width_rule=fixed.part/checkpoint_last.safetensors"));
   run("sweep status o");
-  cr_expect_not_null(strstr(text, "0 running, 1 interrupted, 3 pending"), "%s", text);
+  cr_expect_not_null(strstr(text, "0 running, 1 interrupted, 3 pending"), "%s",
+                     text);
   pid = begin("2.txt", "sweep s.yaml --out o --jobs 2");
   wait_until(STATUS, "[1-9] done");
   wait_until(STATUS, "running *[1-9]/12");
@@ -457,8 +493,10 @@ Test(sweep, stopped_twice_it_comes_to_the_same_table, .timeout = 300) {
   wait_until(STATUS, "0 running");
   cr_expect_eq(run("sweep s.yaml --out o"), 0, "%s", text);
   expect_same_table("o", "whole");
-  cr_expect_eq(surge(folder, "help > /dev/null; grep -l '^resumed after' o/*/log.txt #",
-                     text, sizeof text), 0);
+  cr_expect_eq(
+      surge(folder, "help > /dev/null; grep -l '^resumed after' o/*/log.txt #",
+            text, sizeof text),
+      0);
   /* The one that Ctrl-C stopped; what the other signal met may have been at its
    * last batch. */
   cr_expect_not_null(strstr(text, "o/T=1_width_rule=fixed/"), "%s", text);
@@ -480,9 +518,10 @@ Test(sweep, two_at_once_share_the_runs, .timeout = 300) {
   surge(folder, "help > /dev/null; cat 1.txt 2.txt #", text, sizeof text);
   cr_expect(code[0] == 0 || code[1] == 0, "%d %d: %s", code[0], code[1], text);
   cr_expect_eq((code[0] == 130) + (code[1] == 130),
-               count("of 6 runs done, the others are another sweep's"), "%s", text);
-  cr_expect_eq(count("results: o/sweep.csv"), (code[0] == 0) + (code[1] == 0), "%s",
+               count("of 6 runs done, the others are another sweep's"), "%s",
                text);
+  cr_expect_eq(count("results: o/sweep.csv"), (code[0] == 0) + (code[1] == 0),
+               "%s", text);
   cr_expect_eq(count(": started"), 6, "%s", text);
   cr_expect_eq(count(": done: "), 6, "%s", text);
   expect_same_table("o", "whole");
@@ -499,8 +538,10 @@ Test(sweep, retry_repeats_what_failed, .timeout = 120) {
   write_text("base.yaml", TINY);
   write_text("s.yaml", HEAD "list: [{data.path: nowhere}, {seed: 2}]\n");
   cr_expect_eq(run("sweep s.yaml --out o"), 3, "%s", text);
-  cr_expect_not_null(strstr(text, "path=nowhere: failed: exit code 3: surge: "
-                                  "fashion_mnist: nowhere"), "%s", text);
+  cr_expect_not_null(strstr(text,
+                            "path=nowhere: failed: exit code 3: surge: "
+                            "fashion_mnist: nowhere"),
+                     "%s", text);
   cr_expect_not_null(strstr(text, "seed=2: done"), "%s", text);
   cr_expect(exists(folder, "o/path=nowhere.part/failed.txt"));
   cr_expect_eq(run("sweep status o"), 0);
@@ -509,8 +550,8 @@ Test(sweep, retry_repeats_what_failed, .timeout = 120) {
   cr_assert_eq(system(command), 0);
   cr_expect_eq(run("sweep retry o"), 3, "%s", text);
   cr_expect_eq(count(": started"), 1, "not what is pending: %s", text);
-  const char *source = *data.path ? data.path
-                                  : surge_dataset_find(data.set)->default_path;
+  const char *source =
+      *data.path ? data.path : surge_dataset_find(data.set)->default_path;
   cr_assert_eq(symlink(source, path_of("nowhere")), 0);
   cr_expect_eq(run("sweep retry o"), 0, "%s", text);
   cr_expect_not_null(strstr(text, "path=nowhere: done"), "%s", text);
@@ -525,18 +566,26 @@ Test(sweep, a_full_disk_is_told_and_nothing_is_lost, .timeout = 120) {
   write_text("base.yaml", TINY);
   write_text("s.yaml", HEAD "grid: {T: [1, 2]}\n");
   cr_expect_eq(run("sweep s.yaml --out whole"), 0, "%s", text);
-  cr_expect_eq(surge(folder, "help > /dev/null; trap '' XFSZ; (ulimit -f 8; "
-                             SURGE_BINARY " sweep s.yaml --out o)",
-                     text, sizeof text), 3, "%s", text);
+  cr_expect_eq(
+      surge(folder,
+            "help > /dev/null; trap '' XFSZ; (ulimit -f 8; " SURGE_BINARY
+            " sweep s.yaml --out o)",
+            text, sizeof text),
+      3, "%s", text);
   cr_expect_eq(count(": failed: exit code 3: surge: "), 2, "%s", text);
   cr_expect_eq(count("File too large"), 2, "%s", text);
   cr_expect_eq(run("sweep s.yaml --out o"), 0, "%s", text);
   expect_same_table("o", "whole");
-  cr_expect_eq(surge(folder, "help > /dev/null; trap '' XFSZ; (ulimit -f 1; "
-                             SURGE_BINARY " sweep s.yaml --out p --print-commands)",
-                     text, sizeof text), 3, "%s", text);
-  cr_expect_not_null(strstr(text, "p/recipes/T=1.yaml: wanted to write it, found: "
-                                  "File too large"), "%s", text);
+  cr_expect_eq(
+      surge(folder,
+            "help > /dev/null; trap '' XFSZ; (ulimit -f 1; " SURGE_BINARY
+            " sweep s.yaml --out p --print-commands)",
+            text, sizeof text),
+      3, "%s", text);
+  cr_expect_not_null(strstr(text,
+                            "p/recipes/T=1.yaml: wanted to write it, found: "
+                            "File too large"),
+                     "%s", text);
   cr_expect(!exists(folder, "p/sweep.yaml"));
   cr_expect_eq(run("sweep s.yaml --out p"), 0, "%s", text);
   expect_same_table("p", "whole");
@@ -547,7 +596,8 @@ Test(sweep, one_run_by_its_index, .timeout = 120) {
   write_text("base.yaml", TINY);
   write_text("s.yaml", HEAD "grid: {T: [1, 2], seed: [1, 2]}\n");
   cr_expect_eq(run("sweep s.yaml --out whole"), 0, "%s", text);
-  cr_expect_eq(run("sweep s.yaml --out o --print-commands | sh -e"), 0, "%s", text);
+  cr_expect_eq(run("sweep s.yaml --out o --print-commands | sh -e"), 0, "%s",
+               text);
   cr_expect_eq(count(": done: "), 4, "%s", text);
   cr_expect(!exists(folder, "o/sweep.csv"), "runs on their own write no table");
   cr_expect_eq(run("sweep run o --index 3"), 0, "%s", text);
@@ -568,19 +618,22 @@ Test(sweep, the_array_job_says_what_was_asked) {
   write_text("s.yaml", HEAD "grid: {T: [1, 2], seed: [1, 2]}\n");
   int lock;
   write_text("lines", "module load it's @ABC@\n");
-  write_text("sbatch", "#!/bin/sh\n[ $1 = --parsable ] && cp \"$2\" got && echo "
-                       "'42;cluster'\n");
+  write_text("sbatch",
+             "#!/bin/sh\n[ $1 = --parsable ] && cp \"$2\" got && echo "
+             "'42;cluster'\n");
   cr_assert_eq(chmod(path_of("sbatch"), 0755), 0);
   setenv("PATH", path_of(":/usr/bin:/bin"), 1);
   cr_assert_eq(system("true"), 0);
   cr_expect_eq(run("sweep s.yaml --out o --print-commands"), 0, "%s", text);
   cr_assert_eq(mkdir(path_of("o/T=1_seed=2"), 0777), 0); /* done */
   cr_assert_eq(surge_run_lock(path_of("o"), "T=2_seed=2", &lock), SURGE_OK);
-  cr_expect_eq(run("sweep s.yaml --out o --slurm --partition 'a b' --account me "
-                   "--gres gpu:1 --time 1:00:00 --setup lines --jobs 2"), 0, "%s",
-               text);
+  cr_expect_eq(
+      run("sweep s.yaml --out o --slurm --partition 'a b' --account me "
+          "--gres gpu:1 --time 1:00:00 --setup lines --jobs 2"),
+      0, "%s", text);
   cr_expect_not_null(strstr(text, "job 42:"), "%s", text);
-  cr_expect_eq(surge(folder, "help > /dev/null; cat got #", text, sizeof text), 0);
+  cr_expect_eq(surge(folder, "help > /dev/null; cat got #", text, sizeof text),
+               0);
   for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
     cr_expect_eq(count(wanted[i]), 1, "%s: %s", wanted[i], text);
   cr_assert_eq(mkdir(path_of("o/T=1_seed=1"), 0777), 0);
@@ -596,14 +649,18 @@ Test(sweep, the_array_job_says_what_was_asked) {
 
 /* An option that would do nothing, and lines that would be cut off. */
 Test(sweep, what_slurm_cannot_be_asked_is_told) {
-  static const struct { const char *options, *needle; } cases[] = {
-      {"--partition a", "--partition: wanted with it --slurm"},
-      {"--setup lines", "--setup: wanted with it --slurm"},
-      {"--slurm --gpus 0", "--gpus: wanted with it no --slurm"},
-      {"--slurm --print-commands", "--slurm: wanted with it no --print-commands"},
-      {"--jobs 2 --print-commands", "--jobs: wanted with it no --print-commands"},
-      {"--gpus 0 --print-commands", "--gpus: wanted with it no --print-commands"},
-      {"--slurm --setup lines", "lines: wanted at most"}};
+  static const struct {
+    const char *options, *needle;
+  } cases[] = {{"--partition a", "--partition: wanted with it --slurm"},
+               {"--setup lines", "--setup: wanted with it --slurm"},
+               {"--slurm --gpus 0", "--gpus: wanted with it no --slurm"},
+               {"--slurm --print-commands",
+                "--slurm: wanted with it no --print-commands"},
+               {"--jobs 2 --print-commands",
+                "--jobs: wanted with it no --print-commands"},
+               {"--gpus 0 --print-commands",
+                "--gpus: wanted with it no --print-commands"},
+               {"--slurm --setup lines", "lines: wanted at most"}};
   char command[512];
   write_text("base.yaml", TINY);
   write_text("s.yaml", HEAD "grid: {T: [1, 2]}\n");
@@ -612,7 +669,8 @@ Test(sweep, what_slurm_cannot_be_asked_is_told) {
   for (int i = 0; i <= SURGE_MAX_RECIPE; i++) fputc('#', file);
   cr_assert_eq(fclose(file), 0);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    snprintf(command, sizeof command, "sweep s.yaml --out o %s", cases[i].options);
+    snprintf(command, sizeof command, "sweep s.yaml --out o %s",
+             cases[i].options);
     cr_expect_eq(run(command), 2, "%s: %s", cases[i].options, text);
     cr_expect_not_null(strstr(text, cases[i].needle), "%s", text);
   }

@@ -66,7 +66,16 @@ enum { warpSize = 32 };
 #define SURGE_EMULATOR_CALLER                                                  \
   const char *file = __builtin_FILE(), int line = __builtin_LINE()
 namespace surge_emulator {
-enum class warp_op { sync, shfl, shfl_down, shfl_up, shfl_xor, ballot, all, any };
+enum class warp_op {
+  sync,
+  shfl,
+  shfl_down,
+  shfl_up,
+  shfl_xor,
+  ballot,
+  all,
+  any
+};
 uint64_t warp(warp_op op, unsigned mask, uint64_t value, unsigned operand,
               int width, const char *file, int line);
 void block_barrier(const char *file, int line);
@@ -146,9 +155,9 @@ static inline void __threadfence_block(void) {}
 /* --- atomics: whole numbers only -------------------------------------------- */
 namespace surge_emulator {
 template <class T>
-constexpr bool is_atomic = std::is_same<T, int>::value ||
-                           std::is_same<T, unsigned>::value ||
-                           std::is_same<T, unsigned long long>::value;
+constexpr bool is_atomic =
+    std::is_same<T, int>::value || std::is_same<T, unsigned>::value ||
+    std::is_same<T, unsigned long long>::value;
 template <class T, class F>
 T atomic(T *at, F change) {
   static_assert(is_atomic<T>,

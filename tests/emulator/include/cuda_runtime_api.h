@@ -32,8 +32,7 @@ extern "C" {
     "operation not permitted when stream is capturing")                        \
   X(cudaErrorStreamCaptureInvalidated, 901,                                    \
     "operation failed due to a previous error during capture")                 \
-  X(cudaErrorStreamCaptureUnjoined, 904,                                       \
-    "capturing stream has unjoined work")                                      \
+  X(cudaErrorStreamCaptureUnjoined, 904, "capturing stream has unjoined work") \
   X(cudaErrorUnknown, 999, "unknown error")
 
 typedef enum cudaError {

@@ -116,10 +116,12 @@ cudnnStatus_t cudnnCreateConvolutionDescriptor(
     cudnnConvolutionDescriptor_t *conv);
 cudnnStatus_t cudnnDestroyConvolutionDescriptor(
     cudnnConvolutionDescriptor_t conv);
-cudnnStatus_t cudnnSetConvolution2dDescriptor(
-    cudnnConvolutionDescriptor_t conv, int pad_h, int pad_w, int stride_h,
-    int stride_w, int dilation_h, int dilation_w, cudnnConvolutionMode_t mode,
-    cudnnDataType_t compute);
+cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t conv,
+                                              int pad_h, int pad_w,
+                                              int stride_h, int stride_w,
+                                              int dilation_h, int dilation_w,
+                                              cudnnConvolutionMode_t mode,
+                                              cudnnDataType_t compute);
 cudnnStatus_t cudnnSetConvolutionGroupCount(cudnnConvolutionDescriptor_t conv,
                                             int groups);
 cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t conv,
@@ -138,8 +140,8 @@ cudnnStatus_t cudnnGetConvolution2dForwardOutputDim(
                      cudnnConvolutionDescriptor_t conv, c_t c, int wanted,     \
                      int *count, perf *list);                                  \
   cudnnStatus_t size(cudnnHandle_t handle, a_t a, b_t b,                       \
-                     cudnnConvolutionDescriptor_t conv, c_t c,                 \
-                     algorithm algo, size_t *bytes);
+                     cudnnConvolutionDescriptor_t conv, c_t c, algorithm algo, \
+                     size_t *bytes);
 SURGE_EMULATOR_PASS(cudnnGetConvolutionForwardAlgorithm_v7,
                     cudnnFindConvolutionForwardAlgorithm,
                     cudnnGetConvolutionForwardWorkspaceSize,
