@@ -2,7 +2,6 @@
  * figures.
  *
  *   csv.c         a table that SURGE wrote, checked
- *   keys.c        a recipe, flat
  *   run.c         a run's folder
  *   groups.c      runs by recipe
  *   statistics.c  spreads and tests

@@ -3,7 +3,7 @@
 #define SURGE_REPORT_RUN_H
 
 #include "src/report/csv.h"
-#include "src/report/keys.h"
+#include "src/config/keys.h"
 
 typedef struct surge_report_run {
   char path[SURGE_PATH];

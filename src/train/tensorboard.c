@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "event.pb-c.h"
+#include "src/config/keys.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "tensorboard.c writes numbers as they are in memory");
@@ -188,4 +189,81 @@ surge_status surge_tensorboard_histogram(surge_tensorboard *board,
   value.value_case = SURGE_EVENT__VALUE__VALUE_HISTO;
   value.histo = &histogram;
   return put_value(board, tag, step, &value);
+}
+
+/* --- hyper-parameters ----------------------------------------------------- */
+
+typedef struct hparam {
+  SurgeEvent__Hparam entry;
+  SurgeEvent__HparamValue value;
+} hparam;
+
+static void set_hparam(hparam *h, const surge_pair *pair) {
+  char *end;
+  h->entry = (SurgeEvent__Hparam)SURGE_EVENT__HPARAM__INIT;
+  h->value = (SurgeEvent__HparamValue)SURGE_EVENT__HPARAM_VALUE__INIT;
+  h->entry.key = (char *)pair->key;
+  h->entry.value = &h->value;
+  h->value.kind_case = SURGE_EVENT__HPARAM_VALUE__KIND_NUMBER_VALUE;
+  h->value.number_value = strtod(pair->value, &end);
+  if (*pair->value && *end == 0) return;
+  h->value.kind_case = SURGE_EVENT__HPARAM_VALUE__KIND_BOOL_VALUE;
+  h->value.bool_value = !strcmp(pair->value, "true");
+  if (h->value.bool_value || !strcmp(pair->value, "false")) return;
+  h->value.kind_case = SURGE_EVENT__HPARAM_VALUE__KIND_STRING_VALUE;
+  h->value.string_value = (char *)pair->value;
+}
+
+/* A value without a number, whose metadata hold a message of the plugin's. */
+static surge_status put_session(surge_tensorboard *board,
+                                SurgeEvent__SessionStartInfo *session) {
+  char plugin[] = "hparams";
+  SurgeEvent__HparamsPluginData data = SURGE_EVENT__HPARAMS_PLUGIN_DATA__INIT;
+  SurgeEvent__PluginData plugin_data = SURGE_EVENT__PLUGIN_DATA__INIT;
+  SurgeEvent__Metadata metadata = SURGE_EVENT__METADATA__INIT;
+  SurgeEvent__Value value = SURGE_EVENT__VALUE__INIT;
+  data.session_start_info = session;
+  size_t size = surge_event__hparams_plugin_data__get_packed_size(&data);
+  plugin_data.plugin_name = plugin;
+  plugin_data.content.len = size;
+  plugin_data.content.data = malloc(size);
+  if (!plugin_data.content.data)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory", board->path);
+  surge_event__hparams_plugin_data__pack(&data, plugin_data.content.data);
+  metadata.plugin_data = &plugin_data;
+  value.metadata = &metadata;
+  surge_status status =
+      put_value(board, "_hparams_/session_start_info", 0, &value);
+  free(plugin_data.content.data);
+  return status;
+}
+
+static surge_status put_keys(surge_tensorboard *board, const surge_keys *keys) {
+  size_t n = (size_t)keys->count;
+  SurgeEvent__SessionStartInfo session = SURGE_EVENT__SESSION_START_INFO__INIT;
+  hparam *hparams = calloc(n, sizeof *hparams);
+  SurgeEvent__Hparam **entry = calloc(n, sizeof *entry);
+  surge_status status =
+      hparams && entry
+          ? SURGE_OK
+          : SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory", board->path);
+  for (size_t i = 0; status == SURGE_OK && i < n; i++) {
+    set_hparam(&hparams[i], &keys->pair[i]);
+    entry[i] = &hparams[i].entry;
+  }
+  session.n_hparams = n;
+  session.hparams = entry;
+  if (status == SURGE_OK) status = put_session(board, &session);
+  free(hparams);
+  free(entry);
+  return status;
+}
+
+surge_status surge_tensorboard_recipe(surge_tensorboard *board,
+                                      const surge_recipe *recipe) {
+  surge_keys keys;
+  surge_status status = surge_keys_of(&keys, recipe);
+  if (status == SURGE_OK) status = put_keys(board, &keys);
+  surge_keys_free(&keys);
+  return status;
 }

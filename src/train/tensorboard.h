@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <surge/status.h>
+#include <surge/recipe.h>
 
 typedef struct surge_tensorboard surge_tensorboard;
 
@@ -28,6 +28,11 @@ surge_status surge_tensorboard_histogram(surge_tensorboard *board,
                                          const double *count, double min,
                                          double max, double sum,
                                          double sum_squares);
+
+/* The keys of a recipe as the run's hyper-parameters: numbers, booleans, words
+ * (TensorBoard's page HPARAMS). */
+surge_status surge_tensorboard_recipe(surge_tensorboard *board,
+                                      const surge_recipe *recipe);
 
 /* Flushes to disk; called once an epoch. */
 surge_status surge_tensorboard_flush(surge_tensorboard *board);

@@ -220,6 +220,52 @@ Test(tensorboard, events_come_back) {
   surge_tensorboard_close(board);
 }
 
+/* The value of a hyper-parameter, a google.protobuf.Value. */
+static span hparam(span session, const char *key) {
+  while (session.at < session.end) {
+    field entry = take_field(&session), name = get(entry.bytes, 1);
+    cr_assert_eq(entry.number, 1);
+    size_t length = (size_t)(name.bytes.end - name.bytes.at);
+    if (length == strlen(key) && !memcmp(name.bytes.at, key, length))
+      return get(entry.bytes, 2).bytes;
+  }
+  cr_assert_fail("%s is missing", key);
+  return session;
+}
+
+Test(tensorboard, recipe_comes_back) {
+  surge_tensorboard *board;
+  surge_recipe recipe;
+  char path[TEST_PATH];
+  size_t size;
+  surge_recipe_defaults(&recipe);
+  recipe.T = 6;
+  recipe.optim.lr = 0.0625f;
+  cr_assert_eq(surge_tensorboard_open(&board, test_folder()), SURGE_OK);
+  cr_assert_eq(surge_tensorboard_recipe(board, &recipe), SURGE_OK, "%s",
+               surge_last_error());
+  surge_tensorboard_close(board);
+  find_event_file(path);
+  uint8_t *bytes = test_read_file(path, &size);
+  span file = {bytes, bytes + size};
+  take_record(&file);
+  span value = get(get(take_record(&file), 5).bytes, 1).bytes;
+  expect_text(get(value, 1), "_hparams_/session_start_info");
+  span plugin = get(get(value, 9).bytes, 1).bytes;
+  expect_text(get(plugin, 1), "hparams");
+  span session = get(get(plugin, 2).bytes, 3).bytes;
+  cr_expect_eq(as_double(get(hparam(session, "T"), 2).bits), 6);
+  cr_expect_eq(as_double(get(hparam(session, "optim.lr"), 2).bits), 0.0625);
+  cr_expect_eq(as_double(get(hparam(session, "pda.weight"), 2).bits), 0,
+               "a 0 is written, too");
+  cr_expect_eq(get(hparam(session, "neuron.detach_reset"), 4).bits, 1);
+  cr_expect_eq(get(hparam(session, "data.flip"), 4).bits, 0);
+  expect_text(get(hparam(session, "surrogate.family"), 3), "rectangular");
+  expect_text(get(hparam(session, "data.path"), 3), "\"\""); /* as in YAML */
+  free(bytes);
+  surge_recipe_free(&recipe);
+}
+
 /* events.out.tfevents.<seconds>.<host> */
 Test(tensorboard, file_has_the_name_that_is_looked_for) {
   surge_tensorboard *board;
