@@ -18,12 +18,9 @@ extern "C" {
 typedef struct surge_events {
   int64_t
       *t; /* us; as the file counts, wraps undone, so it may start anywhere */
-  uint16_t
-      *x; /* from the left                                                 */
-  uint16_t
-      *y; /* from the top                                                  */
-  uint8_t
-      *p; /* 1: ON, 0: OFF                                                 */
+  uint16_t *x; /* from the left */
+  uint16_t *y; /* from the top */
+  uint8_t *p;  /* 1: ON, 0: OFF */
   size_t count, capacity;
 } surge_events;
 
@@ -34,10 +31,10 @@ void surge_events_free(surge_events *events);
 
 /* What a file says of itself. */
 typedef struct surge_events_info {
-  const char *format;    /* its name in the list of formats, "nmnist"    */
-  int32_t width, height; /* of the sensor; 0: the file does not say it   */
+  const char *format;    /* its name in the list of formats, "nmnist" */
+  int32_t width, height; /* of the sensor; 0: the file does not say it */
   int32_t streams;       /* of events, of which the first is read; AEDAT 4's */
-  size_t recordings;     /* in the file: 1, but in those of SHD and SSC  */
+  size_t recordings;     /* in the file: 1, but in those of SHD and SSC */
 } surge_events_info;
 
 typedef struct surge_events_file surge_events_file;

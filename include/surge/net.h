@@ -112,12 +112,12 @@ typedef struct surge_layer_report {
   int32_t T;
   const surge_neuron_statistics
       *statistics;           /* [T], valid until the next call */
-  const uint64_t *histogram; /* [SURGE_HISTOGRAM_BINS + 2]                 */
+  const uint64_t *histogram; /* [SURGE_HISTOGRAM_BINS + 2] */
   const surge_neuron_spec *neuron;
   float threshold, decay;
-  float synapse; /* its decay; 0: none                         */
+  float synapse; /* its decay; 0: none */
   int32_t widths;
-  const float *width; /* [widths] w (t = 0 for the norm rule)       */
+  const float *width; /* [widths] w (t = 0 for the norm rule) */
 } surge_layer_report;
 surge_status surge_net_layer_report(surge_net *net, int32_t number,
                                     surge_layer_report *report);
@@ -126,10 +126,10 @@ surge_status surge_net_reset_statistics(surge_net *net);
 /* Input of one convolution or linear layer since the statistics were reset. */
 typedef struct surge_work_report {
   const char *name;
-  double macs;   /* multiply-accumulates, one image, one step  */
-  bool binary;   /* inputs are spikes                          */
-  int32_t steps; /* applications an image: 1 where static      */
-  double rate;   /* share of inputs that were not zero         */
+  double macs;   /* multiply-accumulates, one image, one step */
+  bool binary;   /* inputs are spikes */
+  int32_t steps; /* applications an image: 1 where static */
+  double rate;   /* share of inputs that were not zero */
 } surge_work_report;
 /* SURGE_OK with report->name NULL behind the last. */
 surge_status surge_net_work_report(surge_net *net, int32_t number,

@@ -71,33 +71,29 @@ typedef enum surge_pda_kind {
 /* Constants of one spiking layer. What training changes (rho, the decay's
  * logit) lives in parameter tensors, never here. */
 typedef struct surge_neuron_spec {
-  float decay;         /* d in [0, 1]; 1 is IF; start value where learned     */
-  bool decay_learned;  /* d = sigmoid(p), one p a layer (PLIF, Fang 2021)     */
-  bool decay_input;    /* the current is scaled by 1 - d                      */
-  float synapse_decay; /* d_s in [0, 1); 0: no synapse; start value likewise  */
-  bool
-      synapse_learned; /* d_s = sigmoid(p), one p a layer                     */
-  float v_threshold;   /* theta > 0                                           */
-  float v_reset;       /* where a hard reset goes                             */
+  float decay;          /* d in [0, 1]; 1 is IF; start value where learned */
+  bool decay_learned;   /* d = sigmoid(p), one p a layer (PLIF, Fang 2021) */
+  bool decay_input;     /* the current is scaled by 1 - d */
+  float synapse_decay;  /* d_s in [0, 1); 0: no synapse; start value likewise */
+  bool synapse_learned; /* d_s = sigmoid(p), one p a layer */
+  float v_threshold;    /* theta > 0 */
+  float v_reset;        /* where a hard reset goes */
   surge_reset reset;
-  bool detach_reset; /* no gradient through the reset                       */
-  bool soft_forward; /* emit S_w(x) instead of the step: the smooth twin    */
+  bool detach_reset; /* no gradient through the reset */
+  bool soft_forward; /* emit S_w(x) instead of the step: the smooth twin */
 
   surge_family family;
   surge_width_rule width_rule;
-  surge_granularity
-      granularity; /* of the learned width                       */
-  float width;     /* w > 0; start value where learned or scheduled       */
-  float width_end; /* of SURGE_WIDTH_SCHEDULE                             */
-  float width_min,
-      width_max; /* floor and ceiling of the learned width        */
+  surge_granularity granularity; /* of the learned width */
+  float width;     /* w > 0; start value where learned or scheduled */
+  float width_end; /* of SURGE_WIDTH_SCHEDULE */
+  float width_min, width_max; /* floor and ceiling of the learned width */
 
   surge_pda_kind pda;
-  surge_granularity
-      pda_granularity; /* of the moments                         */
-  float pda_mean;      /* mu0                                                 */
-  float pda_std;       /* s0 > 0, or 0: theta sqrt(1 + d^2)                   */
-  float pda_epsilon;   /* clip of p and q in the quantization kind            */
+  surge_granularity pda_granularity; /* of the moments */
+  float pda_mean;                    /* mu0 */
+  float pda_std;                     /* s0 > 0, or 0: theta sqrt(1 + d^2) */
+  float pda_epsilon; /* clip of p and q in the quantization kind */
 } surge_neuron_spec;
 
 #endif

@@ -47,24 +47,22 @@ typedef enum surge_layer_kind {
 /* One layer of a network, all defaults filled in. */
 typedef struct surge_layer_spec {
   surge_layer_kind kind;
-  char name[SURGE_WORD]; /* unique; "conv1", "neuron1", ... where not given   */
-  int32_t line, column;  /* where it stands in the recipe; 0: from the zoo    */
-  char from[SURGE_WORD]; /* what it reads: a layer before it, a norm where a  */
+  char name[SURGE_WORD]; /* unique; "conv1", "neuron1", ... where not given */
+  int32_t line, column;  /* where it stands in the recipe; 0: from the zoo */
+  char from[SURGE_WORD]; /* what it reads: a layer before it, a norm where a */
                          /* neuron or an add reads it, or SURGE_FROM_IMAGE    */
   char add[SURGE_WORD]; /* neuron, add: what is added to it, or SURGE_NOTHING */
-  int32_t out;          /* conv, linear                                      */
-  int32_t kernel,
-      stride;           /* conv, pools                                       */
-  int32_t pad;          /* conv, pools                                       */
-  int32_t groups;       /* conv                                              */
-  bool bias;            /* conv, linear                                      */
-  surge_norm_kind norm; /* norm                                              */
-  float alpha;          /* norm: alpha of alpha*theta                        */
-  bool zero_init;       /* norm: gamma starts at 0                           */
-  float p;              /* dropout                                           */
-  surge_neuron_spec
-      neuron; /* neuron                                          */
-  bool pda;   /* neuron: this layer takes part in PDA              */
+  int32_t out;          /* conv, linear */
+  int32_t kernel, stride;   /* conv, pools */
+  int32_t pad;              /* conv, pools */
+  int32_t groups;           /* conv */
+  bool bias;                /* conv, linear */
+  surge_norm_kind norm;     /* norm */
+  float alpha;              /* norm: alpha of alpha*theta */
+  bool zero_init;           /* norm: gamma starts at 0 */
+  float p;                  /* dropout */
+  surge_neuron_spec neuron; /* neuron */
+  bool pda;                 /* neuron: this layer takes part in PDA */
 } surge_layer_spec;
 
 typedef enum surge_arch {
@@ -137,54 +135,51 @@ typedef struct surge_recipe {
   char name[SURGE_WORD];
   int64_t seed;
   surge_device device;
-  int32_t threads; /* 0: all cores                                      */
+  int32_t threads; /* 0: all cores */
   surge_precision precision;
   surge_memory memory;
   bool deterministic;
-  int32_t workspace_mb; /* cap under which library algorithms are chosen     */
+  int32_t workspace_mb; /* cap under which library algorithms are chosen */
   int32_t T;
 
   struct surge_data_recipe {
-    char set[SURGE_WORD];  /* fashion_mnist, mnist, cifar10, cifar100, ...    */
-    char path[SURGE_PATH]; /* folder; "": where the set's package puts it     */
-    int32_t limit;         /* training images used; 0: all                    */
-    int32_t test_limit;    /* test images used; 0: all                        */
-    int32_t validation;    /* training images held out for validation         */
-    bool normalize;        /* per-channel mean and deviation of the set       */
-    int32_t crop_pad;      /* random crop after padding by so many pixels     */
-    bool flip;             /* random horizontal flip                          */
-    int32_t cutout;        /* side of a square set to 0; 0: none              */
-    float random_erasing;  /* probability of an erased rectangle              */
-    surge_policy policy;   /* operations on training images' bytes            */
-    float mixup, cutmix;   /* alpha of Beta(alpha, alpha); 0: off             */
-    int32_t size;          /* sides of the network's input; 0: the set's      */
+    char set[SURGE_WORD];  /* fashion_mnist, mnist, cifar10, cifar100, ... */
+    char path[SURGE_PATH]; /* folder; "": where the set's package puts it */
+    int32_t limit;         /* training images used; 0: all */
+    int32_t test_limit;    /* test images used; 0: all */
+    int32_t validation;    /* training images held out for validation */
+    bool normalize;        /* per-channel mean and deviation of the set */
+    int32_t crop_pad;      /* random crop after padding by so many pixels */
+    bool flip;             /* random horizontal flip */
+    int32_t cutout;        /* side of a square set to 0; 0: none */
+    float random_erasing;  /* probability of an erased rectangle */
+    surge_policy policy;   /* operations on training images' bytes */
+    float mixup, cutmix;   /* alpha of Beta(alpha, alpha); 0: off */
+    int32_t size;          /* sides of the network's input; 0: the set's */
     int32_t resize;  /* shorter side before the centre is taken; 0: auto */
-    int32_t workers; /* threads that prepare images; 0: as `threads`    */
-    surge_on_error
-        on_error; /* of an image or recording that cannot be read   */
-    char
-        cache[SURGE_PATH]; /* folder of frames; "": none                      */
-    float split;           /* share of each class that is trained on          */
-    int32_t sensor[2],
-        sensor_count;         /* recordings: width and height           */
-    surge_frames_by split_by; /* how they are cut into T frames               */
-    int32_t duration_us; /* of a frame by duration                          */
-    surge_counts counts; /* what a frame says of a pixel's events           */
-    int32_t roll;        /* random circular shift by up to so many pixels   */
-    bool drop_event;     /* EventDrop                                       */
+    int32_t workers; /* threads that prepare images; 0: as `threads` */
+    surge_on_error on_error; /* of an image or recording that cannot be read */
+    char cache[SURGE_PATH];  /* folder of frames; "": none */
+    float split;             /* share of each class that is trained on */
+    int32_t sensor[2], sensor_count; /* recordings: width and height */
+    surge_frames_by split_by;        /* how they are cut into T frames */
+    int32_t duration_us;             /* of a frame by duration */
+    surge_counts counts;             /* what a frame says of a pixel's events */
+    int32_t roll;    /* random circular shift by up to so many pixels */
+    bool drop_event; /* EventDrop */
   } data;
 
   struct surge_model_recipe {
     surge_arch arch;
-    int32_t channels[SURGE_MAX_WIDTHS]; /* of a convolution, or of a stage    */
+    int32_t channels[SURGE_MAX_WIDTHS]; /* of a convolution, or of a stage */
     int32_t channel_count;
-    bool pool[SURGE_MAX_WIDTHS]; /* convnet: 2x2 pooling after each           */
+    bool pool[SURGE_MAX_WIDTHS]; /* convnet: 2x2 pooling after each */
     int32_t pool_count;
-    int32_t hidden[SURGE_MAX_WIDTHS]; /* of a hidden layer                   */
+    int32_t hidden[SURGE_MAX_WIDTHS]; /* of a hidden layer */
     int32_t hidden_count;
-    surge_layer_kind pooling; /* SURGE_LAYER_AVGPOOL or MAXPOOL            */
-    int32_t kernel;           /* convnet: of each convolution              */
-    bool norm_on;             /* zoo: a norm before each neuron            */
+    surge_layer_kind pooling; /* SURGE_LAYER_AVGPOOL or MAXPOOL */
+    int32_t kernel;           /* convnet: of each convolution */
+    bool norm_on;             /* zoo: a norm before each neuron */
     surge_norm_kind norm;
     float norm_alpha;
     surge_init init;
@@ -193,16 +188,16 @@ typedef struct surge_recipe {
                              /* before each; 0: none                      */
     surge_coding coding;
     surge_readout readout;
-    int32_t vote;             /* output neurons a class                    */
-    surge_layer_spec *layers; /* of SURGE_ARCH_LAYERS; owned               */
+    int32_t vote;             /* output neurons a class */
+    surge_layer_spec *layers; /* of SURGE_ARCH_LAYERS; owned */
     int32_t layer_count;
   } model;
 
-  surge_neuron_spec neuron;    /* defaults of every spiking layer           */
-  float pda_weight;            /* lambda; pda kind is in `neuron.pda`,      */
+  surge_neuron_spec neuron;    /* defaults of every spiking layer */
+  float pda_weight;            /* lambda; pda kind is in `neuron.pda`, */
                                /* SURGE_PDA_OFF where lambda is 0           */
-  surge_pda_kind pda_kind;     /* as the recipe has it                      */
-  char pda_layers[SURGE_PATH]; /* "all" or comma-separated layer names      */
+  surge_pda_kind pda_kind;     /* as the recipe has it */
+  char pda_layers[SURGE_PATH]; /* "all" or comma-separated layer names */
 
   struct surge_loss_recipe {
     surge_loss_kind kind;
@@ -214,22 +209,20 @@ typedef struct surge_recipe {
     float lr, momentum, weight_decay;
     bool nesterov;
     float beta1, beta2, eps;
-    float width_lr, decay_lr; /* Adam of the widths and of the decays      */
-    float clip_norm;          /* of weights, norms and biases; 0: off      */
-    float ema_decay;          /* of the average that is evaluated; 0: off  */
-    surge_schedule_kind
-        schedule; /* keys schedule.*                           */
+    float width_lr, decay_lr;     /* Adam of the widths and of the decays */
+    float clip_norm;              /* of weights, norms and biases; 0: off */
+    float ema_decay;              /* of the average that is evaluated; 0: off */
+    surge_schedule_kind schedule; /* keys schedule.* */
     float warmup_epochs, lr_min, gamma;
-    int32_t
-        milestones[SURGE_MAX_WIDTHS]; /* epochs, step schedule             */
+    int32_t milestones[SURGE_MAX_WIDTHS]; /* epochs, step schedule */
     int32_t milestone_count;
   } optim;
 
   struct surge_train_recipe {
     int32_t epochs, batch;
-    int32_t accumulate;       /* batches a step                            */
-    int32_t log_every;        /* steps between logged statistics           */
-    int32_t eval_every;       /* epochs                                    */
+    int32_t accumulate;       /* batches a step */
+    int32_t log_every;        /* steps between logged statistics */
+    int32_t eval_every;       /* epochs */
     int32_t checkpoint_every; /* steps between saves within an epoch; 0: none */
   } train;
 } surge_recipe;

@@ -82,16 +82,15 @@ surge_status surge_evaluate(surge_net *net, surge_loader *loader,
  * Li 2023, arXiv 2304.01230), at the latest after T steps. */
 #define SURGE_EXITS 10
 typedef struct surge_early_exit {
-  double threshold;        /* of the softmax, in (0, 1)                      */
-  uint64_t correct, steps; /* sums over the samples                          */
+  double threshold;        /* of the softmax, in (0, 1) */
+  uint64_t correct, steps; /* sums over the samples */
 } surge_early_exit;
 
 typedef struct surge_anytime {
   int32_t T;
   uint64_t samples;
-  uint64_t
-      correct[SURGE_MAX_T]; /* of the mean of steps 1..t                  */
-  surge_early_exit exit[SURGE_EXITS]; /* by rising threshold                  */
+  uint64_t correct[SURGE_MAX_T];      /* of the mean of steps 1..t */
+  surge_early_exit exit[SURGE_EXITS]; /* by rising threshold */
 } surge_anytime;
 
 /* surge_evaluate, and what there is to know of each step. */

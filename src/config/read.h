@@ -14,7 +14,7 @@ typedef struct surge_part {
   const surge_key *keys;
   size_t count;
   const char *section;
-  void *base; /* the struct that their offsets point into              */
+  void *base; /* the struct that their offsets point into */
   surge_place
       *given; /* [count] where each was given; source NULL: it was not */
 } surge_part;

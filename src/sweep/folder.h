@@ -33,15 +33,15 @@ extern const char *const surge_run_words[SURGE_RUN_STATES];
 /* What a run's files say. Accuracies are shares; negative: none. */
 typedef struct surge_run {
   surge_run_state state;
-  int32_t epoch; /* that are done                             */
-  double train, validation, test; /* accuracy of the last one                */
+  int32_t epoch;                  /* that are done */
+  double train, validation, test; /* accuracy of the last one */
   double
       best; /* on the validation images, where there are any, or the test's */
   int32_t best_epoch;
-  double samples_per_s; /* of the last epoch                                 */
-  double seconds;       /* of all its processes that have ended              */
-  double peak_mb;       /* the largest memory of one                         */
-  char note[160];       /* who runs it, or why it failed                     */
+  double samples_per_s; /* of the last epoch */
+  double seconds;       /* of all its processes that have ended */
+  double peak_mb;       /* the largest memory of one */
+  char note[160];       /* who runs it, or why it failed */
 } surge_run;
 
 /* Puts the plan into the folder, or finds there the same one. Another one is

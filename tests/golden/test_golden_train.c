@@ -146,11 +146,9 @@ static void norm_run_backward(norm_layer *n, const float *z, const float *ga,
  * its relative error goes on into a, dz and the parameters' gradients. */
 typedef struct norm_sizes {
   double mean[NC], var[NC];
-  double
-      reach; /* largest |z - mean|/std + |mean|/std: the amplification      */
-  double
-      error; /* relative, of mean, var and what is formed from them         */
-  double upstream[NC]; /* sum of |p ga|                                       */
+  double reach; /* largest |z - mean|/std + |mean|/std: the amplification */
+  double error; /* relative, of mean, var and what is formed from them */
+  double upstream[NC]; /* sum of |p ga| */
 } norm_sizes;
 
 static norm_sizes norm_measure(const norm_layer *n, const float *z,
