@@ -138,6 +138,12 @@ surge_status surge_events_check(const char *const *paths, const char *picture,
 surge_status surge_events_write_npz(const surge_events *events,
                                     const char *path);
 
+/* Writes frames[T, frame_h, frame_w, c] as SpikingJelly keeps them: a compressed
+ * .npz of `frames` (int32), [T, c, frame_h, frame_w]. Errors likewise. */
+surge_status surge_frames_write_npz(const int32_t *frames,
+                                    const surge_framing *framing,
+                                    const char *path);
+
 #ifdef __cplusplus
 }
 #endif

@@ -17,7 +17,7 @@ typedef struct cli_options {
   const char *out, *resume, *from, *steps_list, *checkpoint, *against;
   const char *gpus, *partition, *account, *gres, *time, *setup;
   bool dry_run, force, soft, no_graph, anytime, keep_going, slurm;
-  bool print_commands, no_eval;
+  bool print_commands, no_eval, frames;
   int steps, warmup, count, recording, jobs, index;
   char storage[CLI_MAX][64]; /* texts of the overrides made from options */
 } cli_options;

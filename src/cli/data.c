@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "src/cli/cli.h"
+#include "src/data/recording.h"
 
 static surge_status print_line(void *user, const char *line) {
   (void)user;
@@ -50,12 +51,42 @@ static surge_status read_recording(surge_events *events, const char *path,
   return status;
 }
 
-static surge_status convert(const cli_options *o) {
+static surge_status convert_to_frames(const surge_events *events,
+                                      const cli_options *o) {
   const char *out = o->positional[2];
+  static const char defaults[] = "{data: {set: event_folder}}";
+  surge_recipe recipe;
+  surge_dataset_info info;
+  surge_status status =
+      surge_recipe_parse(&recipe, "surge data convert", defaults,
+                         sizeof defaults - 1, o->overrides);
+  if (status == SURGE_OK)
+    status =
+        surge_recording_convert(events, o->positional[1], &recipe, out, &info);
+  if (status == SURGE_OK)
+    printf("%s: %d frames of %d x %d, %zu events\n", out, info.steps, info.w,
+           info.h, events->count);
+  surge_recipe_free(&recipe);
+  return status;
+}
+
+static surge_status convert_to_events(const surge_events *events,
+                                      const cli_options *o) {
+  const char *out = o->positional[2];
+  if (o->overrides[0])
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "-T and --set: wanted --frames beside them, found none");
+  SURGE_TRY(surge_events_write_npz(events, out));
+  printf("%s: %zu events\n", out, events->count);
+  return SURGE_OK;
+}
+
+static surge_status convert(const cli_options *o) {
   surge_events events = {0};
   surge_status status = read_recording(&events, o->positional[1], o->recording);
-  if (status == SURGE_OK) status = surge_events_write_npz(&events, out);
-  if (status == SURGE_OK) printf("%s: %zu events\n", out, events.count);
+  if (status == SURGE_OK)
+    status = o->frames ? convert_to_frames(&events, o)
+                       : convert_to_events(&events, o);
   surge_events_free(&events);
   return status;
 }
@@ -69,7 +100,7 @@ surge_status cli_data(int argc, char **argv) {
   } verbs[] = {
       {"preview", preview, "set out count seed threads", 2, 2},
       {"check", check, "out", 2, CLI_MAX - 1},
-      {"convert", convert, "recording", 3, 3},
+      {"convert", convert, "recording frames set T", 3, 3},
   };
   const char *name = argc > 1 ? argv[1] : "nothing";
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {

@@ -71,7 +71,7 @@ static const command commands[] = {
      "data preview RECIPE --out sheet.png [--count n] [--set a.b=v]... [--seed n]\n"
      "        [--threads n]\n"
      "surge data check PATH... [--out picture.png]\n"
-     "surge data convert IN OUT.npz [--recording n]",
+     "surge data convert IN OUT.npz [--recording n] [--frames [-T n] [--set data.a=v]...]",
      "preview: a contact sheet of what the network is shown: a row for each of n training\n"
      "    images (8), first the image itself, then after all augmentation in the\n"
      "    first 7 epochs. Prints class and number of each row.\n"
@@ -80,7 +80,9 @@ static const command commands[] = {
      "    the rate over time; --out draws rate and events a pixel of the first 16 files.\n"
      "    Files that cannot be read are named, and the exit code is 3.\n"
      "    convert: a recording as SpikingJelly's .npz (t, x, y, p); of a file of many\n"
-     "    (SHD, SSC) the one that --recording says, from 0 on."},
+     "    (SHD, SSC) the one that --recording says, from 0 on. --frames: as T frames of\n"
+     "    counts (`frames`, [T, 2, height, width]: OFF, ON) by the keys data.split_by,\n"
+     "    duration_us, size, counts and, where the file does not say it, sensor."},
     {"report", cli_report,
      "report RUN|FOLDER-OF-RUNS... [--out FOLDER] [--against KEY=A,B] [--no-eval]\n"
      "        [--set data.a=v]... [--device auto|cpu|cuda] [--threads n]",

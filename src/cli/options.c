@@ -15,22 +15,39 @@ typedef struct option_entry {
 } option_entry;
 
 static const option_entry entries[] = {
-    {"set", 1, NULL, 0},          {"out", 1, NULL, 0},
-    {"resume", 1, NULL, 0},       {"from", 1, NULL, 0},
-    {"checkpoint", 1, NULL, 0},   {"dry-run", 0, NULL, 0},
-    {"force", 0, NULL, 0},        {"soft", 0, NULL, 0},
-    {"no-graph", 0, NULL, 0},     {"anytime", 0, NULL, 0},
-    {"against", 1, NULL, 0},      {"no-eval", 0, NULL, 0},
-    {"steps", 1, NULL, 0},        {"warmup", 1, NULL, 0},
-    {"count", 1, NULL, 0},        {"jobs", 1, NULL, 0},
-    {"index", 1, NULL, 0},        {"gpus", 1, NULL, 0},
-    {"partition", 1, NULL, 0},    {"account", 1, NULL, 0},
-    {"gres", 1, NULL, 0},         {"time", 1, NULL, 0},
-    {"setup", 1, NULL, 0},        {"keep-going", 0, NULL, 0},
-    {"slurm", 0, NULL, 0},        {"print-commands", 0, NULL, 0},
-    {"recording", 1, NULL, 0},    {"device", 1, "device", 0},
-    {"seed", 1, "seed", 0},       {"epochs", 1, "train.epochs", 0},
-    {"threads", 1, "threads", 0}, {"T", 1, "T", 'T'},
+    {"set", 1, NULL, 0},
+    {"out", 1, NULL, 0},
+    {"resume", 1, NULL, 0},
+    {"from", 1, NULL, 0},
+    {"checkpoint", 1, NULL, 0},
+    {"dry-run", 0, NULL, 0},
+    {"force", 0, NULL, 0},
+    {"soft", 0, NULL, 0},
+    {"no-graph", 0, NULL, 0},
+    {"anytime", 0, NULL, 0},
+    {"against", 1, NULL, 0},
+    {"no-eval", 0, NULL, 0},
+    {"steps", 1, NULL, 0},
+    {"warmup", 1, NULL, 0},
+    {"count", 1, NULL, 0},
+    {"jobs", 1, NULL, 0},
+    {"index", 1, NULL, 0},
+    {"gpus", 1, NULL, 0},
+    {"partition", 1, NULL, 0},
+    {"account", 1, NULL, 0},
+    {"gres", 1, NULL, 0},
+    {"time", 1, NULL, 0},
+    {"setup", 1, NULL, 0},
+    {"keep-going", 0, NULL, 0},
+    {"slurm", 0, NULL, 0},
+    {"print-commands", 0, NULL, 0},
+    {"recording", 1, NULL, 0},
+    {"frames", 0, NULL, 0},
+    {"device", 1, "device", 0},
+    {"seed", 1, "seed", 0},
+    {"epochs", 1, "train.epochs", 0},
+    {"threads", 1, "threads", 0},
+    {"T", 1, "T", 'T'},
     {"times", 1, NULL, 'T'},
 };
 #define ENTRIES (sizeof entries / sizeof *entries)
@@ -107,6 +124,7 @@ static surge_status take(cli_options *o, const option_entry *entry,
   if (!strcmp(name, "soft")) o->soft = true;
   if (!strcmp(name, "no-graph")) o->no_graph = true;
   if (!strcmp(name, "anytime")) o->anytime = true;
+  if (!strcmp(name, "frames")) o->frames = true;
   if (!strcmp(name, "against")) o->against = value;
   if (!strcmp(name, "no-eval")) o->no_eval = true;
   return SURGE_OK;

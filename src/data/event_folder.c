@@ -4,29 +4,16 @@
 #include "src/data/frame_cache.h"
 #include "src/data/recording.h"
 
-/* The sensor of a set that has none of its own. */
+/* The sensor of a set that has none of its own: the recipe's, or that of the
+ * first file. */
 static surge_status find_sensor(const surge_reader *reader,
                                 surge_dataset_info *info,
                                 const struct surge_data_recipe *recipe,
                                 const char *folder) {
-  char path[SURGE_DATA_PATH];
-  surge_events_file *file;
-  if (recipe->sensor_count == 2) {
-    info->w = recipe->sensor[0];
-    info->h = recipe->sensor[1];
-    return SURGE_OK;
-  }
-  SURGE_TRY(surge_files_first(path, reader, info, folder));
-  SURGE_TRY(surge_events_open(&file, path));
-  const surge_events_info *said = surge_events_file_info(file);
-  info->w = said->width;
-  info->h = said->height;
-  surge_events_close(file);
-  if (info->w > 0 && info->h > 0) return SURGE_OK;
-  return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                    "data.sensor: wanted [width, height], as %s does not say "
-                    "it, found []",
-                    path);
+  char path[SURGE_DATA_PATH] = "";
+  if (recipe->sensor_count == 0)
+    SURGE_TRY(surge_files_first(path, reader, info, folder));
+  return surge_recording_sensor(info, recipe, path);
 }
 
 static surge_status event_describe(const surge_reader *reader,

@@ -17,6 +17,27 @@ static int32_t scaled(int32_t side, int32_t longer, int32_t size) {
   return s > 0 ? s : 1;
 }
 
+surge_status surge_recording_sensor(surge_dataset_info *info,
+                                    const struct surge_data_recipe *recipe,
+                                    const char *path) {
+  surge_events_file *file;
+  if (recipe->sensor_count == 2) {
+    info->w = recipe->sensor[0];
+    info->h = recipe->sensor[1];
+    return SURGE_OK;
+  }
+  SURGE_TRY(surge_events_open(&file, path));
+  const surge_events_info *said = surge_events_file_info(file);
+  info->w = said->width;
+  info->h = said->height;
+  surge_events_close(file);
+  if (info->w > 0 && info->h > 0) return SURGE_OK;
+  return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                    "data.sensor: wanted [width, height], as %s does not say "
+                    "it, found []",
+                    path);
+}
+
 void surge_recording_describe(surge_dataset_info *info,
                               const struct surge_data_recipe *recipe) {
   surge_framing *f = &info->framing;
@@ -55,17 +76,44 @@ static void keep_window(surge_events *events, const surge_window *window) {
   events->count = kept;
 }
 
+/* *frames: owned by the caller, in either case. */
+static surge_status count_events(const surge_dataset_info *info,
+                                 const surge_events *events, const char *path,
+                                 int32_t **frames) {
+  *frames = malloc(surge_sample_bytes(info) * sizeof **frames);
+  if (!*frames)
+    return SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory for %d frames", path,
+                      info->framing.T);
+  return surge_events_frame(*frames, events, &info->framing, path);
+}
+
 static surge_status frame_events(const surge_dataset_info *info,
                                  const surge_events *events, const char *path,
                                  uint8_t *out) {
+  int32_t *frames;
+  surge_status status = count_events(info, events, path, &frames);
+  if (status == SURGE_OK)
+    surge_frames_bytes(out, frames, surge_sample_bytes(info), info->most);
+  free(frames);
+  return status;
+}
+
+surge_status surge_recording_convert(const surge_events *events,
+                                     const char *path,
+                                     const surge_recipe *recipe,
+                                     const char *out,
+                                     surge_dataset_info *info) {
+  int32_t *frames = NULL;
+  *info = (surge_dataset_info){.c = 2, .steps = recipe->T};
+  SURGE_TRY(surge_recording_sensor(info, &recipe->data, path));
+  surge_recording_describe(info, &recipe->data);
+  SURGE_TRY(surge_events_check_times(events, path));
+  surge_status status = count_events(info, events, path, &frames);
   size_t count = surge_sample_bytes(info);
-  int32_t *frames = malloc(count * sizeof *frames);
-  if (!frames)
-    return SURGE_FAIL(SURGE_ERROR_DEVICE, "%s: no memory for %d frames", path,
-                      info->framing.T);
-  surge_status status =
-      surge_events_frame(frames, events, &info->framing, path);
-  if (status == SURGE_OK) surge_frames_bytes(out, frames, count, info->most);
+  for (size_t i = 0; status == SURGE_OK && info->most == 1 && i < count; i++)
+    frames[i] = frames[i] > 0;
+  if (status == SURGE_OK)
+    status = surge_frames_write_npz(frames, &info->framing, out);
   free(frames);
   return status;
 }

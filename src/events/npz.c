@@ -1,5 +1,5 @@
 /* npz.c - SpikingJelly's .npz: a zip of t.npy (us), x.npy, y.npy and p.npy, of
- * one length each, stored or deflated. Read and written through libzip; the
+ * one length each, stored or deflated. Read through libzip; the
  * four members are read side by side, a piece of each at a time. */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -187,77 +187,3 @@ const surge_events_format surge_events_npz = {.name = "npz",
                                               .open = open,
                                               .next = next,
                                               .close = close};
-
-/* --- writing -------------------------------------------------------------- */
-
-enum { HEADER = 128 }; /* of a .npy, version 1: numpy pads to 64 */
-
-static void make_header(char header[HEADER], const char *type, size_t count) {
-  static const uint8_t head[] = {0x93, 'N', 'U', 'M',         'P',
-                                 'Y',  1,   0,   HEADER - 10, 0};
-  memcpy(header, head, sizeof head);
-  int length = snprintf(header + sizeof head, HEADER - sizeof head,
-                        "{'descr': '%s', 'fortran_order': False, 'shape': "
-                        "(%zu,), }",
-                        type, count);
-  size_t end = sizeof head + (size_t)length;
-  memset(header + end, ' ', HEADER - end);
-  header[HEADER - 1] = '\n';
-}
-
-/* Header and elements stay where they are until the archive is closed. */
-static bool add_member(zip_t *zip, int c, char header[HEADER],
-                       const void *elements, size_t bytes, size_t count) {
-  static const char *const types[] = {"<i8", "<u2", "<u2", "|u1"};
-  char name[16];
-  make_header(header, types[c], count);
-  zip_buffer_fragment_t parts[] = {{(zip_uint8_t *)header, HEADER},
-                                   {(zip_uint8_t *)elements, bytes * count}};
-  zip_error_t error;
-  zip_error_init(&error);
-  zip_source_t *source = zip_source_buffer_fragment_create(parts, 2, 0, &error);
-  zip_error_fini(&error);
-  if (!source) return false;
-  snprintf(name, sizeof name, "%s.npy", surge_column_names[c]);
-  zip_int64_t index = zip_file_add(zip, name, source, 0);
-  if (index < 0) {
-    zip_source_free(source);
-    return false;
-  }
-  /* no clock: the same recording gives the same bytes; 1980-01-01 */
-  return zip_file_set_dostime(zip, (zip_uint64_t)index, 0, 0x21, 0) == 0 &&
-         zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_DEFLATE,
-                                  0) == 0;
-}
-
-static bool add_members(zip_t *zip, const surge_events *e,
-                        char headers[SURGE_COLUMNS][HEADER]) {
-  const void *arrays[] = {e->t, e->x, e->y, e->p};
-  static const size_t bytes[] = {8, 2, 2, 1};
-  for (int c = 0; c < SURGE_COLUMNS; c++)
-    if (!add_member(zip, c, headers[c], arrays[c], bytes[c], e->count))
-      return false;
-  return true;
-}
-
-surge_status surge_events_write_npz(const surge_events *events,
-                                    const char *path) {
-  char headers[SURGE_COLUMNS][HEADER];
-  int code = 0;
-  zip_t *zip = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, &code);
-  if (!zip) {
-    zip_error_t error;
-    zip_error_init_with_code(&error, code);
-    surge_status status =
-        SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted to write it, found: %s", path,
-                   zip_error_strerror(&error));
-    zip_error_fini(&error);
-    return status;
-  }
-  if (add_members(zip, events, headers) && zip_close(zip) == 0) return SURGE_OK;
-  surge_status status =
-      SURGE_FAIL(SURGE_ERROR_DATA, "%s: wanted to write it, found: %s", path,
-                 zip_strerror(zip));
-  zip_discard(zip);
-  return status;
-}

@@ -453,10 +453,18 @@ Test(cli, convert_to_npz) {
   cr_expect_eq(system(command), 0);
   run_in(folder, "data convert " SEEDS "hdf5/shd.h5 c.npz --recording 1",
          "c.npz: 1 events");
+  run_in(folder,
+         "data convert a.npz e.npz --frames -T 3 --set data.sensor=[640,480] "
+         "--set data.size=64 --set data.split_by=time",
+         "e.npz: 3 frames of 64 x 64, 5 events");
   static const struct {
     const char *arguments, *needle;
     int code;
   } cases[] = {
+      {"data convert a.npz d.npz -T 3", "wanted --frames beside them", 2},
+      {"data convert a.npz d.npz --frames", "data.sensor: wanted", 2},
+      {"data convert a.npz d.npz --frames --set data.sensor=[640,479]",
+       "a.npz: event 1", 3},
       {"data convert a.npz", "wanted 3 to 3 arguments", 2},
       {"data convert " SEEDS "hdf5/shd.h5 d.npz",
        "wanted --recording n, one of "

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zip.h>
 
 #include "tests/support/folder.h"
 #include "tests/support/recording.h"
@@ -251,6 +252,34 @@ Test(npz_written, read_again) {
     surge_events_free(&events);
     surge_events_free(&again);
   }
+}
+
+/* Planes of OFF and ON, as SpikingJelly has them, under a header of numpy's. */
+Test(npz_written, frames) {
+  static const surge_framing framing = {
+      .T = 2, .c = 2, .frame_w = 3, .frame_h = 1};
+  static const int32_t frames[2][3][2] = {{{1, 2}, {3, 4}, {5, 6}},
+                                          {{7, 8}, {9, 10}, {11, 1 << 20}}};
+  static const int32_t planes[] = {1, 3, 5, 2, 4, 6, 7, 9, 11, 8, 10, 1 << 20};
+  static const char wanted[] =
+      "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 2, 1, 3), }";
+  const char *path = test_path("frames.npz");
+  cr_assert_eq(surge_frames_write_npz(&frames[0][0][0], &framing, path),
+               SURGE_OK, "%s", surge_last_error());
+  uint8_t bytes[512];
+  zip_t *zip = zip_open(path, ZIP_RDONLY, NULL);
+  cr_assert(zip && zip_get_num_entries(zip, 0) == 1);
+  zip_file_t *file = zip_fopen(zip, "frames.npy", 0);
+  cr_assert_not_null(file);
+  size_t size = (size_t)zip_fread(file, bytes, sizeof bytes);
+  size_t head = 10 + bytes[8] + 256 * (size_t)bytes[9];
+  cr_expect_eq(head % 64, 0);
+  cr_assert_eq(size, head + sizeof planes);
+  cr_expect_arr_eq(bytes + 10, wanted, sizeof wanted - 1);
+  cr_expect_eq(bytes[head - 1], '\n');
+  cr_expect_arr_eq(bytes + head, planes, sizeof planes);
+  zip_fclose(file);
+  zip_discard(zip);
 }
 
 Test(npz_written, nowhere) {
