@@ -76,6 +76,47 @@ Test(event_folder, cifar10_dvs_stands_as_spikingjelly_has_it) {
   surge_dataset_close(&set);
 }
 
+/* --- N-Caltech101 --------------------------------------------------------- */
+
+static void make_caltech_class(int k) {
+  char path[TEST_PATH];
+  snprintf(path, sizeof path, "%s/class_%03d", test_folder(), k);
+  mkdir(path, 0777);
+  for (int i = 0; i < 2; i++) {
+    snprintf(path, sizeof path, "%s/class_%03d/%d.bin", test_folder(), k, i);
+    write_recording(path, k, i);
+  }
+}
+
+/* A hundred classes are refused; of 101 each shares its two recordings. */
+Test(event_folder, ncaltech101_is_its_101_classes) {
+  surge_dataset_info caltech;
+  surge_dataset set;
+  struct surge_data_recipe recipe = {.set = "ncaltech101", .split = .5f};
+  snprintf(recipe.path, sizeof recipe.path, "%s", test_folder());
+  for (int k = 0; k < 101; k++) {
+    if (k == 100) {
+      cr_expect_eq(surge_dataset_describe(&caltech, &recipe, T), SURGE_OK);
+      cr_expect_eq(surge_dataset_open(&set, &caltech, &recipe, SURGE_TRAIN),
+                   SURGE_ERROR_DATA);
+      cr_expect(strstr(surge_last_error(), "101 "), "%s", surge_last_error());
+    }
+    make_caltech_class(k);
+  }
+  cr_assert_eq(surge_dataset_describe(&caltech, &recipe, T), SURGE_OK, "%s",
+               surge_last_error());
+  cr_expect(caltech.w == 240 && caltech.h == 180 && caltech.c == 2);
+  for (int split = 0; split < 2; split++) {
+    cr_assert_eq(
+        surge_dataset_open(&set, &caltech, &recipe, (surge_split)split),
+        SURGE_OK, "%s", surge_last_error());
+    cr_assert_eq(set.count, 101);
+    for (int i = 0; i < 101; i++) cr_expect_eq(set.labels[i], i);
+    cr_expect_str_eq(surge_dataset_class(&set, 100), "class_100");
+    surge_dataset_close(&set);
+  }
+}
+
 /* --- sets ----------------------------------------------------------------- */
 
 static struct surge_data_recipe recipe_of(void) {

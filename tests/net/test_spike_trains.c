@@ -1,4 +1,4 @@
-/* test_spike_trains.c - SHD: every recording of one HDF5 file is a sample. */
+/* test_spike_trains.c - SHD and SSC: every recording of one HDF5 file is a sample. */
 #include <criterion/criterion.h>
 #include <hdf5.h>
 #include <stdlib.h>
@@ -12,8 +12,8 @@ TestSuite(spike_trains, .init = test_folder_make, .fini = test_folder_remove);
 enum { COUNT = 2264, T = 4, UNITS = 700 };
 
 /* Recording i fires in unit (i + 100 k) % `units` at k ms, k = 0 to 4, and is of
- * class i % 20. */
-static void write_split(const char *name, int count, int units) {
+ * class i % classes. */
+static void write_split(const char *name, int count, int units, int classes) {
   static double times[5] = {0, .001, .002, .003, .004};
   hsize_t rows = (hsize_t)count;
   hvl_t *when = malloc(rows * sizeof *when), *who = malloc(rows * sizeof *who);
@@ -23,7 +23,7 @@ static void write_split(const char *name, int count, int units) {
     for (int k = 0; k < 5; k++) unit[5 * i + k] = (i + 100 * k) % units;
     when[i] = (hvl_t){5, times};
     who[i] = (hvl_t){5, unit + 5 * i};
-    label[i] = i % 20;
+    label[i] = i % classes;
   }
   hid_t file =
       H5Fcreate(test_path(name), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
@@ -54,9 +54,10 @@ static void write_split(const char *name, int count, int units) {
   free(label);
 }
 
-static struct surge_data_recipe recipe_of(void) {
-  struct surge_data_recipe recipe = {
-      .set = "shd", .split_by = SURGE_FRAMES_BY_DURATION, .duration_us = 1000};
+static struct surge_data_recipe recipe_of(const char *set) {
+  struct surge_data_recipe recipe = {.split_by = SURGE_FRAMES_BY_DURATION,
+                                     .duration_us = 1000};
+  snprintf(recipe.set, sizeof recipe.set, "%s", set);
   snprintf(recipe.path, sizeof recipe.path, "%s", test_folder());
   return recipe;
 }
@@ -64,32 +65,39 @@ static struct surge_data_recipe recipe_of(void) {
 static surge_dataset_info info;
 
 /* Frame k has spike k; the fifth comes after the last. */
-Test(spike_trains, recordings_of_one_file_are_samples) {
-  struct surge_data_recipe recipe = recipe_of();
+static void expect_samples(const char *name, uint32_t count, int classes) {
+  struct surge_data_recipe recipe = recipe_of(name);
   const surge_data_pass pass = {.train = false};
-  const uint32_t samples[] = {0, 1, 699, COUNT - 1};
+  const uint32_t samples[] = {0, 1, 699, count - 1};
+  char file[32];
   surge_dataset set;
-  write_split("shd_test.h5", COUNT, UNITS);
+  snprintf(file, sizeof file, "%s_test.h5", name);
+  write_split(file, (int)count, UNITS, classes);
   cr_assert_eq(surge_dataset_describe(&info, &recipe, T), SURGE_OK);
   cr_expect(info.w == UNITS && info.h == 1 && info.c == 1);
   cr_assert_eq(surge_dataset_open(&set, &info, &recipe, SURGE_TEST), SURGE_OK,
                "%s", surge_last_error());
-  cr_assert_eq(set.count, COUNT);
+  cr_assert_eq(set.count, (int32_t)count);
   cr_expect_null(surge_dataset_class(&set, 3));
   for (size_t s = 0; s < 4; s++) {
     uint8_t frames[T][UNITS], want[T][UNITS] = {{0}};
     uint32_t i = samples[s];
     for (uint32_t k = 0; k < T; k++) want[k][(i + 100 * k) % UNITS] = 1;
-    cr_expect_eq(set.labels[i], (int32_t)i % 20);
+    cr_expect_eq(set.labels[i], (int32_t)i % classes);
     cr_assert_eq(surge_dataset_image(&set, i, &pass, &frames[0][0]), SURGE_OK,
                  "%s", surge_last_error());
-    cr_expect(!memcmp(frames, want, sizeof want), "recording %u", i);
+    cr_expect(!memcmp(frames, want, sizeof want), "%s: recording %u", name, i);
   }
   surge_dataset_close(&set);
 }
 
+Test(spike_trains, recordings_of_one_file_are_samples) {
+  expect_samples("shd", COUNT, 20);
+  expect_samples("ssc", 20382, 35);
+}
+
 Test(spike_trains, says_what_is_wrong) {
-  struct surge_data_recipe recipe = recipe_of();
+  struct surge_data_recipe recipe = recipe_of("shd");
   const surge_data_pass pass = {.train = false};
   uint8_t frames[T * UNITS];
   surge_dataset set;
@@ -101,7 +109,7 @@ Test(spike_trains, says_what_is_wrong) {
   cr_expect_eq(surge_dataset_open(&set, &info, &recipe, SURGE_TEST),
                SURGE_ERROR_DATA);
   cr_expect(strstr(surge_last_error(), "wanted a file shd_test.h5"));
-  write_split("shd_test.h5", 20, UNITS);
+  write_split("shd_test.h5", 20, UNITS, 20);
   cr_expect_eq(surge_dataset_open_file(&set, &info, test_path("shd_test.h5")),
                SURGE_ERROR_DATA); /* `surge predict` of one sample a file */
   cr_expect(strstr(surge_last_error(), "one recording, found 20"), "%s",
@@ -109,7 +117,7 @@ Test(spike_trains, says_what_is_wrong) {
   cr_expect_eq(surge_dataset_open(&set, &info, &recipe, SURGE_TEST),
                SURGE_ERROR_DATA);
   cr_expect(strstr(surge_last_error(), "wanted 2264 recordings, found 20"));
-  write_split("shd_test.h5", COUNT, UNITS + 1);
+  write_split("shd_test.h5", COUNT, UNITS + 1, 20);
   cr_assert_eq(surge_dataset_open(&set, &info, &recipe, SURGE_TEST), SURGE_OK);
   cr_expect_eq(surge_dataset_image(&set, 700, &pass, frames), SURGE_ERROR_DATA);
   cr_expect(strstr(surge_last_error(),
