@@ -64,12 +64,7 @@ void surge_event_drop(surge_events *events, int32_t width, int32_t height,
   size_t kept = 0, dropped = 0;
   for (size_t i = 0; i < events->count; i++) dropped += drops(&d, events, i);
   if (dropped == 0 || dropped == events->count) return;
-  for (size_t i = 0; i < events->count; i++) {
-    if (drops(&d, events, i)) continue;
-    events->t[kept] = events->t[i];
-    events->x[kept] = events->x[i];
-    events->y[kept] = events->y[i];
-    events->p[kept++] = events->p[i];
-  }
+  for (size_t i = 0; i < events->count; i++)
+    if (!drops(&d, events, i)) surge_event_keep(events, i, &kept);
   events->count = kept;
 }

@@ -12,6 +12,15 @@ enum {
   SURGE_BLOCK_EVENTS /* and on: four events each */
 };
 
+/* Makes event i the event number *kept, which it is or comes behind. */
+static inline void surge_event_keep(surge_events *events, size_t i,
+                                    size_t *kept) {
+  events->t[*kept] = events->t[i];
+  events->x[*kept] = events->x[i];
+  events->y[*kept] = events->y[i];
+  events->p[(*kept)++] = events->p[i];
+}
+
 /* Drops events of a sample, a function of (seed, epoch, sample) alone; none
  * where it would be all. As the authors' code has it:
  *   time    1/10 to 9/10 of the recording's, from a random time on

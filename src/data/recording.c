@@ -66,13 +66,9 @@ void surge_recording_describe(surge_dataset_info *info,
 
 static void keep_window(surge_events *events, const surge_window *window) {
   size_t kept = 0;
-  for (size_t i = 0; i < events->count; i++) {
-    if (events->t[i] < window->begin || events->t[i] >= window->end) continue;
-    events->t[kept] = events->t[i];
-    events->x[kept] = events->x[i];
-    events->y[kept] = events->y[i];
-    events->p[kept++] = events->p[i];
-  }
+  for (size_t i = 0; i < events->count; i++)
+    if (events->t[i] >= window->begin && events->t[i] < window->end)
+      surge_event_keep(events, i, &kept);
   events->count = kept;
 }
 

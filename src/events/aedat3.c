@@ -72,21 +72,6 @@ static surge_status next_packet(surge_bytes *bytes, aedat3_packet *packet) {
   return SURGE_OK;
 }
 
-static surge_status pass_over(surge_bytes *bytes, aedat3_packet *packet) {
-  while (packet->passed > 0) {
-    SURGE_TRY(surge_bytes_want(bytes, 1));
-    if (bytes->size == 0)
-      return SURGE_EVENTS_FAIL(
-          bytes, "wanted %llu bytes more of a packet, found the file's end",
-          (unsigned long long)packet->passed);
-    size_t count = bytes->size;
-    if (count > packet->passed) count = (size_t)packet->passed;
-    surge_bytes_take(bytes, count);
-    packet->passed -= count;
-  }
-  return SURGE_OK;
-}
-
 static void decode(const aedat3_packet *packet, const uint8_t *at, size_t count,
                    surge_events *chunk) {
   surge_events out = *chunk;
@@ -108,7 +93,8 @@ static surge_status next(surge_events_file *file, surge_events *chunk) {
   aedat3_packet *packet = file->state;
   while (chunk->count < chunk->capacity) {
     if (packet->events == 0) {
-      SURGE_TRY(pass_over(bytes, packet));
+      SURGE_TRY(surge_events_pass(bytes, packet->passed));
+      packet->passed = 0;
       SURGE_TRY(surge_bytes_want(bytes, 1));
       if (bytes->size == 0) return SURGE_OK;
       SURGE_TRY(next_packet(bytes, packet));

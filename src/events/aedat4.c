@@ -226,18 +226,6 @@ static surge_status take_events(surge_events_file *file) {
   return SURGE_OK;
 }
 
-/* Passes over `count` bytes. */
-static surge_status pass_over(surge_bytes *bytes, uint64_t count) {
-  while (count > 0) {
-    SURGE_TRY(surge_bytes_want(bytes, 1));
-    if (bytes->size == 0) return surge_events_cut_off(bytes, (size_t)count);
-    size_t part = bytes->size < count ? bytes->size : (size_t)count;
-    surge_bytes_take(bytes, part);
-    count -= part;
-  }
-  return SURGE_OK;
-}
-
 /* Unpacks the packet of `size` bytes, its head among them. It stays in the
  * window, so that errors name its place. */
 static surge_status unpack(surge_events_file *file, size_t size) {
@@ -277,7 +265,7 @@ static surge_status next_packet(surge_events_file *file, bool *more) {
                              a->end, size);
   if (surge_u32_little(bytes->at) == a->stream)
     return unpack(file, (size_t)size);
-  return pass_over(bytes, size);
+  return surge_events_pass(bytes, size);
 }
 
 static surge_status next(surge_events_file *file, surge_events *chunk) {

@@ -70,6 +70,20 @@ surge_status surge_events_cut_off(const surge_bytes *bytes, size_t wanted) {
                            wanted, bytes->size);
 }
 
+surge_status surge_events_pass(surge_bytes *bytes, uint64_t count) {
+  while (count > 0) {
+    SURGE_TRY(surge_bytes_want(bytes, 1));
+    if (bytes->size == 0)
+      return SURGE_EVENTS_FAIL(
+          bytes, "wanted %llu bytes more of a packet, found the file's end",
+          (unsigned long long)count);
+    size_t part = bytes->size < count ? bytes->size : (size_t)count;
+    surge_bytes_take(bytes, part);
+    count -= part;
+  }
+  return SURGE_OK;
+}
+
 static surge_status recognise(surge_events_file *file) {
   surge_bytes *bytes = &file->bytes;
   SURGE_TRY(surge_bytes_want(bytes, SURGE_EVENTS_HEAD));

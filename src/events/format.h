@@ -49,6 +49,9 @@ struct surge_events_file {
 /* A record of `wanted` bytes of which the file has fewer left. */
 surge_status surge_events_cut_off(const surge_bytes *bytes, size_t wanted);
 
+/* Passes over the `count` bytes that are left of a packet. */
+surge_status surge_events_pass(surge_bytes *bytes, uint64_t count);
+
 extern const surge_events_format surge_events_aedat2; /* aedat2.c */
 extern const surge_events_format surge_events_aedat3; /* aedat3.c */
 extern const surge_events_format surge_events_aedat4; /* aedat4.c */
