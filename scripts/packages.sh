@@ -21,6 +21,7 @@ surge_test_packages=(
   gnuplot-nox                          # figures of `surge report`
 )
 surge_torch_packages=(python3-torch python3-numpy python3-pil)  # golden files, comparison
+surge_browser_packages=(chromium)  # looks at a report; Ubuntu has it as a snap alone
 
 surge_slurm_packages=(slurm-wlm munge procps)  # tests/slurm
 

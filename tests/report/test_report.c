@@ -345,6 +345,7 @@ static void look(const char *page, int width, int figures) {
   test_write_file(test_path("harness.html"), text, (size_t)size);
   snprintf(line, sizeof line,
            "timeout -k 5 100 chromium --headless --no-sandbox --disable-gpu "
+           "--disable-dev-shm-usage "
            "--allow-file-access-from-files --user-data-dir='%s/browser' "
            "--window-size=1400,900 --dump-dom 'file://%s/harness.html' "
            "2>/dev/null | grep -o 'found: .* end'",
