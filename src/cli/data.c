@@ -51,12 +51,33 @@ static surge_status read_recording(surge_events *events, const char *path,
   return status;
 }
 
+/* Of a recipe, frames need no more than this. */
+static surge_status check_frame_keys(const cli_options *o) {
+  static const char *const keys[] = {"T",           "data.split_by",
+                                     "data.size",   "data.duration_us",
+                                     "data.counts", "data.sensor"};
+  for (int i = 0; o->overrides[i]; i++) {
+    size_t length = strcspn(o->overrides[i], "="), k = 0;
+    while (k < sizeof keys / sizeof *keys &&
+           (strlen(keys[k]) != length ||
+            strncmp(keys[k], o->overrides[i], length) != 0))
+      k++;
+    if (k == sizeof keys / sizeof *keys)
+      return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                        "--frames: wanted T, data.split_by, duration_us, size, "
+                        "counts or sensor, found %s",
+                        o->overrides[i]);
+  }
+  return SURGE_OK;
+}
+
 static surge_status convert_to_frames(const surge_events *events,
                                       const cli_options *o) {
   const char *out = o->positional[2];
   static const char defaults[] = "{data: {set: event_folder}}";
   surge_recipe recipe;
   surge_dataset_info info;
+  SURGE_TRY(check_frame_keys(o));
   surge_status status =
       surge_recipe_parse(&recipe, "surge data convert", defaults,
                          sizeof defaults - 1, o->overrides);

@@ -292,10 +292,18 @@ static surge_status against(surge_plot *plot, const surge_groups *g,
   return status;
 }
 
+/* Was any run evaluated on test images? */
+static bool has_accuracy(const surge_groups *g) {
+  for (int32_t i = 0; i < g->count; i++)
+    if (isfinite(g->group[i].accuracy.mean)) return true;
+  return false;
+}
+
 surge_status surge_figures_groups(surge_plot *plot, const surge_groups *groups,
                                   const surge_cost *cost) {
-  SURGE_TRY(every_group(plot, groups));
-  for (int32_t k = 0; k < groups->keys; k++)
+  bool any = has_accuracy(groups);
+  if (any) SURGE_TRY(every_group(plot, groups));
+  for (int32_t k = 0; any && k < groups->keys; k++)
     if (surge_groups_numeric(groups, groups->key[k]))
       SURGE_TRY(against(plot, groups, cost, groups->key[k]));
   return surge_figures_layers(plot, groups);

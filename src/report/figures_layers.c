@@ -100,23 +100,43 @@ static const char *title_of(const surge_groups *g, int32_t group,
   return title;
 }
 
+static const char *colours(const surge_groups *g) {
+  return g->count > SURGE_MOST_NAMED
+             ? "; colours go from blue, group 1 of the table, over pink to "
+               "orange, the last"
+             : "";
+}
+
+static bool has_layer(const surge_groups *g, int32_t group, const char *layer) {
+  return isfinite(surge_group_layer(g, group, "width", layer));
+}
+
+/* The first group that has a layer, or -1: no row of any says a number. */
+static int32_t first_with(const surge_groups *g, const char *layer) {
+  for (int32_t i = 0; i < g->count; i++)
+    if (has_layer(g, i, layer)) return i;
+  return -1;
+}
+
 static surge_status membranes(surge_plot *plot, const surge_groups *g,
-                              const surge_report_run *deepest,
-                              const char *layer) {
+                              const char *layer, int32_t first) {
   char name[2 * SURGE_WORD], title[SURGE_GROUP_LABEL];
-  double theta = (double)surge_report_run_neuron(deepest, layer)->v_threshold;
+  const surge_report_run *before = first_run(g, first);
+  double theta = (double)surge_report_run_neuron(before, layer)->v_threshold;
   snprintf(name, sizeof name, "membrane_%s", layer);
   SURGE_TRY(surge_figure_begin(
       plot, SURGE_SECTION_MEMBRANE, name,
-      "%s: density of u after training, a line a group (its first run); grey: "
-      "in the first batch of %s, before any update. Dashed: the threshold %g",
-      layer, deepest->name, theta));
+      "%s: density of u after training, a line a group (its first run)%s. "
+      "Grey: in the first batch of group %d, before any update; dashed: its "
+      "threshold %g",
+      layer, colours(g), (int)first + 1, theta));
   membrane_axes(plot, theta);
-  density_block(plot, deepest, layer, 0);
+  density_block(plot, before, layer, 0);
   surge_figure_series(plot, "before training",
                       "using 1:2 with filledcurves y1=0 fs transparent solid "
                       "0.5 noborder lc rgb '#999999'");
-  for (int32_t i = 0; i < g->count; i++) {
+  for (int32_t i = first; i < g->count; i++) {
+    if (!has_layer(g, i, layer)) continue;
     const surge_report_run *run = first_run(g, i);
     density_block(plot, run, layer, surge_report_run_last(run));
     surge_figure_series(plot, title_of(g, i, title),
@@ -143,18 +163,18 @@ static surge_status widths(surge_plot *plot, const surge_groups *g,
   char name[2 * SURGE_WORD], title[SURGE_GROUP_LABEL];
   int32_t last = 1;
   snprintf(name, sizeof name, "width_%s", layer);
-  SURGE_TRY(
-      surge_figure_begin(plot, SURGE_SECTION_WIDTHS, name,
-                         "%s: width w of the surrogate gradient after each "
-                         "epoch, a line a run, a colour a group",
-                         layer));
+  SURGE_TRY(surge_figure_begin(
+      plot, SURGE_SECTION_WIDTHS, name,
+      "%s: width w of the surrogate gradient after each epoch, a line a run, a "
+      "colour a group%s",
+      layer, colours(g)));
   for (int32_t i = 0; i < g->count; i++)
     if (surge_report_run_epochs(first_run(g, i)) > last)
       last = surge_report_run_epochs(first_run(g, i));
   surge_plot_epochs(plot, 0, last);
   fputs("set logscale y 2\nset ylabel 'width w'\n", plot->script);
   for (int32_t i = 0; i < g->count; i++)
-    for (int32_t k = 0; k < g->group[i].count; k++) {
+    for (int32_t k = 0; has_layer(g, i, layer) && k < g->group[i].count; k++) {
       run_widths(plot, &g->run[g->group[i].run[k]], layer);
       surge_figure_series(plot, k == 0 ? title_of(g, i, title) : NULL,
                           "using 1:2 with linespoints lw 2 ps 0.5 pt %d lc rgb "
@@ -166,11 +186,12 @@ static surge_status widths(surge_plot *plot, const surge_groups *g,
 
 surge_status surge_figures_layers(surge_plot *plot,
                                   const surge_groups *groups) {
-  const surge_report_run *run = surge_groups_deepest(groups);
-  const char *layer;
-  for (int32_t i = 0; (layer = surge_report_run_layer(run, i)); i++) {
+  for (int32_t i = 0; i < groups->layers; i++) {
+    const char *layer = groups->layer[i];
+    int32_t first = first_with(groups, layer);
+    if (first < 0) continue;
     SURGE_TRY(widths(plot, groups, layer));
-    SURGE_TRY(membranes(plot, groups, run, layer));
+    SURGE_TRY(membranes(plot, groups, layer, first));
   }
   return SURGE_OK;
 }

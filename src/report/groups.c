@@ -174,6 +174,29 @@ static surge_status summarize(const surge_groups *g,
   return SURGE_OK;
 }
 
+static bool knows_layer(const surge_groups *g, const char *name) {
+  for (int32_t i = 0; i < g->layers; i++)
+    if (!strcmp(g->layer[i], name)) return true;
+  return false;
+}
+
+/* Of each group's first run, whose other runs have the same network. */
+static surge_status find_layers(surge_groups *g) {
+  for (int32_t i = 0; i < g->count; i++) {
+    const surge_report_run *run = &g->run[g->group[i].run[0]];
+    const char *name;
+    for (int32_t l = 0; (name = surge_report_run_layer(run, l)); l++) {
+      if (knows_layer(g, name)) continue;
+      const char **more =
+          realloc(g->layer, (size_t)(g->layers + 1) * sizeof *more);
+      if (!more) return no_memory();
+      g->layer = more;
+      more[g->layers++] = name;
+    }
+  }
+  return SURGE_OK;
+}
+
 surge_status surge_groups_of(surge_groups *groups, const surge_report_run *run,
                              int32_t count) {
   *groups = (surge_groups){.run = run};
@@ -188,13 +211,14 @@ surge_status surge_groups_of(surge_groups *groups, const surge_report_run *run,
   sort_groups(groups);
   for (int32_t i = 0; i < groups->count; i++)
     SURGE_TRY(summarize(groups, &groups->group[i]));
-  return SURGE_OK;
+  return find_layers(groups);
 }
 
 void surge_groups_free(surge_groups *groups) {
   for (int32_t i = 0; i < groups->count; i++) free(groups->group[i].run);
   free(groups->group);
   free(groups->key);
+  free(groups->layer);
   *groups = (surge_groups){0};
 }
 
@@ -226,19 +250,6 @@ bool surge_groups_alike(const surge_groups *groups, int32_t a, int32_t b,
 }
 
 /* --- layers --------------------------------------------------------------- */
-
-const surge_report_run *surge_groups_deepest(const surge_groups *groups) {
-  int32_t most = -1;
-  const surge_report_run *found = NULL;
-  for (int32_t i = 0; i < groups->count; i++) {
-    const surge_report_run *run = &groups->run[groups->group[i].run[0]];
-    int32_t layers = 0;
-    while (surge_report_run_layer(run, layers)) layers++;
-    if (layers > most) found = run;
-    if (layers > most) most = layers;
-  }
-  return found;
-}
 
 const char *const surge_layer_columns[] = {
     "width", "window", "rate", "quantization", "mean", "std", "decay", NULL};

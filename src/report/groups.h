@@ -21,6 +21,8 @@ typedef struct surge_groups {
   int32_t count;
   const char **key; /* [keys] that vary, in the recipe's order; owned */
   int32_t keys;
+  const char **layer; /* [layers] spiking ones, of all networks; owned */
+  int32_t layers;
   int32_t twins; /* runs that have group, seed and path of one before */
 } surge_groups;
 
@@ -45,14 +47,11 @@ const char *surge_group_value(const surge_groups *groups, int32_t group,
 void surge_group_label(const surge_groups *groups, int32_t group,
                        const char *but, char label[SURGE_GROUP_LABEL]);
 
-/* The run with the most layers: it has those of the others. */
-const surge_report_run *surge_groups_deepest(const surge_groups *groups);
-
 /* The columns of layers.csv that are compared, NULL behind the last. */
 extern const char *const surge_layer_columns[];
 
 /* A column of layers.csv after training, mean over the group's runs and the
- * steps (see surge_report_run_layer_value). */
+ * steps (see surge_report_run_layer_value); NAN where it has no such layer. */
 double surge_group_layer(const surge_groups *groups, int32_t group,
                          const char *column, const char *layer);
 

@@ -105,6 +105,7 @@ static void layer_row(surge_page *page, const surge_groups *g, int32_t group,
   char number[4][32];
   for (int k = 0; k < 4; k++)
     value[k] = surge_group_layer(g, group, surge_layer_columns[k], layer);
+  if (!isfinite(value[0])) return; /* another network's */
   surge_page_row(page, "%d\t%s\t%s\t%s\t%s\t%s", (int)group + 1, layer,
                  or_none(number[0], "%.3g", value[0]),
                  or_none(number[1], "%.1f", 100 * value[1]),
@@ -113,12 +114,11 @@ static void layer_row(surge_page *page, const surge_groups *g, int32_t group,
 }
 
 static void layers(surge_page *page, const surge_groups *g) {
-  const surge_report_run *deepest = surge_groups_deepest(g);
-  const char *layer;
   surge_page_heading(page, "Layers after training");
   surge_page_paragraph(
       page,
-      "Means over the steps and the runs of a group, on the test images: width "
+      "Means over the steps and the runs of a group, on the test images (or, "
+      "where those were not evaluated, the training images): width "
       "of the surrogate gradient, share of potentials inside its window, share "
       "of neurons that fire, quantisation error E[(u - s)^2]. These and more: "
       "layers.csv beside this page.");
@@ -126,8 +126,7 @@ static void layers(surge_page *page, const surge_groups *g) {
                    "group\tlayer\t>width\t>in window, %\t>rate, %\t>"
                    "quantisation error");
   for (int32_t i = 0; i < g->count; i++)
-    for (int32_t l = 0; (layer = surge_report_run_layer(deepest, l)); l++)
-      layer_row(page, g, i, layer);
+    for (int32_t l = 0; l < g->layers; l++) layer_row(page, g, i, g->layer[l]);
   surge_page_end_table(page);
 }
 

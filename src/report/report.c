@@ -64,8 +64,8 @@ static surge_status find_runs(report *r, const char *path) {
   if (status != SURGE_OK || r->paths > before) return status;
   return SURGE_FAIL(
       SURGE_ERROR_DATA,
-      "%s: wanted a run (recipe.yaml, metrics.csv, layers.csv) or "
-      "a folder of runs, found neither",
+      "%s: wanted a run (recipe.yaml, metrics.csv) or a folder of runs, found "
+      "neither",
       path);
 }
 
@@ -164,6 +164,7 @@ static surge_status find_costs(const report *r, const surge_groups *groups,
 static surge_status compare(report *r, const surge_groups *groups,
                             surge_comparison *c, const surge_cost *cost) {
   char subtitle[SURGE_CAPTION], title[SURGE_PATH];
+  SURGE_TRY(surge_tables_write(r->folder, c));
   SURGE_TRY(surge_figures_groups(&r->plot, groups, cost));
   SURGE_TRY(surge_plot_draw(&r->plot));
   snprintf(title, sizeof title, "%s", r->options->path[0]);
@@ -171,7 +172,6 @@ static surge_status compare(report *r, const surge_groups *groups,
   snprintf(subtitle, sizeof subtitle, "%d runs in %d groups", (int)r->runs,
            (int)groups->count);
   SURGE_TRY(surge_page_begin(&r->page, &r->plot, title, subtitle));
-  SURGE_TRY(surge_tables_write(r->folder, c));
   return surge_page_of_groups(&r->page, c);
 }
 

@@ -63,6 +63,24 @@ static surge_status needs_row(const surge_csv *csv) {
                     csv->path);
 }
 
+/* A layer's name becomes that of a figure: what a recipe would not take for one
+ * is refused. */
+static surge_status check_names(const surge_csv *csv) {
+  int32_t column = surge_csv_column(csv, "layer");
+  for (int32_t row = 0; row < csv->rows; row++) {
+    const char *name = surge_csv_text(csv, row, column);
+    size_t good = strspn(name,
+                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                         "0123456789_");
+    if (name[good] || good >= SURGE_WORD)
+      return SURGE_FAIL(SURGE_ERROR_DATA,
+                        "%s:%d: wanted a layer's name of letters, digits and "
+                        "_, found %.40s",
+                        csv->path, row + 2, name);
+  }
+  return SURGE_OK;
+}
+
 surge_status surge_report_run_read(surge_report_run *run) {
   SURGE_TRY(needs_row(&run->metrics));
   SURGE_TRY(read_table(&run->layers, run, "layers.csv",
@@ -72,6 +90,7 @@ surge_status surge_report_run_read(surge_report_run *run) {
                        "epoch split$ layer$ low high count"));
   SURGE_TRY(needs_row(&run->layers));
   SURGE_TRY(needs_row(&run->histograms));
+  SURGE_TRY(check_names(&run->layers));
   return read_log(run);
 }
 
@@ -86,10 +105,9 @@ void surge_report_run_free(surge_report_run *run) {
 }
 
 bool surge_is_run(const char *path) {
-  static const char *const files[] = {"recipe.yaml", "metrics.csv",
-                                      "layers.csv"};
+  static const char *const files[] = {"recipe.yaml", "metrics.csv"};
   char file[SURGE_PATH];
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < 2; i++) {
     join(file, path, files[i]);
     if (access(file, F_OK) == 0) return true;
   }

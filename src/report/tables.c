@@ -51,15 +51,15 @@ static surge_status write_groups(const void *what, FILE *file) {
 
 static surge_status write_layers(const void *what, FILE *file) {
   const surge_groups *g = what;
-  const surge_report_run *deepest = surge_groups_deepest(g);
-  const char *layer;
   key_names(g, file);
   fputs(",layer", file);
   for (int k = 0; surge_layer_columns[k]; k++)
     fprintf(file, ",%s", surge_layer_columns[k]);
   fputc('\n', file);
   for (int32_t i = 0; i < g->count; i++)
-    for (int32_t l = 0; (layer = surge_report_run_layer(deepest, l)); l++) {
+    for (int32_t l = 0; l < g->layers; l++) {
+      const char *layer = g->layer[l];
+      if (!isfinite(surge_group_layer(g, i, "width", layer))) continue;
       key_values(g, i, file);
       fprintf(file, ",%s", layer);
       for (int k = 0; surge_layer_columns[k]; k++)

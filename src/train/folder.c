@@ -107,13 +107,6 @@ static void remove_old(const surge_folder *folder) {
   if (dir) closedir(dir);
 }
 
-/* An event file of its own for each time that a run is begun or resumed. */
-static surge_status open_board(surge_folder *folder,
-                               const surge_recipe *recipe) {
-  SURGE_TRY(surge_tensorboard_open(&folder->board, folder->path));
-  return surge_tensorboard_recipe(folder->board, recipe);
-}
-
 surge_status surge_folder_create(surge_folder *folder, const char *path,
                                  const surge_recipe *recipe, bool force) {
   *folder = (surge_folder){0};
@@ -134,7 +127,8 @@ surge_status surge_folder_create(surge_folder *folder, const char *path,
   SURGE_TRY(begin_file(folder, &folder->histograms, "histograms.csv",
                        histograms_header));
   SURGE_TRY(begin_file(folder, &folder->log, "log.txt", ""));
-  return open_board(folder, recipe);
+  SURGE_TRY(surge_tensorboard_open(&folder->board, path));
+  return surge_tensorboard_recipe(folder->board, recipe);
 }
 
 /* Keeps the header and the rows whose first column is at most `epochs`; what a
@@ -178,7 +172,7 @@ surge_status surge_folder_resume(surge_folder *folder, const char *path,
   SURGE_TRY(go_on(folder, &folder->layers, "layers.csv", epochs));
   SURGE_TRY(go_on(folder, &folder->histograms, "histograms.csv", epochs));
   SURGE_TRY(open_file(folder, &folder->log, "log.txt", "a"));
-  return open_board(folder, recipe);
+  return surge_tensorboard_open(&folder->board, path);
 }
 
 void surge_folder_close(surge_folder *folder) {

@@ -2,6 +2,7 @@
  * and do its commands do on a small run what their help says? */
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <zip.h>
 
 #include "tests/support/folder.h"
 #include "tests/support/images.h"
@@ -439,6 +440,51 @@ Test(cli, check_of_what_is_no_recording) {
   run_remove_folder(folder);
 }
 
+/* `frames` of FOLDER/name, its header left out. */
+static void read_frames(const char *folder, const char *name, int32_t *frames,
+                        size_t count) {
+  char path[160], bytes[4096];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  zip_t *zip = zip_open(path, ZIP_RDONLY, NULL);
+  cr_assert_not_null(zip);
+  zip_file_t *file = zip_fopen(zip, "frames.npy", 0);
+  cr_assert_not_null(file);
+  zip_int64_t size = zip_fread(file, bytes, sizeof bytes);
+  cr_assert(size > (zip_int64_t)(count * sizeof *frames));
+  memcpy(frames, bytes + size - count * sizeof *frames, count * sizeof *frames);
+  zip_fclose(file);
+  zip_discard(zip);
+}
+
+/* [2, 2, 2, 3]: frame, OFF and ON, row, column. */
+Test(cli, convert_to_frames) {
+  static const int32_t sums[24] = {0, 0, 1, 0, 0, 0, /* OFF */
+                                   2, 0, 0, 0, 0, 0, /* ON */
+                                   0, 0, 0, 0, 1, 0, /* OFF */
+                                   0, 0, 0, 2, 0, 0};
+  char folder[64], path[128];
+  int32_t frames[24];
+  run_make_folder(folder);
+  snprintf(path, sizeof path, "%s/a.txt", folder);
+  FILE *file = fopen(path, "w");
+  fputs("x y t p\n0 0 1 1\n0 0 2 1\n2 0 3 0\n1 1 4 0\n0 1 5 1\n0 1 9 1\n",
+        file);
+  fclose(file);
+  for (int binary = 0; binary < 2; binary++) {
+    char command[256];
+    snprintf(command, sizeof command,
+             "data convert a.txt f.npz --frames -T 2 --set data.sensor=[3,2] "
+             "--set data.counts=%s",
+             binary ? "binary" : "sum");
+    run_in(folder, command, "f.npz: 2 frames of 3 x 2, 6 events");
+    read_frames(folder, "f.npz", frames, 24);
+    for (int i = 0; i < 24; i++)
+      cr_expect_eq(frames[i], binary ? sums[i] > 0 : sums[i], "%d: %d", i,
+                   (int)frames[i]);
+  }
+  run_remove_folder(folder);
+}
+
 /* A recording is the same behind its conversion, to the byte: no clock is in it. */
 Test(cli, convert_to_npz) {
   char folder[64], text[8192], command[256];
@@ -463,6 +509,10 @@ Test(cli, convert_to_npz) {
   } cases[] = {
       {"data convert a.npz d.npz -T 3", "wanted --frames beside them", 2},
       {"data convert a.npz d.npz --frames", "data.sensor: wanted", 2},
+      {"data convert a.npz d.npz --frames --set data.roll=5",
+       "wanted T, data.split_by, duration_us, size, counts or sensor, found "
+       "data.roll=5",
+       2},
       {"data convert a.npz d.npz --frames --set data.sensor=[640,479]",
        "a.npz: event 1", 3},
       {"data convert a.npz", "wanted 3 to 3 arguments", 2},

@@ -220,6 +220,8 @@ Test(report, refuses_by_name) {
        "bad/metrics.csv:2: wanted a row", 3},
       {"echo 'a,b' > bad/metrics.csv; echo 1,2 >> bad/metrics.csv",
        "bad/metrics.csv:1: wanted a column epoch", 3},
+      {"sed -i \"s/neuron2/n';x/\" bad/layers.csv",
+       "bad/layers.csv:3: wanted a layer's name", 3},
       {"cp run/metrics.csv bad/histograms.csv",
        "bad/histograms.csv:1: wanted a column split", 3},
       {"(head -n 1 run/metrics.csv; tac run/metrics.csv | sed '$d') > "
@@ -299,6 +301,8 @@ Test(report, compares_groups) {
                             "<td>2 against 1</td><td>-</td><td "
                             "class=\"number\">2</td>"),
                      "n = 2");
+  /* Once more: the report beside them is no run. */
+  expect(0, "runs/report/index.html", SURGE_BINARY " report runs --no-eval");
   expect(0, "index.html",
          SURGE_BINARY " report runs/0 runs/3 --no-eval --out out");
   page = page_of("out");
