@@ -32,7 +32,9 @@ settings() { # of a recipe: what changes results
 new=0
 for run in "$from"/*/; do
   name=$(basename "$run")
-  [[ $name == *.part ]] || [ ! -f "$run/metrics.csv" ] || [ -e "$to/$name" ] && continue
+  if [[ $name == *.part ]] || [ ! -f "$run/metrics.csv" ] || [ -e "$to/$name" ]; then
+    continue
+  fi
   if [ "$back" ] && ! diff <(settings "$run/recipe.yaml") <(settings "$sweep/recipes/$name.yaml") >&2; then
     echo "$run/recipe.yaml: wanted that of $sweep/recipes/$name.yaml, found the differences above" >&2
     exit 3

@@ -51,23 +51,26 @@ static surge_status read_recording(surge_events *events, const char *path,
   return status;
 }
 
-/* Of a recipe, frames need no more than this. */
-static surge_status check_frame_keys(const cli_options *o) {
-  static const char *const keys[] = {"T",           "data.split_by",
-                                     "data.size",   "data.duration_us",
-                                     "data.counts", "data.sensor"};
-  for (int i = 0; o->overrides[i]; i++) {
-    size_t length = strcspn(o->overrides[i], "="), k = 0;
-    while (k < sizeof keys / sizeof *keys &&
-           (strlen(keys[k]) != length ||
-            strncmp(keys[k], o->overrides[i], length) != 0))
-      k++;
-    if (k == sizeof keys / sizeof *keys)
+static bool is_frame_key(const char *override) {
+  static const char *const keys[] = {
+      "T=",           "data.split_by=", "data.size=", "data.duration_us=",
+      "data.counts=", "data.sensor="};
+  for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+    if (!strncmp(override, keys[k], strlen(keys[k]))) return true;
+  return false;
+}
+
+/* Of a recipe, frames need these keys and no more; events need none. */
+static surge_status check_keys(const cli_options *o) {
+  if (!o->frames && o->overrides[0])
+    return SURGE_FAIL(SURGE_ERROR_RECIPE,
+                      "-T and --set: wanted --frames beside them, found none");
+  for (int i = 0; o->overrides[i]; i++)
+    if (!is_frame_key(o->overrides[i]))
       return SURGE_FAIL(SURGE_ERROR_RECIPE,
                         "--frames: wanted T, data.split_by, duration_us, size, "
                         "counts or sensor, found %s",
                         o->overrides[i]);
-  }
   return SURGE_OK;
 }
 
@@ -77,7 +80,6 @@ static surge_status convert_to_frames(const surge_events *events,
   static const char defaults[] = "{data: {set: event_folder}}";
   surge_recipe recipe;
   surge_dataset_info info;
-  SURGE_TRY(check_frame_keys(o));
   surge_status status =
       surge_recipe_parse(&recipe, "surge data convert", defaults,
                          sizeof defaults - 1, o->overrides);
@@ -94,9 +96,6 @@ static surge_status convert_to_frames(const surge_events *events,
 static surge_status convert_to_events(const surge_events *events,
                                       const cli_options *o) {
   const char *out = o->positional[2];
-  if (o->overrides[0])
-    return SURGE_FAIL(SURGE_ERROR_RECIPE,
-                      "-T and --set: wanted --frames beside them, found none");
   SURGE_TRY(surge_events_write_npz(events, out));
   printf("%s: %zu events\n", out, events->count);
   return SURGE_OK;
@@ -104,6 +103,7 @@ static surge_status convert_to_events(const surge_events *events,
 
 static surge_status convert(const cli_options *o) {
   surge_events events = {0};
+  SURGE_TRY(check_keys(o));
   surge_status status = read_recording(&events, o->positional[1], o->recording);
   if (status == SURGE_OK)
     status = o->frames ? convert_to_frames(&events, o)

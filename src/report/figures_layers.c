@@ -173,14 +173,16 @@ static surge_status widths(surge_plot *plot, const surge_groups *g,
       last = surge_report_run_epochs(first_run(g, i));
   surge_plot_epochs(plot, 0, last);
   fputs("set logscale y 2\nset ylabel 'width w'\n", plot->script);
-  for (int32_t i = 0; i < g->count; i++)
-    for (int32_t k = 0; has_layer(g, i, layer) && k < g->group[i].count; k++) {
+  for (int32_t i = 0; i < g->count; i++) {
+    if (!has_layer(g, i, layer)) continue;
+    for (int32_t k = 0; k < g->group[i].count; k++) {
       run_widths(plot, &g->run[g->group[i].run[k]], layer);
       surge_figure_series(plot, k == 0 ? title_of(g, i, title) : NULL,
                           "using 1:2 with linespoints lw 2 ps 0.5 pt %d lc rgb "
                           "0x%06x",
                           surge_plot_point(i), surge_plot_colour(i, g->count));
     }
+  }
   return surge_figure_end(plot);
 }
 
